@@ -1,0 +1,51 @@
+"""Faults, each saying whose it is. Expected results are values and never stand here."""
+
+from __future__ import annotations
+
+
+class CvListenerError(Exception):
+    """Base of every fault this package raises on purpose.
+
+    ``str(error)`` says what was expected, what was found and what to do, and never holds a cv_code.
+    """
+
+
+class InvalidCode(CvListenerError, ValueError):
+    """The caller's fault: a ``cv_code`` that cannot be sent. ``reason`` is a stable slug."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class InvalidFile(CvListenerError, ValueError):
+    """The caller's fault: a file that is not an acceptable CV. ``reason`` is a stable slug
+    (``empty``, ``too_large``, ``not_pdf_or_docx``)."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SettingsInvalid(CvListenerError, ValueError):
+    """The operator's fault: a setting that is unknown or does not hold. Exit status 78."""
+
+
+class IllegalInput(CvListenerError, RuntimeError):
+    """Our own fault: an input that the transition table does not allow. Nothing was changed."""
+
+
+class JournalFault(CvListenerError):
+    """The journal cannot keep its promise (disk, permission, corruption). The daemon must stop."""
+
+
+class JournalLocked(JournalFault):
+    """Another daemon holds this journal. Exit status 75."""
+
+
+class JournalTooNew(JournalFault):
+    """The journal was written by a newer version; this one refuses to touch it. Exit status 78."""
+
+
+class SpoolFull(CvListenerError):
+    """The spool's quota (or the disk) has no room for this file. Intake answers 507."""

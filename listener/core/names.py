@@ -1,0 +1,125 @@
+"""The words of the project: every closed vocabulary, in one place.
+
+*State* says where a submission is; *outcome* says how it ended. They are never mixed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NewType
+
+Millis = NewType("Millis", int)
+"""A point in time: milliseconds since the Unix epoch, UTC. Durations are plain ``int`` named ``*_ms``."""
+
+CvCode = NewType("CvCode", str)
+"""A validated ``cv_code``. A bearer capability: never logged, see :func:`listener.core.wire.check_code`."""
+
+SubmissionId = NewType("SubmissionId", str)
+"""A UUIDv7 in its 36 character form: sorts by time of creation."""
+
+
+class State(StrEnum):
+    """Where a submission is. ``closed`` is left only by a correction, which keeps it closed."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    AWAITING = "awaiting"
+    IN_DOUBT = "in_doubt"
+    CLOSED = "closed"
+
+
+class Outcome(StrEnum):
+    """How a closed submission ended, as far as is known now."""
+
+    CONFIRMED = "confirmed"
+    PRESUMED = "presumed"
+    UNCONFIRMED = "unconfirmed"
+    NOT_DISPATCHED = "not_dispatched"
+    REJECTED = "rejected"
+    UNDELIVERED = "undelivered"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+class Attribution(StrEnum):
+    """Whose event or movement it was."""
+
+    EXCLUSIVE = "exclusive"
+    CONTENDED = "contended"
+
+
+class UpstreamJob(StrEnum):
+    """The upstream's two jobs, whose dispatch we are asked to confirm."""
+
+    ENHANCEMENT = "enhancement"
+    ANALYSIS = "analysis"
+
+
+class Verdict(StrEnum):
+    """What is known of one job's dispatch, strongest first."""
+
+    CORROBORATED = "corroborated"
+    INFERRED = "inferred"
+    INDICATED = "indicated"
+    UNKNOWN = "unknown"
+    CONTRADICTED = "contradicted"
+
+
+class LanePolicy(StrEnum):
+    """What a second update of one ``cv_code`` does while another is open."""
+
+    QUEUE = "queue"
+    REJECT = "reject"
+    COALESCE = "coalesce"
+
+
+class PostKind(StrEnum):
+    """What is known after one POST. Only ``NOT_SENT`` and ``THROTTLED`` may simply be sent again."""
+
+    NOT_SENT = "not_sent"
+    THROTTLED = "throttled"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    POSSIBLY_SENT = "possibly_sent"
+
+
+class FileKind(StrEnum):
+    """The two kinds of CV file the upstream takes."""
+
+    PDF = "pdf"
+    DOCX = "docx"
+
+
+class Movement(StrEnum):
+    """A later reading of the record held against the baseline of the first attempt possibly sent."""
+
+    MOVED = "moved"
+    UNMOVED = "unmoved"
+    INCOMPARABLE = "incomparable"
+    UNKNOWN = "unknown"
+
+
+class Disposition(StrEnum):
+    """What became of one heard event. A row of the inbox without one is still to be correlated."""
+
+    CONFIRMED = "confirmed"
+    HELD = "held"
+    CANDIDATE = "candidate"
+    DUPLICATE = "duplicate"
+    FOREIGN = "foreign"
+    CONTRADICTION = "contradiction"
+    CORRECTED = "corrected"
+    MALFORMED = "malformed"
+
+
+class GapReason(StrEnum):
+    """Why there was no proven-continuous subscription."""
+
+    STARTED = "started"
+    NOT_RECOVERED = "not_recovered"
+    NO_OFFSET = "no_offset"
+    NO_RECOVERY_OFFERED = "no_recovery_offered"
+    POLLING = "polling"
+    OVERFLOW = "overflow"
+    POISON = "poison"
+    DEAF_SUBSCRIPTION = "deaf_subscription"

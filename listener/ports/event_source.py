@@ -1,0 +1,98 @@
+"""The ear: where ``cv_updated`` events come from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from listener.core.names import CvCode, GapReason, Millis
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """One event as it came in. ``seq`` was stamped before any await, starting above the journal's
+    highest. ``code`` None: malformed, and ``problem`` says how (a stable slug). ``payload`` is a
+    small JSON text of the fields known (never the whole of a hostile one). ``offset`` is the
+    server's, where it offers recovery. ``acknowledge``: the upstream asked for an ack; to be called
+    once, after the commit."""
+
+    seq: int
+    heard_ms: Millis
+    code: CvCode | None
+    payload: str
+    problem: str | None = None
+    replayed: bool = False
+    offset: str | None = None
+    acknowledge: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A connection is up and subscribed (on-connect emits acknowledged). ``recovered``: the server
+    proved that nothing was missed since the last one; otherwise ``gap_reason`` says why not.
+    ``pid`` is the server's session id for recovery, None where it offers none."""
+
+    at_ms: Millis
+    recovered: bool
+    gap_reason: GapReason | None
+    pid: str | None
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection ended, or was given up. ``at_ms`` is when the last frame was received: from
+    then on we may have been deaf. ``reason`` is a stable slug. ``overflow``: we dropped it because
+    our queue was full."""
+
+    at_ms: Millis
+    reason: str
+    overflow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """One attempt to connect failed; another follows after ``retry_in_s``. ``refused``: the server
+    answered and said no (authentication, namespace): somebody must look."""
+
+    at_ms: Millis
+    reason: str
+    detail: str
+    refused: bool
+    retry_in_s: float
+    failures: int
+
+
+Signal = ReceivedEvent | Listening | Lost | ConnectFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What to offer a server for recovery: its session id and the last offset on disk."""
+
+    pid: str | None = None
+    offset: str | None = None
+
+
+class EventSource(Protocol):
+    """One ordered stream of signals. Replayed events come before the ``Listening`` that proves
+    them complete."""
+
+    async def run(self) -> None:
+        """Keep connected until cancelled. Never returns otherwise, never raises for anything the
+        network or the server does."""
+        ...
+
+    async def next_batch(self, limit: int) -> list[Signal]:
+        """Wait for at least one signal, return up to ``limit`` in order of receipt."""
+        ...
+
+    def pending(self, code: CvCode) -> bool:
+        """Whether an event of this code is in the queue, not yet handed out by ``next_batch``."""
+        ...
+
+    @property
+    def last_frame_ms(self) -> Millis | None:
+        """When a frame of any kind was last received."""
+        ...

@@ -1,0 +1,257 @@
+"""The journal: all that must survive. Everything else can be derived from it.
+
+A store is a journal if it passes ``tests/contract/test_journal.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from listener.core.evidence import Gap, Heard
+from listener.core.facts import Fact
+from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
+from listener.core.submission import Lane, Submission
+
+from .event_source import Resume
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRow:
+    """A lane as stored. ``version`` 0: it is not stored (yet)."""
+
+    code: CvCode
+    lane: Lane
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a lane until ``until_ms``; ``token`` grows with every claim of it."""
+
+    code: CvCode
+    owner: str
+    token: int
+    until_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A submitter's key. ``fingerprint`` is a digest of what was submitted with it."""
+
+    key: str
+    fingerprint: str
+    submission_id: SubmissionId
+    created_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCommit:
+    """All that one decision changes, in one transaction.
+
+    Applied only if the stored version of the lane is ``expected_version`` (0: not stored), and, if
+    ``claim`` is given, that claim is still the newest. ``lane`` None removes the lane row; its
+    closed submissions stay for listing. ``changed`` are written whole. ``facts`` make one row.
+    ``dispositions`` mark inbox rows, by seq. ``idempotency`` is stored with it.
+    ``due_ms``: when the lane next wants attention (None: never). ``reactions`` are the
+    (submission, version) pairs that outcome handlers still have to hear of.
+    """
+
+    code: CvCode
+    expected_version: int
+    lane: Lane | None
+    due_ms: Millis | None
+    changed: tuple[Submission, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    dispositions: tuple[tuple[int, Disposition], ...] = ()
+    idempotency: IdempotencyKey | None = None
+    reactions: tuple[tuple[SubmissionId, int], ...] = ()
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """One heard event on disk. ``code`` None: malformed, kept for the count, disposed at once."""
+
+    heard: Heard
+    code: CvCode | None
+    payload: str
+    disposition: Disposition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSubmission:
+    """A submission with the code of its lane."""
+
+    code: CvCode
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One outcome that handlers have not all heard of. At least once, keyed by id and version."""
+
+    submission_id: SubmissionId
+    version: int
+    tries: int
+    due_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Filters of a listing, newest first; ``before`` is the id to continue below."""
+
+    state: State | None = None
+    outcome: Outcome | None = None
+    code: CvCode | None = None
+    before: SubmissionId | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts over all that is stored."""
+
+    open_by_state: dict[State, int] = field(default_factory=dict)
+    closed_by_outcome: dict[Outcome, int] = field(default_factory=dict)
+    oldest_open_ms: Millis | None = None
+
+
+class Journal(Protocol):
+    """Durable when awaited: every write returns after its fsync. One writer, group commit.
+
+    Raises JournalFault when the store fails (the daemon must then stop), never for a stale write.
+    """
+
+    async def load_lane(self, code: CvCode) -> LaneRow:
+        """The lane with its remembered submissions; an empty one with version 0 if unknown."""
+        ...
+
+    async def commit(self, commit: LaneCommit) -> int | None:
+        """Apply; the new version of the lane, or None if it was stale and nothing was changed."""
+        ...
+
+    async def due_lanes(self, now_ms: Millis, limit: int) -> list[CvCode]:
+        """Lanes whose ``due_ms`` has come, oldest first."""
+        ...
+
+    async def next_due_ms(self) -> Millis | None:
+        """The earliest ``due_ms`` stored."""
+        ...
+
+    async def lanes(self) -> list[CvCode]:
+        """Every stored lane (for the walk at start)."""
+        ...
+
+    async def claim_lane(
+        self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis
+    ) -> Claim | None:
+        """Claim for ``owner``; None while another owner's claim is not past. Renewing one's own is
+        allowed and gives a new token. A claim of a lane that is not stored yet is allowed."""
+        ...
+
+    async def release_lane(self, claim: Claim) -> None:
+        """Give a claim back. Idempotent; a superseded one releases nothing."""
+        ...
+
+    async def append_events(self, rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
+        """Store heard events, in order, and the recovery cursor if given, in one transaction.
+        A seq that is stored already is left as it is."""
+        ...
+
+    async def undisposed(self) -> list[InboxRow]:
+        """Inbox rows without a disposition, by seq."""
+        ...
+
+    async def highest_seq(self) -> int:
+        """The highest seq in inbox and submissions, 0 if none."""
+        ...
+
+    async def resume_cursor(self) -> Resume:
+        """The last stored recovery cursor."""
+        ...
+
+    async def store_resume(self, resume: Resume) -> None:
+        """Replace the recovery cursor."""
+        ...
+
+    async def open_gap(self, gap: Gap) -> None:
+        """Store a gap that begins. One is open at most; opening while one is open changes nothing."""
+        ...
+
+    async def close_gap(self, end_ms: Millis, reason: str) -> Gap | None:
+        """End the open gap, with its reason; the gap, or None if none was open."""
+        ...
+
+    async def drop_gap(self) -> None:
+        """Forget the open gap: the connection was proven continuous."""
+        ...
+
+    async def gaps_since(self, since_ms: Millis) -> list[Gap]:
+        """Gaps that end after ``since_ms`` (or are open), by start."""
+        ...
+
+    async def submission(self, submission_id: SubmissionId) -> StoredSubmission | None:
+        """One submission, open or closed."""
+        ...
+
+    async def submissions(self, query: Query) -> list[StoredSubmission]:
+        """A page, newest first."""
+        ...
+
+    async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
+        """Its story in order: (at_ms, event, JSON of the fact)."""
+        ...
+
+    async def idempotency(self, key: str) -> IdempotencyKey | None:
+        """What a key was used for, if it is remembered."""
+        ...
+
+    async def tally(self) -> Tally:
+        """Counts by state and outcome."""
+        ...
+
+    async def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
+        """Reactions whose time has come, oldest first."""
+        ...
+
+    async def finish_reaction(self, submission_id: SubmissionId, version: int) -> None:
+        """All handlers heard of it. Idempotent."""
+        ...
+
+    async def postpone_reaction(
+        self, submission_id: SubmissionId, version: int, due_ms: Millis
+    ) -> None:
+        """A handler failed: again at ``due_ms``, one try more."""
+        ...
+
+    async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:
+        """Closed submissions whose ``keep_file_until_ms`` has come and whose file was not yet
+        marked gone, oldest first."""
+        ...
+
+    async def files_kept(self) -> list[SubmissionId]:
+        """Submissions whose file must be there: open ones, and closed ones not yet due."""
+        ...
+
+    async def files_gone(self, ids: Sequence[SubmissionId]) -> None:
+        """Mark their files as deleted. Idempotent."""
+        ...
+
+    async def purge(self, closed_before_ms: Millis) -> int:
+        """Delete closed submissions no lane remembers, their facts, disposed inbox rows, gaps and
+        idempotency keys older than that. Returns how many submissions."""
+        ...
+
+    async def forget(self, code: CvCode) -> int:
+        """Delete all that is kept of one code, open or not. Returns how many submissions."""
+        ...
+
+    def commit_p99_ms(self) -> float | None:
+        """The 99th percentile of recent commit times."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is queued, then close. Idempotent."""
+        ...
