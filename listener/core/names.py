@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import NewType
 
 Millis = NewType("Millis", int)
-"""A point in time: milliseconds since the Unix epoch, UTC. Durations are plain ``int`` named ``*_ms``."""
+"""A point in time: milliseconds since the Unix epoch, UTC. Durations are plain ``int``, ``*_ms``."""
 
 CvCode = NewType("CvCode", str)
-"""A validated ``cv_code``. A bearer capability: never logged, see :func:`listener.core.wire.check_code`."""
+"""A validated ``cv_code``. A bearer capability: never logged. Made by ``wire.check_code``."""
 
 SubmissionId = NewType("SubmissionId", str)
 """A UUIDv7 in its 36 character form: sorts by time of creation."""
@@ -74,7 +74,7 @@ class LanePolicy(StrEnum):
 
 
 class PostKind(StrEnum):
-    """What is known after one POST. Only ``NOT_SENT`` and ``THROTTLED`` may simply be sent again."""
+    """What is known after one POST. Only ``NOT_SENT`` and ``THROTTLED`` may be sent again freely."""
 
     NOT_SENT = "not_sent"
     THROTTLED = "throttled"
@@ -91,7 +91,7 @@ class FileKind(StrEnum):
 
 
 class Movement(StrEnum):
-    """A later reading of the record held against the baseline of the first attempt possibly sent."""
+    """A later reading of the record, against the baseline of the first attempt possibly sent."""
 
     MOVED = "moved"
     UNMOVED = "unmoved"

@@ -74,7 +74,7 @@ class Submission:
     heard: Heard | None = None
     duplicates: int = 0
     reading: Reading | None = None
-    """The last reading of the record that was known, taken after the first attempt possibly sent."""
+    """The last known reading of the record since the first attempt possibly sent."""
     finished_jobs: tuple[str, ...] = ()
     """Jobs whose status was seen to leave ``processing`` after the first attempt: they ran."""
     failed_jobs: tuple[str, ...] = ()

@@ -177,7 +177,7 @@ class Journal(Protocol):
         ...
 
     async def open_gap(self, gap: Gap) -> None:
-        """Store a gap that begins. One is open at most; opening while one is open changes nothing."""
+        """Store a gap that begins. One is open at most; while one is, this changes nothing."""
         ...
 
     async def close_gap(self, end_ms: Millis, reason: str) -> Gap | None:
