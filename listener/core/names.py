@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NewType
 
 Millis = NewType("Millis", int)
-"""A point in time: milliseconds since the Unix epoch, UTC. Durations are plain ``int``, ``*_ms``."""
+"""A point in time: milliseconds since the Unix epoch, UTC. Durations are ``int``, ``*_ms``."""
 
 CvCode = NewType("CvCode", str)
 """A validated ``cv_code``. A bearer capability: never logged. Made by ``wire.check_code``."""
@@ -74,7 +74,7 @@ class LanePolicy(StrEnum):
 
 
 class PostKind(StrEnum):
-    """What is known after one POST. Only ``NOT_SENT`` and ``THROTTLED`` may be sent again freely."""
+    """What is known after a POST. Only ``NOT_SENT`` and ``THROTTLED`` may be sent again at will."""
 
     NOT_SENT = "not_sent"
     THROTTLED = "throttled"
