@@ -115,12 +115,12 @@ def compare(baseline: Reading | None, later: Reading) -> Movement:
 
     ``MOVED``: as an applied update moves it (another path, or newly ``processing``).
     ``UNMOVED``: only on the path, which changes with every update, present in both.
-    ``INCOMPARABLE``: both may be known, yet they can never tell. ``UNKNOWN``: the GET failed.
+    ``INCOMPARABLE``: they can never tell, whatever a further GET says. ``UNKNOWN``: the GET failed.
     """
-    if not later.known:
-        return Movement.UNKNOWN
     if baseline is None or not baseline.known:
         return Movement.INCOMPARABLE
+    if not later.known:
+        return Movement.UNKNOWN
     both_paths = baseline.path_digest is not None and later.path_digest is not None
     if both_paths and baseline.path_digest != later.path_digest:
         return Movement.MOVED

@@ -100,15 +100,16 @@ class Lane:
     """All that is remembered of one ``cv_code``: what is open, and what may still be corrected.
 
     ``submissions`` are in order of acceptance; a closed one stays while an event may still be its.
-    ``rest_until_ms``: nothing is sent before it, and an enquiry ends the rest.
+    ``rest_until_ms``: nothing is sent before it, and an enquiry ends the rest. ``review_ms``: the
+    next GET on behalf of closed submissions, ``reviews`` how many there were since the last close.
     ``last_seen``: the record as last read. ``ours_since_seen``: an update of ours may have moved it
     since. ``foreign_ms``: when an event was last heard that no submission of ours can own.
     """
 
     submissions: tuple[Submission, ...] = ()
     rest_until_ms: Millis | None = None
-    rest_enquire_ms: Millis | None = None
-    rest_enquiries: int = 0
+    review_ms: Millis | None = None
+    reviews: int = 0
     last_seen: Reading | None = None
     ours_since_seen: bool = False
     foreign_ms: Millis | None = None

@@ -1,0 +1,215 @@
+"""Questions about submissions and lanes: what stands, what is owed, what is due. All pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .evidence import Hearing, Reading, compare
+from .names import Attribution, Millis, Movement, Outcome, State
+from .policy import Policy
+from .submission import Attempt, Lane, Submission
+
+UNRESOLVED_OUTCOMES = frozenset({Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED, Outcome.UNDELIVERED})
+"""Outcomes after which somebody may want to send the file again."""
+
+IN_FLIGHT = frozenset({State.SENDING, State.AWAITING, State.IN_DOUBT})
+
+
+def sent_attempts(submission: Submission) -> list[Attempt]:
+    """The attempts possibly sent."""
+    return [attempt for attempt in submission.attempts if attempt.possibly_sent]
+
+
+def possibly_sent(submission: Submission) -> bool:
+    """Whether any attempt that ended may have been applied."""
+    return any(attempt.possibly_sent for attempt in submission.attempts)
+
+
+def first_sent(submission: Submission) -> Attempt | None:
+    """The first attempt possibly sent, or the one under way if none before it was."""
+    for attempt in submission.attempts:
+        if attempt.possibly_sent or (attempt.result is None and not attempt.crashed):
+            return attempt
+    return None
+
+
+def last_end_ms(submission: Submission) -> int:
+    """When the last attempt ended (or began, if it is under way)."""
+    last = submission.attempts[-1]
+    return last.began_ms if last.ended_ms is None else last.ended_ms
+
+
+def accepted(submission: Submission) -> bool:
+    """Whether the upstream said that it took an attempt."""
+    return submission.accepted_ms is not None
+
+
+def baseline_of(submission: Submission) -> Reading | None:
+    """What later readings are held against."""
+    attempt = first_sent(submission)
+    return None if attempt is None else attempt.baseline
+
+
+def movement_of(submission: Submission, reading: Reading) -> Movement:
+    """``compare`` for this submission. A reading that began before the last attempt's end cannot
+    say "unmoved" of it: that is unknown."""
+    moved = compare(baseline_of(submission), reading)
+    if moved is Movement.UNMOVED and reading.read_ms < last_end_ms(submission):
+        return Movement.UNKNOWN
+    return moved
+
+
+def settled(submission: Submission) -> bool:
+    """Whether no further event is owed to it: confirmed as its own, from one attempt alone."""
+    return (
+        submission.outcome is Outcome.CONFIRMED
+        and submission.attribution is Attribution.EXCLUSIVE
+        and len(sent_attempts(submission)) == 1
+    )
+
+
+def unresolved(submission: Submission, at_ms: int, policy: Policy) -> bool:
+    """Closed, possibly sent, within its late window, and an event may still come for it."""
+    return (
+        submission.state is State.CLOSED
+        and possibly_sent(submission)
+        and not settled(submission)
+        and in_late_window(submission, at_ms, policy)
+    )
+
+
+def in_late_window(submission: Submission, at_ms: int, policy: Policy) -> bool:
+    """Whether a closed submission can still be corrected."""
+    return submission.closed_ms is not None and (
+        at_ms <= submission.closed_ms + policy.late_window_ms
+    )
+
+
+def contended(lane: Lane, submission: Submission, at_ms: int, policy: Policy) -> bool:
+    """Whether an event or a movement may be somebody else's (rules 2, 5).
+
+    An unresolved submission of the lane, a foreign event not long before its first attempt or
+    since, or a baseline that somebody else had moved.
+    """
+    first = first_sent(submission)
+    if first is None:
+        return True
+    if lane.foreign_ms is not None and lane.foreign_ms >= first.began_ms - policy.settle_ms:
+        return True
+    if any(attempt.contended for attempt in submission.attempts):
+        return True
+    return any(
+        other.id != submission.id and unresolved(other, at_ms, policy) for other in lane.submissions
+    )
+
+
+def deaf_in_window(submission: Submission, hearing: Hearing, at_ms: int) -> bool:
+    """Whether we were deaf at any time since its first attempt possibly sent began."""
+    first = first_sent(submission)
+    return first is not None and hearing.deaf_within(first.began_ms, at_ms)
+
+
+def open_submissions(lane: Lane) -> Iterator[Submission]:
+    """Those not closed, in order of acceptance."""
+    return (s for s in lane.submissions if s.state is not State.CLOSED)
+
+
+def in_flight(lane: Lane) -> Submission | None:
+    """The one update of the lane that is in flight: at most one is (rule 1)."""
+    for submission in open_submissions(lane):
+        if submission.state in IN_FLIGHT:
+            return submission
+    return None
+
+
+def owner_candidate(lane: Lane) -> Submission | None:
+    """The open submission an event can belong to: in flight, or queued again after an attempt
+    possibly sent (rule 2)."""
+    flying = in_flight(lane)
+    if flying is not None:
+        return flying
+    for submission in open_submissions(lane):
+        if possibly_sent(submission):
+            return submission
+    return None
+
+
+def head(lane: Lane) -> Submission | None:
+    """The next to be sent, if nothing is in flight: one to be resent goes before younger ones."""
+    if in_flight(lane) is not None:
+        return None
+    return next(open_submissions(lane), None)
+
+
+def sendable(lane: Lane, at_ms: int) -> Submission | None:
+    """The head, if it may be sent now as far as the lane knows."""
+    first = head(lane)
+    if first is None or lane.rest_until_ms is not None or first.cancel_requested:
+        return None
+    if first.not_before_ms is not None and first.not_before_ms > at_ms:
+        return None
+    return first
+
+
+def may_resend(submission: Submission, at_ms: int, policy: Policy) -> bool:
+    """Whether rule 8 allows one more attempt, once the record is known to be unmoved."""
+    return (
+        not submission.never_resend
+        and not submission.cancel_requested
+        and not submission.contradicted
+        and len(sent_attempts(submission)) < policy.max_attempts
+        and (submission.give_up_ms is None or at_ms < submission.give_up_ms)
+    )
+
+
+def next_enquiry_ms(submission: Submission, at_ms: int, policy: Policy) -> Millis:
+    """When the record is to be read next for an open submission possibly sent."""
+    end = last_end_ms(submission)
+    marks: list[int] = []
+    if submission.state is State.IN_DOUBT:
+        marks += [end + offset for offset in policy.enquiries_ms]
+        if submission.settle_ms is not None:
+            marks.append(submission.settle_ms)
+    if submission.deadline_ms is not None:
+        marks.append(submission.deadline_ms)
+    backoff = at_ms + policy.backoff_ms(submission.enquiries + 1)
+    future = [mark for mark in marks if mark > at_ms]
+    soonest = min(future, default=backoff)
+    if submission.candidates:
+        soonest = min(soonest, backoff)
+    return Millis(soonest)
+
+
+def forget_ms(submission: Submission, policy: Policy) -> int | None:
+    """When a closed submission leaves its lane: nothing can change it after that. None: open."""
+    if submission.closed_ms is None:
+        return None
+    if not possibly_sent(submission):
+        return submission.closed_ms
+    return submission.closed_ms + policy.late_window_ms
+
+
+def due_ms(lane: Lane, at_ms: int, policy: Policy) -> Millis | None:
+    """When the lane wants :class:`TimePassed` next. What is due already is not said again for a
+    queued head: the dispatcher was told of it by an effect."""
+    times: list[int | None] = []
+    if in_flight(lane) is None:
+        times.append(lane.rest_until_ms if lane.review_ms is None else lane.review_ms)
+    for submission in lane.submissions:
+        if submission.state is State.CLOSED:
+            forget = forget_ms(submission, policy)
+            times.append(None if forget is None else forget + 1)
+        elif submission.state is State.QUEUED:
+            if submission.not_before_ms is not None and submission.not_before_ms > at_ms:
+                times.append(submission.not_before_ms)
+            sent = possibly_sent(submission)
+            times.append(submission.give_up_ms if sent else submission.deliver_by_ms)
+            if submission.enquire_ms is not None:
+                times.append(submission.enquire_ms)
+        elif submission.state is not State.SENDING:
+            times += [submission.enquire_ms, submission.give_up_ms]
+    return (
+        Millis(min((time for time in times if time is not None), default=-1))
+        if any(time is not None for time in times)
+        else None
+    )

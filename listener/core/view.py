@@ -1,0 +1,168 @@
+"""The public form of a submission: what API, CLI, log and handlers show. Holds no cv_code."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from .names import Millis, Movement, Outcome, State, UpstreamJob, Verdict
+from .standing import accepted, baseline_of, movement_of, possibly_sent, sendable
+from .submission import Lane, Submission
+
+
+def rfc3339(at_ms: int | None) -> str | None:
+    """``2026-01-31T12:00:00.000Z``, or None."""
+    if at_ms is None:
+        return None
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+def verdicts(submission: Submission) -> dict[UpstreamJob, tuple[Verdict, list[str]]]:
+    """What is known of each job's dispatch, with the evidence for it (DESIGN section 3).
+
+    The event comes after both dispatches, so it speaks for both. The record's ``processing`` comes
+    before them, so alone it only indicates. A job that left ``processing`` ran.
+    """
+    return {job: _verdict(submission, job) for job in UpstreamJob}
+
+
+def _verdict(submission: Submission, job: UpstreamJob) -> tuple[Verdict, list[str]]:
+    evidence: list[str] = []
+    heard = submission.heard is not None and submission.outcome is Outcome.CONFIRMED
+    if heard and submission.heard is not None:
+        evidence.append("replayed_event" if submission.heard.replayed else "event")
+    reading, baseline = submission.reading, baseline_of(submission)
+    moved = reading is not None and movement_of(submission, reading) is Movement.MOVED
+    word = None if reading is None else reading.job_status(job)
+    before = None if baseline is None else baseline.job_status(job)
+    ran = job.value in submission.finished_jobs
+    if ran:
+        evidence.append("record_left_processing")
+    elif moved and word is not None:
+        evidence.append("record_processing" if word != before or _path_moved(submission) else "")
+    if job.value in submission.failed_jobs:
+        evidence.append("upstream_failed")
+    evidence = [item for item in evidence if item]
+    record = ran or "record_processing" in evidence
+    if submission.contradicted:
+        return Verdict.CONTRADICTED, [*evidence, "refused_but_heard"]
+    if heard:
+        return (Verdict.CORROBORATED if record else Verdict.INFERRED), evidence
+    if ran:
+        return Verdict.INFERRED, evidence
+    return (Verdict.INDICATED if record else Verdict.UNKNOWN), evidence
+
+
+def _path_moved(submission: Submission) -> bool:
+    reading, baseline = submission.reading, baseline_of(submission)
+    return (
+        reading is not None
+        and baseline is not None
+        and reading.path_digest is not None
+        and reading.path_digest != baseline.path_digest
+    )
+
+
+def waiting_for(submission: Submission, lane: Lane | None, now_ms: Millis) -> str | None:
+    """One slug: what an open submission waits for; None once closed."""
+    match submission.state:
+        case State.CLOSED:
+            return None
+        case State.SENDING:
+            return "reply"
+        case State.AWAITING:
+            return "event"
+        case State.IN_DOUBT:
+            return "event_or_record"
+        case State.QUEUED:
+            if submission.not_before_ms is not None and submission.not_before_ms > now_ms:
+                return "backoff"
+            if lane is not None and sendable(lane, now_ms) is None:
+                return "lane_rest" if lane.rest_until_ms is not None else "lane_turn"
+            return "sending"
+
+
+def public(
+    submission: Submission, ref: str, lane: Lane | None = None, now_ms: Millis | None = None
+) -> dict[str, Any]:
+    """The JSON object of DESIGN section 7. ``ref`` is the lane's ``cv_ref``."""
+    reply = submission.reply
+    now = now_ms if now_ms is not None else submission.created_ms
+    return {
+        "id": submission.id,
+        "cv_ref": ref,
+        "state": submission.state.value,
+        "outcome": None if submission.outcome is None else submission.outcome.value,
+        "late": submission.late,
+        "version": submission.version,
+        "attribution": submission.attribution.value if submission.attribution else None,
+        "attempts": len(submission.attempts),
+        "dispatch": {
+            job.value: {"verdict": verdict.value, "evidence": evidence}
+            for job, (verdict, evidence) in verdicts(submission).items()
+        },
+        "upstream": None
+        if reply is None
+        else {
+            "cv_id": reply.cv_id,
+            "application_id": reply.application_id,
+            "status": reply.status,
+        },
+        "deaf_ms": submission.deaf_ms,
+        "duplicates": submission.duplicates,
+        "retry_of": submission.retry_of,
+        "created_at": rfc3339(submission.created_ms),
+        "sent_at": rfc3339(submission.sent_ms),
+        "accepted_at": rfc3339(submission.accepted_ms),
+        "heard_at": rfc3339(submission.heard_ms),
+        "closed_at": rfc3339(submission.closed_ms),
+        "deadline_at": rfc3339(_deadline(submission)),
+        "waiting_for": waiting_for(submission, lane, now),
+        "reason": submission.reason,
+    }
+
+
+def canonical(submission: Submission) -> dict[str, Any]:
+    """The fields of the canonical line: every timing and the evidence, for ``submission.closed``
+    and ``submission.corrected``. Durations in milliseconds."""
+    words = verdicts(submission)
+    last = submission.attempts[-1] if submission.attempts else None
+    result = last.result if last else None
+    evidence = sorted({item for _, found in words.values() for item in found})
+    return {
+        "outcome": submission.outcome,
+        "attribution": submission.attribution,
+        "late": submission.late,
+        "submission_version": submission.version,
+        "attempts": len(submission.attempts),
+        "reason": submission.reason,
+        "retry_of": submission.retry_of,
+        "enhancement": words[UpstreamJob.ENHANCEMENT][0],
+        "analysis": words[UpstreamJob.ANALYSIS][0],
+        "evidence": evidence,
+        "replayed": submission.heard.replayed if submission.heard else None,
+        "queued_ms": _between(submission.created_ms, submission.sent_ms),
+        "post_ms": _between(last.began_ms, last.ended_ms) if last else None,
+        "confirm_ms": _between(submission.sent_ms, submission.heard_ms),
+        "total_ms": _between(submission.created_ms, submission.closed_ms),
+        "deaf_ms": submission.deaf_ms,
+        "duplicates": submission.duplicates,
+        "http_status": result.http_status if result else None,
+        "upstream_status": submission.reply.status if submission.reply else None,
+        "cv_id": submission.reply.cv_id if submission.reply else None,
+        "size": submission.file.size,
+        "kind": submission.file.kind,
+    }
+
+
+def _between(start_ms: int | None, end_ms: int | None) -> int | None:
+    return None if start_ms is None or end_ms is None else max(0, end_ms - start_ms)
+
+
+def _deadline(submission: Submission) -> Millis | None:
+    if submission.state is State.QUEUED and not possibly_sent(submission):
+        return submission.deliver_by_ms
+    if submission.state is State.IN_DOUBT and not accepted(submission):
+        return submission.give_up_ms
+    return submission.deadline_ms
