@@ -15,6 +15,7 @@ from .sending import close_if_cancelled
 from .standing import (
     accepted,
     deaf_in_window,
+    in_flight,
     in_late_window,
     last_end_ms,
     may_resend,
@@ -41,11 +42,12 @@ def read(draft: Draft, given: RecordRead) -> None:
     sending = owner is not None and owner.state is State.SENDING
     if given.reading.known and not sending:
         _see(draft, given.reading)
-    if owner is not None:
-        if not sending:
-            _read_open(draft, owner, given)
-    else:
+    if owner is None:
         _review(draft, given)
+    elif not sending:
+        moved = _read_open(draft, owner, given)
+        if owner.state is State.QUEUED:
+            _end_rest(draft, moved, given.reading.read_ms)
 
 
 def _see(draft: Draft, reading: Reading) -> None:
@@ -101,14 +103,29 @@ def _enquired(draft: Draft, submission: Submission, reading: Reading, moved: Mov
     )
 
 
-def _read_open(draft: Draft, owner: Submission, given: RecordRead) -> None:
+def _read_open(draft: Draft, owner: Submission, given: RecordRead) -> Movement:
     moved = movement_of(owner, given.reading)
     asked = replace(_with_reading(owner, given.reading), enquiries=owner.enquiries + 1)
-    asked = replace(asked, enquire_ms=next_enquiry_ms(asked, draft.at_ms, draft.policy))
+    queued = owner.state is State.QUEUED
+    after = None if queued else next_enquiry_ms(asked, draft.at_ms, draft.policy)
+    asked = replace(asked, enquire_ms=after)
     draft.put(asked)
     _enquired(draft, asked, given.reading, moved)
     if not given.events_pending:
         _decide(draft, asked, moved, given.reading.read_ms)
+    return moved
+
+
+def _end_rest(draft: Draft, moved: Movement, read_ms: int) -> None:
+    """A rest that keeps an update from being sent again ends with any reading that is known."""
+    lane = draft.lane
+    if lane.rest_until_ms is None or read_ms < lane.rest_until_ms:
+        return
+    if moved is Movement.UNKNOWN:
+        wait = draft.after(draft.policy.backoff_ms(lane.reviews + 1))
+        draft.lane = replace(lane, review_ms=wait, reviews=lane.reviews + 1)
+    else:
+        _release(draft, moved)
 
 
 def _decide(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> None:
@@ -239,7 +256,7 @@ def _rest_due(draft: Draft, given: TimePassed) -> None:
     lane = draft.lane
     review, rest = lane.review_ms, lane.rest_until_ms
     due = review if review is not None else rest
-    if due is None or draft.at_ms < due:
+    if due is None or draft.at_ms < due or in_flight(lane) is not None:
         return
     if owner_candidate(lane) is not None and rest is None:
         draft.lane = replace(lane, review_ms=None)

@@ -198,7 +198,7 @@ def due_ms(lane: Lane, at_ms: int, policy: Policy) -> Millis | None:
     for submission in lane.submissions:
         if submission.state is State.CLOSED:
             forget = forget_ms(submission, policy)
-            times.append(None if forget is None else forget + 1)
+            times.append(forget)
         elif submission.state is State.QUEUED:
             if submission.not_before_ms is not None and submission.not_before_ms > at_ms:
                 times.append(submission.not_before_ms)
@@ -208,8 +208,5 @@ def due_ms(lane: Lane, at_ms: int, policy: Policy) -> Millis | None:
                 times.append(submission.enquire_ms)
         elif submission.state is not State.SENDING:
             times += [submission.enquire_ms, submission.give_up_ms]
-    return (
-        Millis(min((time for time in times if time is not None), default=-1))
-        if any(time is not None for time in times)
-        else None
-    )
+    set_times = [time for time in times if time is not None]
+    return Millis(min(set_times)) if set_times else None

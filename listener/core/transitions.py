@@ -49,7 +49,7 @@ from .policy import Policy
 from .restart import restart
 from .sending import begin, cancel, end, submit
 from .standing import forget_ms, sendable
-from .submission import Lane
+from .submission import Lane, Submission
 
 Given = (
     Submit
@@ -99,10 +99,12 @@ against it; a pair that is missing changes no submission."""
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one input led to. ``refusal`` is a slug where the input was declined as a value:
+    """What one input led to. ``changed``: the submissions that differ, with their new version, also
+    those that the lane no longer remembers. ``refusal`` is a slug where the input was declined as a value:
     ``Submit`` by the lane's policy, ``SendBegins`` by what happened meanwhile."""
 
     lane: Lane
+    changed: tuple[Submission, ...] = ()
     facts: tuple[Fact, ...] = ()
     effects: tuple[Effect, ...] = ()
     dispositions: tuple[tuple[int, Disposition], ...] = ()
@@ -113,13 +115,14 @@ def decide(lane: Lane, given: Given, policy: Policy) -> Decision:
     """The one function that changes a lane. Pure; raises IllegalInput for what cannot happen."""
     draft = Draft(lane, given.at_ms, given.hearing, policy)
     refusal = _dispatch(draft, given)
-    _number_versions(draft, lane, type(given))
+    changed = _number_versions(draft, lane, type(given))
     _forget(draft)
     ready = sendable(draft.lane, draft.at_ms)
     if ready is not None and not isinstance(given, SendBegins):
         draft.effects.append(Dispatch(ready.id, ready.not_before_ms or draft.at_ms))
     return Decision(
         lane=draft.lane,
+        changed=changed,
         facts=tuple(draft.facts),
         effects=tuple(draft.effects),
         dispositions=tuple(draft.dispositions),
@@ -152,10 +155,11 @@ def _dispatch(draft: Draft, given: Given) -> str | None:
     return None
 
 
-def _number_versions(draft: Draft, before: Lane, given: type[Input]) -> None:
+def _number_versions(draft: Draft, before: Lane, given: type[Input]) -> tuple[Submission, ...]:
     """Each changed submission gets one new version, and is held against the table."""
     known = {submission.id: submission for submission in before.submissions}
-    rows = []
+    rows: list[Submission] = []
+    changed: list[Submission] = []
     for submission in draft.lane.submissions:
         old = known.get(submission.id)
         if old is submission or old == submission:
@@ -168,17 +172,19 @@ def _number_versions(draft: Draft, before: Lane, given: type[Input]) -> None:
                 f"expected one of {sorted(allowed)} after {given.__name__} on {was}, "
                 f"found {submission.state}"
             )
-        rows.append(submission if old is None else replace(submission, version=old.version + 1))
+        latest = submission if old is None else replace(submission, version=old.version + 1)
+        rows.append(latest)
+        changed.append(latest)
     draft.lane = replace(draft.lane, submissions=tuple(rows))
+    return tuple(changed)
 
 
 def _forget(draft: Draft) -> None:
-    """Drop what nothing can change any more. Whoever reads the decision finds a closed submission
-    that was dropped at once by comparing with the lane before."""
+    """Drop what nothing can change any more."""
     kept = []
     for submission in draft.lane.submissions:
         forget = forget_ms(submission, draft.policy)
-        if forget is None or forget >= draft.at_ms:
+        if forget is None or forget > draft.at_ms:
             kept.append(submission)
     if len(kept) != len(draft.lane.submissions):
         draft.lane = replace(draft.lane, submissions=tuple(kept))
