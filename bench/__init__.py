@@ -1,0 +1,1 @@
+"""Measurements. Not proofs: the figures depend on the machine, its disk above all."""

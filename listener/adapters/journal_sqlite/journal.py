@@ -1,0 +1,219 @@
+"""The port, on two threads: one writes, in groups, one reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from listener.core.errors import JournalFault
+from listener.core.evidence import Gap
+from listener.core.names import CvCode, Millis, SubmissionId
+from listener.ports.event_source import Resume
+from listener.ports.journal import (
+    Claim,
+    IdempotencyKey,
+    InboxRow,
+    LaneCommit,
+    LaneRow,
+    Query,
+    Reaction,
+    StoredSubmission,
+    Tally,
+)
+
+from . import commits, hearing, reads, retention
+from .store import Pragmas, Store, open_store
+from .worker import Health, Worker
+
+
+class SqliteJournal:
+    """A Journal in one SQLite file; see the port for what each method promises.
+
+    Everything that was queued while the last fsync ran goes into the next transaction. After a
+    fault of the disk every later call raises JournalFault. Made by :meth:`open`, on the loop that
+    will use it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._health = Health()
+        self._writer = Worker(
+            "journal-writer", store.path, store.writing, "BEGIN IMMEDIATE", self._health
+        )
+        self._reader = Worker("journal-reader", store.path, store.reading, "BEGIN", self._health)
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        vfs: str | None = None,
+        synchronous: str = "FULL",
+        checkpoint_pages: int = 4_000,
+    ) -> Self:
+        """Open or create the journal at ``path``; an older one is migrated, after a copy.
+
+        The keywords are for tests: a VFS of apsw that may lose power or fail, SQLite's
+        ``synchronous`` (anything below FULL breaks the promise), pages of WAL per checkpoint.
+        Raises JournalLocked, JournalTooNew or JournalFault.
+        """
+        pragmas = Pragmas(vfs, synchronous, checkpoint_pages)
+        return cls(await _off_loop(path, pragmas))
+
+    async def load_lane(self, code: CvCode) -> LaneRow:
+        return await self._reader.submit(partial(reads.load_lane, code=code))
+
+    async def commit(self, commit: LaneCommit) -> int | None:
+        prepared = commits.prepare_commit(commit)
+        return await self._writer.submit(partial(commits.apply_commit, prepared=prepared))
+
+    async def due_lanes(self, now_ms: Millis, limit: int) -> list[CvCode]:
+        return await self._reader.submit(partial(reads.due_lanes, now_ms=now_ms, limit=limit))
+
+    async def next_due_ms(self) -> Millis | None:
+        return await self._reader.submit(reads.next_due_ms)
+
+    async def lanes(self) -> list[CvCode]:
+        return await self._reader.submit(reads.lanes)
+
+    async def claim_lane(
+        self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis
+    ) -> Claim | None:
+        return await self._writer.submit(
+            partial(commits.claim_lane, code=code, owner=owner, now_ms=now_ms, until_ms=until_ms)
+        )
+
+    async def release_lane(self, claim: Claim) -> None:
+        await self._writer.submit(partial(commits.release_lane, claim=claim))
+
+    async def append_events(self, rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
+        await self._writer.submit(partial(hearing.append_events, rows=tuple(rows), resume=resume))
+
+    async def undisposed(self) -> list[InboxRow]:
+        return await self._reader.submit(reads.undisposed)
+
+    async def highest_seq(self) -> int:
+        return await self._reader.submit(reads.highest_seq)
+
+    async def resume_cursor(self) -> Resume:
+        return await self._reader.submit(reads.resume_cursor)
+
+    async def store_resume(self, resume: Resume) -> None:
+        await self._writer.submit(partial(hearing.store_resume, resume=resume))
+
+    async def open_gap(self, gap: Gap) -> None:
+        await self._writer.submit(partial(hearing.open_gap, gap=gap))
+
+    async def close_gap(self, end_ms: Millis, reason: str) -> Gap | None:
+        return await self._writer.submit(partial(hearing.close_gap, end_ms=end_ms, reason=reason))
+
+    async def drop_gap(self) -> None:
+        await self._writer.submit(hearing.drop_gap)
+
+    async def gaps_since(self, since_ms: Millis) -> list[Gap]:
+        return await self._reader.submit(partial(reads.gaps_since, since_ms=since_ms))
+
+    async def submission(self, submission_id: SubmissionId) -> StoredSubmission | None:
+        return await self._reader.submit(partial(reads.submission, submission_id=submission_id))
+
+    async def submissions(self, query: Query) -> list[StoredSubmission]:
+        return await self._reader.submit(partial(reads.submissions, query=query))
+
+    async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
+        return await self._reader.submit(partial(reads.facts_of, submission_id=submission_id))
+
+    async def idempotency(self, key: str) -> IdempotencyKey | None:
+        return await self._reader.submit(partial(reads.idempotency, key=key))
+
+    async def tally(self) -> Tally:
+        return await self._reader.submit(reads.tally)
+
+    async def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
+        return await self._reader.submit(partial(reads.due_reactions, now_ms=now_ms, limit=limit))
+
+    async def finish_reaction(self, submission_id: SubmissionId, version: int) -> None:
+        await self._writer.submit(
+            partial(hearing.finish_reaction, submission_id=submission_id, version=version)
+        )
+
+    async def postpone_reaction(
+        self, submission_id: SubmissionId, version: int, due_ms: Millis
+    ) -> None:
+        await self._writer.submit(
+            partial(
+                hearing.postpone_reaction,
+                submission_id=submission_id,
+                version=version,
+                due_ms=due_ms,
+            )
+        )
+
+    async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:
+        return await self._reader.submit(partial(reads.files_due, now_ms=now_ms, limit=limit))
+
+    async def files_kept(self) -> list[SubmissionId]:
+        return await self._reader.submit(reads.files_kept)
+
+    async def files_gone(self, ids: Sequence[SubmissionId]) -> None:
+        await self._writer.submit(partial(retention.files_gone, ids=tuple(ids)))
+
+    async def purge(self, closed_before_ms: Millis) -> int:
+        """In slices: what others write in between does not wait for all of it."""
+        purged = 0
+        purge_submissions = partial(retention.purge_submissions, before=closed_before_ms)
+        while count := await self._writer.submit(purge_submissions):
+            purged += count
+        while await self._writer.submit(partial(retention.purge_rest, before=closed_before_ms)):
+            pass
+        await self._remove_backups(closed_before_ms)
+        return purged
+
+    async def forget(self, code: CvCode) -> int:
+        """Also from the write-ahead log, and the copies made before migrations go with it."""
+        count = await self._writer.submit(partial(retention.forget, code=code))
+        await self._writer.submit(retention.empty_wal, alone=True)
+        await self._remove_backups(None)
+        return count
+
+    def commit_p99_ms(self) -> float | None:
+        times = sorted(self._writer.commit_ms)
+        return times[int(len(times) * 0.99)] if times else None
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reader.close()
+        self._store.lock.release()
+
+    async def _remove_backups(self, older_than_ms: Millis | None) -> None:
+        try:
+            await asyncio.to_thread(retention.remove_backups, self._store.path, older_than_ms)
+        except OSError as error:
+            raise JournalFault(
+                "expected to delete old backup copies beside the journal, found "
+                f"{error.strerror or error}; delete {self._store.path}.v*.backup by hand"
+            ) from error
+
+
+async def _off_loop(path: Path, pragmas: Pragmas) -> Store:
+    """Open in a thread; a caller cancelled meanwhile leaves nothing open."""
+    opening = asyncio.ensure_future(asyncio.to_thread(open_store, path, pragmas))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_discard)
+        raise
+
+
+def _discard(opening: asyncio.Future[Store]) -> None:
+    if opening.cancelled() or opening.exception() is not None:
+        return
+    store = opening.result()
+    connections: tuple[apsw.Connection, ...] = (store.writing, store.reading)
+    for connection in connections:
+        connection.close()
+    store.lock.release()

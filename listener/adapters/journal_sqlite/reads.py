@@ -1,0 +1,193 @@
+"""What the reader thread asks. Each gets a snapshot that holds all that was acknowledged."""
+
+from __future__ import annotations
+
+import apsw
+
+from listener.core.errors import JournalFault
+from listener.core.evidence import Gap, Heard
+from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
+from listener.core.submission import Lane
+from listener.ports.event_source import Resume
+from listener.ports.journal import (
+    IdempotencyKey,
+    InboxRow,
+    LaneRow,
+    Query,
+    Reaction,
+    StoredSubmission,
+    Tally,
+)
+
+from .codec import decode_facts, decode_lane, decode_submission
+
+
+def load_lane(db: apsw.Connection, code: CvCode) -> LaneRow:
+    """As the port says. Raises JournalFault if a remembered submission is not there."""
+    row = db.execute("SELECT version, members, doc FROM lanes WHERE code = ?", (code,)).fetchone()
+    if row is None:
+        return LaneRow(code, Lane(), 0)
+    version, members, doc = row
+    submissions = []
+    for submission_id in members.split():
+        found = submission(db, submission_id)
+        if found is None:
+            raise JournalFault(
+                f"expected submission {submission_id} in the journal, for its lane names it, found "
+                "none; keep a copy of the journal and restore it from a backup"
+            )
+        submissions.append(found.submission)
+    return LaneRow(code, decode_lane(doc, tuple(submissions)), version)
+
+
+def due_lanes(db: apsw.Connection, now_ms: Millis, limit: int) -> list[CvCode]:
+    """As the port says."""
+    rows = db.execute(
+        "SELECT code FROM lanes WHERE due_ms <= ? ORDER BY due_ms, code LIMIT ?", (now_ms, limit)
+    )
+    return [CvCode(code) for (code,) in rows]
+
+
+def next_due_ms(db: apsw.Connection) -> Millis | None:
+    """As the port says."""
+    found = db.execute("SELECT min(due_ms) FROM lanes WHERE due_ms IS NOT NULL").get
+    return None if found is None else Millis(found)
+
+
+def lanes(db: apsw.Connection) -> list[CvCode]:
+    """As the port says."""
+    return [CvCode(code) for (code,) in db.execute("SELECT code FROM lanes ORDER BY code")]
+
+
+def undisposed(db: apsw.Connection) -> list[InboxRow]:
+    """As the port says."""
+    rows = db.execute(
+        "SELECT seq, heard_ms, replayed, code, payload, disposition FROM inbox"
+        " WHERE disposition IS NULL ORDER BY seq"
+    )
+    return [
+        InboxRow(
+            Heard(seq, Millis(heard_ms), bool(replayed)),
+            None if code is None else CvCode(code),
+            payload,
+            None if disposition is None else Disposition(disposition),
+        )
+        for seq, heard_ms, replayed, code, payload, disposition in rows
+    ]
+
+
+def highest_seq(db: apsw.Connection) -> int:
+    """As the port says."""
+    inbox = db.execute("SELECT max(seq) FROM inbox").get
+    held = db.execute("SELECT max(top_seq) FROM submissions WHERE top_seq > 0").get
+    return max(inbox or 0, held or 0)
+
+
+def resume_cursor(db: apsw.Connection) -> Resume:
+    """As the port says."""
+    row = db.execute("SELECT pid, last_offset FROM recovery").fetchone()
+    return Resume() if row is None else Resume(row[0], row[1])
+
+
+def gaps_since(db: apsw.Connection, since_ms: Millis) -> list[Gap]:
+    """As the port says."""
+    rows = db.execute(
+        "SELECT start_ms, end_ms, reason FROM gaps WHERE end_ms IS NULL OR end_ms > ?"
+        " ORDER BY start_ms, id",
+        (since_ms,),
+    )
+    return [
+        Gap(Millis(start), None if end is None else Millis(end), reason)
+        for start, end, reason in rows
+    ]
+
+
+def submission(db: apsw.Connection, submission_id: SubmissionId) -> StoredSubmission | None:
+    """As the port says."""
+    row = db.execute("SELECT code, doc FROM submissions WHERE id = ?", (submission_id,)).fetchone()
+    return None if row is None else StoredSubmission(CvCode(row[0]), decode_submission(row[1]))
+
+
+def submissions(db: apsw.Connection, query: Query) -> list[StoredSubmission]:
+    """As the port says."""
+    filters: list[tuple[str, str | None]] = [
+        ("state = ?", query.state),
+        ("outcome = ?", query.outcome),
+        ("code = ?", query.code),
+        ("id < ?", query.before),
+    ]
+    given = [(text, value) for text, value in filters if value is not None]
+    where = "WHERE " + " AND ".join(text for text, _ in given) if given else ""
+    rows = db.execute(
+        f"SELECT code, doc FROM submissions {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 - texts from above
+        (*(value for _, value in given), query.limit),
+    )
+    return [StoredSubmission(CvCode(code), decode_submission(doc)) for code, doc in rows]
+
+
+def facts_of(db: apsw.Connection, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
+    """As the port says."""
+    rows = db.execute(
+        "SELECT body FROM fact_subjects JOIN facts ON facts.id = facts_id"
+        " WHERE submission_id = ? ORDER BY facts_id",
+        (submission_id,),
+    )
+    return [fact for (body,) in rows for fact in decode_facts(body, submission_id)]
+
+
+def idempotency(db: apsw.Connection, key: str) -> IdempotencyKey | None:
+    """As the port says."""
+    row = db.execute(
+        "SELECT key, fingerprint, submission_id, created_ms FROM idempotency WHERE key = ?", (key,)
+    ).fetchone()
+    if row is None:
+        return None
+    return IdempotencyKey(row[0], row[1], SubmissionId(row[2]), Millis(row[3]))
+
+
+def tally(db: apsw.Connection) -> Tally:
+    """As the port says."""
+    open_rows = list(
+        db.execute(
+            "SELECT state, count(*), min(created_ms) FROM submissions WHERE state <> 'closed'"
+            " GROUP BY state"
+        )
+    )
+    closed = db.execute("SELECT outcome, n FROM closed_counts WHERE n > 0")
+    return Tally(
+        open_by_state={State(state): n for state, n, _ in open_rows},
+        closed_by_outcome={Outcome(outcome): n for outcome, n in closed},
+        oldest_open_ms=min((Millis(oldest) for _, _, oldest in open_rows), default=None),
+    )
+
+
+def due_reactions(db: apsw.Connection, now_ms: Millis, limit: int) -> list[Reaction]:
+    """As the port says."""
+    rows = db.execute(
+        "SELECT submission_id, version, tries, due_ms FROM reactions WHERE due_ms <= ?"
+        " ORDER BY due_ms, submission_id, version LIMIT ?",
+        (now_ms, limit),
+    )
+    return [
+        Reaction(SubmissionId(i), version, tries, Millis(due)) for i, version, tries, due in rows
+    ]
+
+
+def files_due(db: apsw.Connection, now_ms: Millis, limit: int) -> list[SubmissionId]:
+    """As the port says."""
+    rows = db.execute(
+        "SELECT id FROM submissions WHERE file_gone = 0 AND file_due_ms <= ?"
+        " ORDER BY file_due_ms, id LIMIT ?",
+        (now_ms, limit),
+    )
+    return [SubmissionId(i) for (i,) in rows]
+
+
+def files_kept(db: apsw.Connection) -> list[SubmissionId]:
+    """As the port says."""
+    rows = db.execute(
+        "SELECT id FROM submissions WHERE state <> 'closed'"
+        " UNION SELECT id FROM submissions WHERE file_gone = 0 AND file_due_ms IS NOT NULL"
+        " ORDER BY 1"
+    )
+    return [SubmissionId(i) for (i,) in rows]

@@ -1,0 +1,105 @@
+"""What leaves the journal: files that are gone, what is past retention, what is to be forgotten.
+
+Purging goes in slices, one transaction each, so that it never keeps the writer long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from listener.core.names import CvCode, Millis, SubmissionId
+
+from .commits import note_removed_version
+from .migrations import backups, sync_folder
+
+SLICE = 500
+
+
+def files_gone(db: apsw.Connection, ids: Sequence[SubmissionId]) -> None:
+    """As the port says."""
+    db.executemany("UPDATE submissions SET file_gone = 1 WHERE id = ?", [(i,) for i in ids])
+
+
+def purge_submissions(db: apsw.Connection, before: Millis) -> int:
+    """One slice; how many. One whose file is still kept stays until that is gone."""
+    rows = db.execute(
+        "SELECT id FROM submissions WHERE remembered = 0 AND state = 'closed' AND file_gone = 1"
+        " AND closed_ms < ? ORDER BY closed_ms LIMIT ?",
+        (before, SLICE),
+    )
+    ids = [i for (i,) in rows]
+    _delete_submissions(db, ids)
+    return len(ids)
+
+
+def purge_rest(db: apsw.Connection, before: Millis) -> int:
+    """One slice of all else that is older; how many rows."""
+    doomed = (
+        ("inbox", "seq", "heard_ms < ? AND disposition IS NOT NULL"),
+        ("gaps", "id", "end_ms < ?"),
+        ("idempotency", "key", "created_ms < ?"),
+        ("facts", "id", "code IS NOT NULL AND subjects = 0 AND at_ms < ?"),
+    )
+    count = 0
+    for table, key, condition in doomed:
+        db.execute(
+            f"DELETE FROM {table} WHERE {key} IN"  # noqa: S608 - names from the table above
+            f" (SELECT {key} FROM {table} WHERE {condition} LIMIT {SLICE})",
+            (before,),
+        )
+        count += db.changes()
+    return count
+
+
+def forget(db: apsw.Connection, code: CvCode) -> int:
+    """As the port says. ``secure_delete`` is on: what is deleted is overwritten."""
+    ids = [i for (i,) in db.execute("SELECT id FROM submissions WHERE code = ?", (code,))]
+    _delete_submissions(db, ids)
+    version = db.execute("DELETE FROM lanes WHERE code = ? RETURNING version", (code,)).fetchone()
+    if version is not None:
+        note_removed_version(db, version[0])
+    for table in ("claims", "facts", "inbox"):
+        db.execute(f"DELETE FROM {table} WHERE code = ?", (code,))  # noqa: S608 - names from above
+    return len(ids)
+
+
+def empty_wal(db: apsw.Connection) -> None:
+    """Move all into the database and cut the write-ahead log, which still holds old pages."""
+    with contextlib.suppress(apsw.BusyError):  # another program reads: the next checkpoint will do
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+def remove_backups(path: Path, older_than_ms: Millis | None) -> int:
+    """Delete the copies made before migrations (all, or those older); they hold codes too."""
+    doomed = [
+        copy
+        for copy in backups(path)
+        if older_than_ms is None or copy.stat().st_mtime * 1_000 < older_than_ms
+    ]
+    for copy in doomed:
+        copy.unlink(missing_ok=True)
+    if doomed:
+        sync_folder(path.parent)
+    return len(doomed)
+
+
+def _delete_submissions(db: apsw.Connection, ids: Sequence[str]) -> None:
+    """With all that hangs on them. A row of facts goes with the last submission it tells of."""
+    for submission_id in ids:
+        rows = db.execute(
+            "DELETE FROM fact_subjects WHERE submission_id = ? RETURNING facts_id",
+            (submission_id,),
+        ).fetchall()
+        for (row,) in rows:
+            db.execute("UPDATE facts SET subjects = subjects - 1 WHERE id = ?", (row,))
+            db.execute("DELETE FROM facts WHERE id = ? AND subjects = 0", (row,))
+        for table in ("reactions", "idempotency"):
+            db.execute(
+                f"DELETE FROM {table} WHERE submission_id = ?",  # noqa: S608 - names from above
+                (submission_id,),
+            )
+        db.execute("DELETE FROM submissions WHERE id = ?", (submission_id,))

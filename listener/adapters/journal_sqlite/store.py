@@ -1,0 +1,126 @@
+"""Opening the file: folder, lock, modes, pragmas, check, migrations."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from listener.core.errors import JournalFault
+
+from .faults import journal_fault
+from .lock import FileLock
+from .migrations import migrate, migrations, sync_folder
+
+BUSY_MS = 10_000
+CHECK_SECONDS = 5.0
+"""How long ``quick_check`` may take at open. What it did not reach by then is not checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pragmas:
+    """How the file is written. The defaults are the promise; anything else is for tests."""
+
+    vfs: str | None = None
+    synchronous: str = "FULL"
+    checkpoint_pages: int = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open journal: two connections to one file, and the lock on it."""
+
+    path: Path
+    writing: apsw.Connection
+    reading: apsw.Connection
+    lock: FileLock
+
+
+def open_store(path: Path, pragmas: Pragmas, steps: Mapping[int, str] | None = None) -> Store:
+    """Blocking. Raises JournalFault, JournalLocked or JournalTooNew, with nothing left open.
+
+    The file and those beside it are 0600. A folder that is missing is made, 0700; one that exists
+    keeps its mode, for others may share it.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f"{path.name}.lock"), path)
+    except OSError as error:
+        raise _file_fault(path, error) from error
+    writing: apsw.Connection | None = None
+    try:
+        _make_private(path)
+        writing = _connect(path, pragmas)
+        _check(writing, path)
+        migrate(writing, path, steps or migrations())
+        reading = _connect(path, pragmas)
+    except BaseException as error:
+        if writing is not None:
+            writing.close()
+        lock.release()
+        if isinstance(error, apsw.Error):
+            raise journal_fault(error, path, "opening") from error
+        if isinstance(error, OSError):
+            raise _file_fault(path, error) from error
+        raise
+    return Store(path, writing, reading, lock)
+
+
+def _file_fault(path: Path, error: OSError) -> JournalFault:
+    return JournalFault(
+        f"opening the journal {path}: expected a folder and a file that this user may write, found "
+        f"{error.strerror or error}; check the path, its owner and its mode"
+    )
+
+
+def _make_private(path: Path) -> None:
+    """SQLite gives its side files the mode of the database, so the database gets it first."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
+    sync_folder(path.parent)
+
+
+def _connect(path: Path, pragmas: Pragmas) -> apsw.Connection:
+    db = apsw.Connection(str(path), vfs=pragmas.vfs)
+    try:
+        db.set_busy_timeout(BUSY_MS)
+        db.pragma("trusted_schema", False)
+        mode = db.pragma("journal_mode", "wal")
+        if mode != "wal":
+            raise JournalFault(
+                f"opening the journal {path}: expected a file system that can hold SQLite's WAL, "
+                f"found journal mode {mode!r}; use a local disk"
+            )
+        db.pragma("synchronous", pragmas.synchronous)
+        db.pragma("secure_delete", True)
+        db.pragma("cache_size", -16_000)
+        db.pragma("wal_autocheckpoint", pragmas.checkpoint_pages)
+        db.pragma("journal_size_limit", 64 << 20)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: apsw.Connection, path: Path) -> None:
+    """``quick_check``, bounded in time. Raises JournalFault for a damaged file."""
+    deadline = time.monotonic() + CHECK_SECONDS
+    db.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+    try:
+        found = db.pragma("quick_check", 1)
+    except apsw.InterruptError:
+        return
+    finally:
+        db.set_progress_handler(None)
+    if found != "ok":
+        raise JournalFault(
+            f"opening the journal {path}: expected a sound database, found damage ({found}); "
+            "stop, keep a copy, check the disk, and restore the journal from a backup"
+        )
