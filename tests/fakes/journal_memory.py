@@ -1,0 +1,377 @@
+"""A Journal in memory, for tests and simulation. It passes the same contract suite as SQLite's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from listener.core.errors import JournalFault
+from listener.core.evidence import Gap
+from listener.core.facts import Fact
+from listener.core.names import CvCode, Millis, State, SubmissionId
+from listener.core.submission import Lane, Submission
+from listener.ports.event_source import Resume
+from listener.ports.journal import (
+    Claim,
+    IdempotencyKey,
+    InboxRow,
+    LaneCommit,
+    LaneRow,
+    Query,
+    Reaction,
+    StoredSubmission,
+    Tally,
+)
+
+
+@dataclass
+class _StoredLane:
+    lane: Lane
+    version: int
+    due_ms: Millis | None
+
+
+@dataclass
+class _Kept:
+    """What survives a restart."""
+
+    lanes: dict[CvCode, _StoredLane] = field(default_factory=dict)
+    submissions: dict[SubmissionId, StoredSubmission] = field(default_factory=dict)
+    files_gone: set[SubmissionId] = field(default_factory=set)
+    facts: dict[SubmissionId, list[Fact]] = field(default_factory=dict)
+    inbox: dict[int, InboxRow] = field(default_factory=dict)
+    resume: Resume = field(default_factory=Resume)
+    gaps: list[Gap] = field(default_factory=list)
+    keys: dict[str, IdempotencyKey] = field(default_factory=dict)
+    reactions: dict[tuple[SubmissionId, int], Reaction] = field(default_factory=dict)
+    claims: dict[CvCode, Claim] = field(default_factory=dict)
+    last_token: int = 0
+    removed_version: int = 0
+
+
+async def _at_once() -> None:
+    await asyncio.sleep(0)
+
+
+class MemoryJournal:
+    """Each write is applied whole between two awaits of ``pause``: a caller cancelled in the first
+    wrote nothing, one cancelled in the second wrote all and does not know it."""
+
+    def __init__(
+        self, *, pause: Callable[[], Awaitable[None]] = _at_once, kept: _Kept | None = None
+    ) -> None:
+        self._kept = kept or _Kept()
+        self._pause = pause
+        self._fault: str | None = None
+        self._closed = False
+        self._writes = 0
+
+    def reopened(self) -> MemoryJournal:
+        """What the next process finds: all that was written. This one is closed for good."""
+        self._closed = True
+        return MemoryJournal(pause=self._pause, kept=self._kept)
+
+    def break_down(self, why: str) -> None:
+        """From now on every call raises JournalFault, as after a failed fsync."""
+        self._fault = why
+
+    async def load_lane(self, code: CvCode) -> LaneRow:
+        self._check()
+        stored = self._kept.lanes.get(code)
+        if stored is None:
+            return LaneRow(code, Lane(), 0)
+        members = (self._kept.submissions[s.id].submission for s in stored.lane.submissions)
+        return LaneRow(code, replace(stored.lane, submissions=tuple(members)), stored.version)
+
+    async def commit(self, commit: LaneCommit) -> int | None:
+        await self._before()
+        version = self._apply(commit)
+        await self._after()
+        return version
+
+    async def due_lanes(self, now_ms: Millis, limit: int) -> list[CvCode]:
+        self._check()
+        due = [(s.due_ms, c) for c, s in self._kept.lanes.items() if s.due_ms is not None]
+        return [code for due_ms, code in sorted(due) if due_ms <= now_ms][:limit]
+
+    async def next_due_ms(self) -> Millis | None:
+        self._check()
+        return min(
+            (s.due_ms for s in self._kept.lanes.values() if s.due_ms is not None), default=None
+        )
+
+    async def lanes(self) -> list[CvCode]:
+        self._check()
+        return sorted(self._kept.lanes)
+
+    async def claim_lane(
+        self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis
+    ) -> Claim | None:
+        await self._before()
+        kept, claim = self._kept, None
+        held = kept.claims.get(code)
+        if held is None or held.owner == owner or held.until_ms <= now_ms:
+            kept.last_token += 1
+            claim = kept.claims[code] = Claim(code, owner, kept.last_token, until_ms)
+        await self._after()
+        return claim
+
+    async def release_lane(self, claim: Claim) -> None:
+        await self._before()
+        held = self._kept.claims.get(claim.code)
+        if held is not None and held.token == claim.token:
+            del self._kept.claims[claim.code]
+        await self._after()
+
+    async def append_events(self, rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
+        await self._before()
+        for row in rows:
+            self._kept.inbox.setdefault(row.heard.seq, row)
+        if resume is not None:
+            self._kept.resume = resume
+        await self._after()
+
+    async def undisposed(self) -> list[InboxRow]:
+        self._check()
+        rows = (row for _, row in sorted(self._kept.inbox.items()))
+        return [row for row in rows if row.disposition is None]
+
+    async def highest_seq(self) -> int:
+        self._check()
+        held = (_top_seq(s.submission) for s in self._kept.submissions.values())
+        return max(max(self._kept.inbox, default=0), max(held, default=0))
+
+    async def resume_cursor(self) -> Resume:
+        self._check()
+        return self._kept.resume
+
+    async def store_resume(self, resume: Resume) -> None:
+        await self._before()
+        self._kept.resume = resume
+        await self._after()
+
+    async def open_gap(self, gap: Gap) -> None:
+        await self._before()
+        if self._open_gap() is None:
+            self._kept.gaps.append(gap)
+        await self._after()
+
+    async def close_gap(self, end_ms: Millis, reason: str) -> Gap | None:
+        await self._before()
+        gap = self._open_gap()
+        if gap is not None:
+            self._kept.gaps.remove(gap)
+            gap = replace(gap, end_ms=end_ms, reason=reason)
+            self._kept.gaps.append(gap)
+        await self._after()
+        return gap
+
+    async def drop_gap(self) -> None:
+        await self._before()
+        self._kept.gaps = [gap for gap in self._kept.gaps if gap.end_ms is not None]
+        await self._after()
+
+    async def gaps_since(self, since_ms: Millis) -> list[Gap]:
+        self._check()
+        gaps = (g for g in self._kept.gaps if g.end_ms is None or g.end_ms > since_ms)
+        return sorted(gaps, key=lambda gap: gap.start_ms)
+
+    async def submission(self, submission_id: SubmissionId) -> StoredSubmission | None:
+        self._check()
+        return self._kept.submissions.get(submission_id)
+
+    async def submissions(self, query: Query) -> list[StoredSubmission]:
+        self._check()
+        newest_first = (s for _, s in sorted(self._kept.submissions.items(), reverse=True))
+        return [s for s in newest_first if _matches(s, query)][: query.limit]
+
+    async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
+        self._check()
+        facts = self._kept.facts.get(submission_id, [])
+        return [(fact.at_ms, fact.event, orjson.dumps(fact).decode()) for fact in facts]
+
+    async def idempotency(self, key: str) -> IdempotencyKey | None:
+        self._check()
+        return self._kept.keys.get(key)
+
+    async def tally(self) -> Tally:
+        self._check()
+        all_of_them = [s.submission for s in self._kept.submissions.values()]
+        waiting = [s for s in all_of_them if s.state is not State.CLOSED]
+        return Tally(
+            open_by_state=dict(Counter(s.state for s in waiting)),
+            closed_by_outcome=dict(
+                Counter(s.outcome for s in all_of_them if s.outcome is not None)
+            ),
+            oldest_open_ms=min((s.created_ms for s in waiting), default=None),
+        )
+
+    async def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
+        self._check()
+        due = (r for r in self._kept.reactions.values() if r.due_ms <= now_ms)
+        return sorted(due, key=lambda r: (r.due_ms, r.submission_id, r.version))[:limit]
+
+    async def finish_reaction(self, submission_id: SubmissionId, version: int) -> None:
+        await self._before()
+        self._kept.reactions.pop((submission_id, version), None)
+        await self._after()
+
+    async def postpone_reaction(
+        self, submission_id: SubmissionId, version: int, due_ms: Millis
+    ) -> None:
+        await self._before()
+        reaction = self._kept.reactions.get((submission_id, version))
+        if reaction is not None:
+            self._kept.reactions[submission_id, version] = replace(
+                reaction, tries=reaction.tries + 1, due_ms=due_ms
+            )
+        await self._after()
+
+    async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:
+        self._check()
+        due = sorted(
+            (due_ms, i)
+            for i, s in self._kept.submissions.items()
+            if i not in self._kept.files_gone
+            and (due_ms := _file_due_ms(s.submission)) is not None
+            and due_ms <= now_ms
+        )
+        return [i for _, i in due][:limit]
+
+    async def files_kept(self) -> list[SubmissionId]:
+        self._check()
+        return sorted(
+            i
+            for i, s in self._kept.submissions.items()
+            if s.submission.state is not State.CLOSED or i not in self._kept.files_gone
+        )
+
+    async def files_gone(self, ids: Sequence[SubmissionId]) -> None:
+        await self._before()
+        self._kept.files_gone.update(i for i in ids if i in self._kept.submissions)
+        await self._after()
+
+    async def purge(self, closed_before_ms: Millis) -> int:
+        await self._before()
+        kept = self._kept
+        remembered = {s.id for stored in kept.lanes.values() for s in stored.lane.submissions}
+        doomed = {
+            i
+            for i, s in kept.submissions.items()
+            if s.submission.state is State.CLOSED
+            and i not in remembered
+            and i in kept.files_gone
+            and (s.submission.closed_ms or 0) < closed_before_ms
+        }
+        self._delete(doomed)
+        for seq, row in list(kept.inbox.items()):
+            if row.disposition is not None and row.heard.heard_ms < closed_before_ms:
+                del kept.inbox[seq]
+        kept.gaps = [g for g in kept.gaps if g.end_ms is None or g.end_ms >= closed_before_ms]
+        kept.keys = {k: key for k, key in kept.keys.items() if key.created_ms >= closed_before_ms}
+        await self._after()
+        return len(doomed)
+
+    async def forget(self, code: CvCode) -> int:
+        await self._before()
+        kept = self._kept
+        doomed = {i for i, s in kept.submissions.items() if s.code == code}
+        self._delete(doomed)
+        lane = kept.lanes.pop(code, None)
+        if lane is not None:
+            kept.removed_version = max(kept.removed_version, lane.version)
+        kept.claims.pop(code, None)
+        kept.inbox = {seq: row for seq, row in kept.inbox.items() if row.code != code}
+        await self._after()
+        return len(doomed)
+
+    def commit_p99_ms(self) -> float | None:
+        return 0.0 if self._writes else None
+
+    async def close(self) -> None:
+        self._closed = True
+
+    def _apply(self, commit: LaneCommit) -> int | None:
+        kept, code = self._kept, commit.code
+        stored = kept.lanes.get(code)
+        if (stored.version if stored else 0) != commit.expected_version:
+            return None
+        claim = commit.claim
+        if claim is not None and (
+            code not in kept.claims or kept.claims[code].token != claim.token
+        ):
+            return None
+        if commit.idempotency is not None and commit.idempotency.key in kept.keys:
+            return None
+        version = (stored.version if stored else kept.removed_version) + 1
+        if commit.lane is None:
+            kept.lanes.pop(code, None)
+            kept.removed_version = max(kept.removed_version, version)
+        else:
+            kept.lanes[code] = _StoredLane(commit.lane, version, commit.due_ms)
+        for submission in commit.changed:
+            kept.submissions[submission.id] = StoredSubmission(code, submission)
+        for fact in commit.facts:
+            if fact.submission_id is not None:
+                kept.facts.setdefault(fact.submission_id, []).append(fact)
+        for seq, disposition in commit.dispositions:
+            if seq in kept.inbox:
+                kept.inbox[seq] = replace(kept.inbox[seq], disposition=disposition)
+        for submission_id, of_version in commit.reactions:
+            kept.reactions.setdefault(
+                (submission_id, of_version), Reaction(submission_id, of_version, 0, Millis(0))
+            )
+        if commit.idempotency is not None:
+            kept.keys[commit.idempotency.key] = commit.idempotency
+        return version
+
+    def _delete(self, ids: set[SubmissionId]) -> None:
+        kept = self._kept
+        kept.submissions = {i: s for i, s in kept.submissions.items() if i not in ids}
+        kept.files_gone -= ids
+        kept.facts = {i: facts for i, facts in kept.facts.items() if i not in ids}
+        kept.keys = {k: key for k, key in kept.keys.items() if key.submission_id not in ids}
+        kept.reactions = {k: r for k, r in kept.reactions.items() if r.submission_id not in ids}
+
+    def _open_gap(self) -> Gap | None:
+        return next((gap for gap in self._kept.gaps if gap.end_ms is None), None)
+
+    async def _before(self) -> None:
+        self._check()
+        await self._pause()
+        self._check()
+
+    async def _after(self) -> None:
+        self._writes += 1
+        await self._pause()
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise JournalFault(self._fault)
+        if self._closed:
+            raise JournalFault("expected an open journal, found it closed; start it again first")
+
+
+def _top_seq(submission: Submission) -> int:
+    heard = (*submission.held, *submission.candidates, submission.heard)
+    return max((h.seq for h in heard if h is not None), default=0)
+
+
+def _file_due_ms(submission: Submission) -> int | None:
+    if submission.state is not State.CLOSED:
+        return None
+    return submission.keep_file_until_ms or submission.closed_ms or 0
+
+
+def _matches(stored: StoredSubmission, query: Query) -> bool:
+    submission = stored.submission
+    return (
+        query.state in (None, submission.state)
+        and query.outcome in (None, submission.outcome)
+        and query.code in (None, stored.code)
+        and (query.before is None or submission.id < query.before)
+    )
