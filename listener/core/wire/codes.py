@@ -55,7 +55,7 @@ def check_code(text: object) -> CvCode:
 
 
 def encode_code(code: CvCode) -> str:
-    """As one path segment: UTF-8, all but ``A-Z a-z 0-9 - . _ ~`` percent-encoded, upper case hex."""
+    """As one segment of a path: all but ``A-Z a-z 0-9 - . _ ~`` encoded, in upper case hex."""
     return quote(code, safe="")
 
 
