@@ -93,7 +93,8 @@ class Draft:
     ) -> Submission:
         """Close an open submission. After an unresolved close the lane rests (rule 1)."""
         first = first_sent(submission)
-        deaf = 0 if first is None else self.hearing.deaf_ms(first.began_ms, self.at_ms)
+        ear = self.hearing.if_recovered() if heard and heard.replayed else self.hearing
+        deaf = 0 if first is None else ear.deaf_ms(first.began_ms, self.at_ms)
         closed = replace(
             submission,
             state=State.CLOSED,

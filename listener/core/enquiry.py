@@ -230,7 +230,7 @@ def _wait_on(draft: Draft, owner: Submission, given: TimePassed) -> None:
         return
     if gave_up:
         _give_up(draft, owner)
-    elif not (draft.hearing.listening and draft.hearing.settled):
+    elif not draft.hearing.settled:
         later = draft.after(draft.policy.backoff_ms(owner.enquiries + 1))
         draft.put(replace(owner, enquire_ms=later, enquiries=owner.enquiries + 1))
     elif owner.state is State.QUEUED:
@@ -260,7 +260,7 @@ def _rest_due(draft: Draft, given: TimePassed) -> None:
         return
     if owner_candidate(lane) is not None and rest is None:
         draft.lane = replace(lane, review_ms=None)
-    elif given.events_pending or not (draft.hearing.listening and draft.hearing.settled):
+    elif given.events_pending or not draft.hearing.settled:
         wait = RECHECK_MS if given.events_pending else draft.policy.backoff_ms(lane.reviews + 1)
         deafness = 0 if given.events_pending else 1
         if _review_given_up(draft):

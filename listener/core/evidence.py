@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .names import Millis, Movement, PostKind, UpstreamJob
 
@@ -95,6 +95,10 @@ class Hearing:
             hi = end_ms if gap.end_ms is None else min(end_ms, gap.end_ms)
             total += max(0, hi - lo)
         return total
+
+    def if_recovered(self) -> Hearing:
+        """The same, were the open gap proven continuous: a replayed event proves it so far."""
+        return replace(self, gaps=tuple(gap for gap in self.gaps if gap.end_ms is not None))
 
     def deaf_within(self, start_ms: int, end_ms: int) -> bool:
         """Whether any gap touches [start, end], one of no length too."""

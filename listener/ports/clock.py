@@ -14,7 +14,3 @@ class Clock(Protocol):
     def now_ms(self) -> Millis:
         """Milliseconds since the epoch, UTC; never less than at an earlier call."""
         ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep; on a simulated clock, simulated seconds."""
-        ...

@@ -92,6 +92,10 @@ class EventSource(Protocol):
         """Whether an event of this code is in the queue, not yet handed out by ``next_batch``."""
         ...
 
+    def committed(self, offset: str) -> None:
+        """The event that carried this offset is on disk: what a reconnect may offer."""
+        ...
+
     @property
     def last_frame_ms(self) -> Millis | None:
         """When a frame of any kind was last received."""

@@ -176,6 +176,14 @@ class Journal(Protocol):
         """Replace the recovery cursor."""
         ...
 
+    async def mark_alive(self, at_ms: Millis) -> None:
+        """We listened until then: where a gap begins if this process dies."""
+        ...
+
+    async def last_alive_ms(self) -> Millis | None:
+        """The last mark, None if there never was one."""
+        ...
+
     async def open_gap(self, gap: Gap) -> None:
         """Store a gap that begins. One is open at most; while one is, this changes nothing."""
         ...

@@ -1,0 +1,65 @@
+"""The circuit breaker towards the upstream: after failures in a row, a pause, then one probe."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+Change = Literal["opened", "closed"]
+
+
+class Breaker:
+    """Closed: all may pass. Open: none, for ``open_ms``. Then half-open: one probe at a time."""
+
+    def __init__(self, failures: int = 5, open_ms: int = 30_000) -> None:
+        self._limit = failures
+        self._open_ms = open_ms
+        self._failures = 0
+        self._open_until_ms: int | None = None
+        self._probing = False
+        self._probed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the upstream is taken for down."""
+        return self._open_until_ms is not None
+
+    def allows(self, now_ms: int) -> bool:
+        """Whether one more attempt may begin now."""
+        if self._open_until_ms is None:
+            return True
+        return now_ms >= self._open_until_ms and not self._probing
+
+    def opens_in_ms(self, now_ms: int) -> int:
+        """How long until a probe may go; 0 when it may, or when none is needed."""
+        return 0 if self._open_until_ms is None else max(0, self._open_until_ms - now_ms)
+
+    def began(self) -> None:
+        """An attempt begins: half-open, it is the probe."""
+        if self._open_until_ms is not None:
+            self._probing = True
+            self._probed.clear()
+
+    def record(self, served: bool, now_ms: int) -> Change | None:
+        """An attempt ended; says whether the breaker opened or closed by it."""
+        self._probing = False
+        self._probed.set()
+        if served:
+            self._failures = 0
+            was_open, self._open_until_ms = self._open_until_ms, None
+            return "closed" if was_open is not None else None
+        self._failures += 1
+        if self._failures < self._limit:
+            return None
+        was_open = self._open_until_ms
+        self._open_until_ms = now_ms + self._open_ms
+        return "opened" if was_open is None else None
+
+    def gone(self) -> None:
+        """An attempt that began was not made after all: the probe is free again."""
+        self._probing = False
+        self._probed.set()
+
+    async def wait_probe(self) -> None:
+        """Wait until the probe under way has ended."""
+        await self._probed.wait()

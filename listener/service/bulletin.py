@@ -1,0 +1,35 @@
+"""Who waits for news of a submission."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from listener.core.names import SubmissionId
+
+
+class Bulletin:
+    """Wakes waiters when a submission has a new version. In memory alone: a waiter reads the
+    journal after each wake, so nothing depends on a wake that a crash took."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[SubmissionId, set[asyncio.Event]] = {}
+
+    def post(self, submission_id: SubmissionId) -> None:
+        """There is news of this submission."""
+        for event in self._waiters.get(submission_id, ()):
+            event.set()
+
+    @contextmanager
+    def watch(self, submission_id: SubmissionId) -> Iterator[asyncio.Event]:
+        """An event that is set at each piece of news from now on; clear it before reading."""
+        event = asyncio.Event()
+        self._waiters.setdefault(submission_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            waiters = self._waiters[submission_id]
+            waiters.discard(event)
+            if not waiters:
+                del self._waiters[submission_id]

@@ -1,0 +1,314 @@
+"""Hearing: what the event source says goes to disk in order, then to the lanes; gaps are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from listener.core.evidence import Gap, Heard, Hearing
+from listener.core.inputs import EventHeard, GapEnded
+from listener.core.names import CvCode, Disposition, GapReason, Millis
+from listener.ports.clock import Clock
+from listener.ports.event_source import (
+    ConnectFailed,
+    EventSource,
+    Listening,
+    Lost,
+    ReceivedEvent,
+    Resume,
+)
+from listener.ports.journal import InboxRow, Journal
+from listener.ports.log import Log
+
+from .engine import Engine, Moment
+
+Connection = Listening | Lost | ConnectFailed
+
+BATCH = 512
+GAP_FAN_OUT = 32
+"""Lanes told of a gap's end at once."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """A lost subscription, from its first line to its last."""
+
+    start_ms: Millis
+    reason: str
+    failures: int = 0
+
+
+class Hearer:
+    """Reads the event source for ever. Implements the engine's ``Ear``.
+
+    ``unsettled_ms`` bounds how long, after a loss, no reading of the record decides anything
+    because a replay may still come.
+    """
+
+    def __init__(
+        self,
+        source: EventSource,
+        journal: Journal,
+        engine: Engine,
+        clock: Clock,
+        log: Log,
+        *,
+        unsettled_ms: int,
+        late_window_ms: int,
+    ) -> None:
+        self._source = source
+        self._journal = journal
+        self._engine = engine
+        self._clock = clock
+        self._log = log
+        self._unsettled_ms = unsettled_ms
+        self._late_window_ms = late_window_ms
+        self._uncorrelated: Counter[CvCode] = Counter()
+        self._gaps: tuple[Gap, ...] = ()
+        self._listening = False
+        self._listening_changed = asyncio.Event()
+        self._deaf_since_ms: Millis = clock.now_ms()
+        self._pid: str | None = None
+        self._incident: Incident | None = None
+        self._ever_listened = False
+        self.last_event_ms: Millis | None = None
+        self.heard_count = 0
+        self.malformed_count = 0
+
+    # What the ear knows.
+
+    def hearing(self) -> Hearing:
+        """What the ear knows now."""
+        now = self._clock.now_ms()
+        settled = self._listening or now - self._deaf_since_ms > self._unsettled_ms
+        return Hearing(listening=self._listening, settled=settled, gaps=self._gaps)
+
+    def pending(self, code: CvCode) -> bool:
+        """Whether an event of this code was received and is not correlated yet."""
+        return self._uncorrelated[code] > 0 or self._source.pending(code)
+
+    @property
+    def listening(self) -> bool:
+        """Whether a subscription is up."""
+        return self._listening
+
+    def deaf_for_ms(self) -> int:
+        """How long we have been deaf; 0 while listening."""
+        return 0 if self._listening else max(0, self._clock.now_ms() - self._deaf_since_ms)
+
+    def deaf_ms_since(self, since_ms: int) -> int:
+        """Milliseconds of deafness since then."""
+        return self.hearing().deaf_ms(since_ms, self._clock.now_ms())
+
+    async def wait_change(self) -> None:
+        """Wait until a subscription is won or lost."""
+        await self._listening_changed.wait()
+
+    # From the journal, at start.
+
+    async def recover(self, last_alive_ms: Millis | None) -> int:
+        """Correlate what an earlier run heard and did not get to. Before anything else.
+
+        A gap is opened from when that run was last known to listen. Returns how many events.
+        """
+        now = self._clock.now_ms()
+        self._pid = (await self._journal.resume_cursor()).pid
+        start = now if last_alive_ms is None else Millis(min(last_alive_ms, now))
+        self._deaf_since_ms = now
+        await self._journal.open_gap(Gap(start_ms=start, reason=GapReason.STARTED))
+        await self._refresh_gaps()
+        rows = await self._journal.undisposed()
+        for row in rows:
+            if row.code is not None:
+                await self._correlate(row.code, row.heard)
+        return len(rows)
+
+    # Live.
+
+    async def run(self) -> None:
+        """Handle signals, in order, until cancelled."""
+        while True:
+            signals = await self._source.next_batch(BATCH)
+            # All at once and before any await: from here on the queue no longer says "pending".
+            steps = [s if isinstance(s, Connection) else (s, self._row(s)) for s in signals]
+            events: list[tuple[ReceivedEvent, InboxRow]] = []
+            for step in steps:
+                if isinstance(step, tuple):
+                    events.append(step)
+                    continue
+                await self._take(events)
+                events = []
+                await self._connection(step)
+            await self._take(events)
+
+    async def _connection(self, signal: Connection) -> None:
+        match signal:
+            case Listening():
+                await self._on_listening(signal)
+            case Lost():
+                await self._on_lost(signal)
+            case ConnectFailed():
+                self._on_connect_failed(signal)
+
+    async def _take(self, run: Sequence[tuple[ReceivedEvent, InboxRow]]) -> None:
+        """Journal a run of events, acknowledge them, then give each to its lane."""
+        if not run:
+            return
+        events = [event for event, _ in run]
+        rows = [row for _, row in run]
+        offset = next((e.offset for e in reversed(events) if e.offset is not None), None)
+        resume = None if offset is None else Resume(pid=self._pid, offset=offset)
+        await self._journal.append_events(rows, resume)
+        if offset is not None:
+            self._source.committed(offset)
+        self._count(events)
+        acks = [e.acknowledge for e in events if e.acknowledge is not None]
+        if acks:
+            await _all(acks)
+        by_code: dict[CvCode, list[Heard]] = {}
+        for row in rows:
+            if row.code is not None and row.disposition is None:
+                by_code.setdefault(row.code, []).append(row.heard)
+        if by_code:
+            async with asyncio.TaskGroup() as group:
+                for code, heard in by_code.items():
+                    group.create_task(self._correlate_run(code, heard))
+
+    def _row(self, event: ReceivedEvent) -> InboxRow:
+        heard = Heard(event.seq, event.heard_ms, event.replayed)
+        disposition: Disposition | None = None
+        if event.code is None:
+            disposition = Disposition.MALFORMED
+        elif not self._engine.knows(event.code):
+            disposition = Disposition.FOREIGN
+        else:
+            self._uncorrelated[event.code] += 1
+        return InboxRow(heard, event.code, event.payload, disposition)
+
+    def _count(self, events: Sequence[ReceivedEvent]) -> None:
+        self.heard_count += len(events)
+        self.last_event_ms = events[-1].heard_ms
+        for event in events:
+            if event.code is None:
+                self.malformed_count += 1
+                self._log.emit("event.malformed", seq=event.seq, problem=event.problem)
+
+    async def _correlate_run(self, code: CvCode, run: Sequence[Heard]) -> None:
+        for heard in run:
+            try:
+                await self._correlate(code, heard)
+            finally:
+                self._uncorrelated[code] -= 1
+                if self._uncorrelated[code] <= 0:
+                    del self._uncorrelated[code]
+
+    async def _correlate(self, code: CvCode, heard: Heard) -> None:
+        def make(moment: Moment) -> EventHeard:
+            return EventHeard(at_ms=moment.at_ms, hearing=moment.hearing, heard=heard)
+
+        await self._engine.give(code, make)
+
+    # Gaps and incidents.
+
+    async def _on_lost(self, signal: Lost) -> None:
+        start = Millis(min(signal.at_ms, self._clock.now_ms()))
+        self._set_listening(False)
+        self._deaf_since_ms = self._clock.now_ms()
+        await self._journal.open_gap(Gap(start_ms=start, reason=signal.reason))
+        await self._refresh_gaps()
+        if self._incident is None:
+            self._incident = Incident(start, signal.reason)
+            self._log.emit(
+                "subscription.lost", reason=signal.reason, watched=len(self._engine.watched())
+            )
+
+    async def _on_listening(self, signal: Listening) -> None:
+        if signal.recovered:
+            await self._journal.drop_gap()
+        else:
+            await self._journal.store_resume(Resume(pid=signal.pid))
+            reason = signal.gap_reason or GapReason.NOT_RECOVERED
+            await self._journal.close_gap(signal.at_ms, reason)
+        self._pid = signal.pid
+        await self._refresh_gaps()
+        self._set_listening(True)
+        told = 0
+        if not signal.recovered:
+            told = await self._tell_gap(signal.at_ms)
+        self._say_listening(signal, told)
+
+    def _say_listening(self, signal: Listening, told: int) -> None:
+        incident, self._incident = self._incident, None
+        first, self._ever_listened = not self._ever_listened, True
+        if incident is None or first:
+            self._log.emit(
+                "subscription.established",
+                transport=signal.transport,
+                recovery_offered=signal.pid is not None,
+                recovered=signal.recovered,
+                gap_reason=signal.gap_reason,
+            )
+            return
+        self._log.emit(
+            "subscription.restored",
+            transport=signal.transport,
+            recovered=signal.recovered,
+            gap_reason=signal.gap_reason,
+            duration_ms=max(0, signal.at_ms - incident.start_ms),
+            failures=incident.failures,
+            touched=told,
+        )
+
+    def _on_connect_failed(self, signal: ConnectFailed) -> None:
+        if self._incident is None:
+            self._incident = Incident(signal.at_ms, signal.reason)
+        self._incident.failures = signal.failures
+        event = "subscription.refused" if signal.refused else "subscription.failed"
+        if signal.refused or signal.failures & (signal.failures - 1) == 0:
+            # Powers of two: a long outage is some lines, not thousands.
+            self._log.emit(
+                event,
+                reason=signal.reason,
+                error=signal.detail,
+                failures=signal.failures,
+                retry_in_s=round(signal.retry_in_s, 3),
+            )
+
+    async def _tell_gap(self, start_ms: Millis) -> int:
+        """Rule 10: every lane whose event the gap may have swallowed enquires."""
+        lanes = self._engine.watched()
+        limit = asyncio.Semaphore(GAP_FAN_OUT)
+
+        async def one(code: CvCode) -> None:
+            async with limit:
+                await self._engine.give(
+                    code,
+                    lambda m: GapEnded(
+                        at_ms=m.at_ms,
+                        hearing=m.hearing,
+                        events_pending=m.events_pending,
+                        gap_start_ms=start_ms,
+                    ),
+                )
+
+        async with asyncio.TaskGroup() as group:
+            for code in lanes:
+                group.create_task(one(code))
+        return len(lanes)
+
+    async def _refresh_gaps(self) -> None:
+        since = Millis(self._clock.now_ms() - 2 * self._late_window_ms)
+        self._gaps = tuple(await self._journal.gaps_since(since))
+
+    def _set_listening(self, listening: bool) -> None:
+        if listening != self._listening:
+            self._listening = listening
+            event, self._listening_changed = self._listening_changed, asyncio.Event()
+            event.set()
+
+
+async def _all(acks: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Acknowledge; a connection that is gone loses its acks, and the upstream sends again."""
+    await asyncio.gather(*(ack() for ack in acks), return_exceptions=True)

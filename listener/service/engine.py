@@ -1,0 +1,251 @@
+"""The only interpreter of decisions: load, decide, commit, tell, perform."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol, assert_never, cast
+
+from listener.core.effects import (
+    Announce,
+    Dispatch,
+    Effect,
+    Enquire,
+    HoldAll,
+    Post,
+    ReleaseFile,
+)
+from listener.core.evidence import Hearing
+from listener.core.names import CvCode, Millis, State, SubmissionId
+from listener.core.policy import Policy
+from listener.core.standing import due_ms, possibly_sent, settled
+from listener.core.submission import Lane
+from listener.core.transitions import Decision, Given, decide
+from listener.ports.clock import Clock
+from listener.ports.journal import IdempotencyKey, Journal, LaneCommit, LaneRow
+from listener.ports.log import Log
+
+from .fact_log import tell
+
+CACHED_LANES = 4096
+SOONEST_DUE_MS = 20
+"""No lane is looked at by the clock more often than this, whatever it says."""
+
+
+class Performers(Protocol):
+    """Where effects go. None of these blocks or raises."""
+
+    def dispatch(self, code: CvCode, effect: Dispatch) -> None: ...
+    def enquire(self, code: CvCode) -> None: ...
+    def hold_all(self, effect: HoldAll) -> None: ...
+    def release_file(self, effect: ReleaseFile) -> None: ...
+    def announce(self, code: CvCode, effect: Announce) -> None: ...
+    def due(self, at_ms: Millis) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What every input is stamped with."""
+
+    at_ms: Millis
+    hearing: Hearing
+    events_pending: bool
+
+
+class Ear(Protocol):
+    """What the engine asks of hearing."""
+
+    def hearing(self) -> Hearing:
+        """What the ear knows now."""
+        ...
+
+    def pending(self, code: CvCode) -> bool:
+        """Whether an event of this code was received and is not correlated yet."""
+        ...
+
+
+class Engine:
+    """Lanes change here and nowhere else.
+
+    Inputs of one lane are decided one after another; lanes do not wait for each other. Between
+    loading a lane and deciding there is no await. Raises JournalFault when the journal fails.
+    """
+
+    def __init__(self, journal: Journal, clock: Clock, policy: Policy, log: Log) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._policy = policy
+        self._log = log
+        self._cache: OrderedDict[CvCode, LaneRow] = OrderedDict()
+        self._locks: dict[CvCode, tuple[asyncio.Lock, int]] = {}
+        self._known: set[CvCode] = set()
+        self._watched: set[CvCode] = set()
+        self._ear: Ear | None = None
+        self._performers: Performers | None = None
+
+    def connect(self, ear: Ear, performers: Performers) -> None:
+        """Wire the two that need the engine themselves. Once, before the first input."""
+        self._ear = ear
+        self._performers = performers
+
+    @property
+    def policy(self) -> Policy:
+        """What decisions depend on."""
+        return self._policy
+
+    def knows(self, code: CvCode) -> bool:
+        """Whether a lane is remembered for this code; without one, an event is foreign."""
+        return code in self._known
+
+    def watched(self) -> list[CvCode]:
+        """Lanes with a submission whose event may still come: those a gap concerns."""
+        return list(self._watched)
+
+    def remember(self, codes: Iterator[CvCode] | list[CvCode]) -> None:
+        """The lanes found in the journal at start."""
+        self._known.update(codes)
+
+    async def lane(self, code: CvCode) -> Lane:
+        """The lane as it stands, after whatever is being decided on it now."""
+        async with self._locked(code):
+            return (await self._load(code)).lane
+
+    async def give(
+        self,
+        code: CvCode,
+        make: Callable[[Moment], Given],
+        idempotency: IdempotencyKey | None = None,
+    ) -> Decision:
+        """Decide one input of one lane, durably. When it returns, the decision is on disk and its
+        effects are under way."""
+        async with self._locked(code):
+            while True:
+                row = await self._load(code)
+                given = make(self._moment(code))
+                decision = decide(row.lane, given, self._policy)
+                if await self._commit(row, decision, given.at_ms, idempotency):
+                    break
+                self._cache.pop(code, None)
+        tell(self._log, code, decision.facts, {s.id: s for s in decision.changed})
+        for effect in decision.effects:
+            self._perform(code, effect)
+        return decision
+
+    def _moment(self, code: CvCode) -> Moment:
+        ear = cast(Ear, self._ear)
+        return Moment(self._clock.now_ms(), ear.hearing(), ear.pending(code))
+
+    async def _load(self, code: CvCode) -> LaneRow:
+        row = self._cache.get(code)
+        if row is None:
+            row = await self._journal.load_lane(code)
+            self._keep(row)
+        else:
+            self._cache.move_to_end(code)
+        return row
+
+    async def _commit(
+        self, row: LaneRow, decision: Decision, at_ms: Millis, key: IdempotencyKey | None
+    ) -> bool:
+        """Write what changed; False if somebody else changed the lane meanwhile."""
+        self._watch(row.code, decision.lane)
+        nothing_new = decision.lane == row.lane and not decision.changed
+        if nothing_new and not decision.dispositions and not decision.facts:
+            return True
+        lane = decision.lane if decision.lane.submissions else None
+        due = None
+        if lane is not None:
+            due = due_ms(lane, at_ms, self._policy)
+            due = None if due is None else Millis(max(due, at_ms + SOONEST_DUE_MS))
+        version = await self._journal.commit(
+            LaneCommit(
+                code=row.code,
+                expected_version=row.version,
+                lane=lane,
+                due_ms=due,
+                changed=decision.changed,
+                facts=decision.facts,
+                dispositions=decision.dispositions,
+                idempotency=key if decision.refusal is None else None,
+                reactions=_reactions(decision),
+            )
+        )
+        if version is None:
+            return False
+        self._note(LaneRow(row.code, lane or Lane(), version), due)
+        return True
+
+    def _note(self, row: LaneRow, due: Millis | None) -> None:
+        self._keep(row)
+        if row.lane.submissions:
+            self._known.add(row.code)
+        else:
+            self._known.discard(row.code)
+            self._cache.pop(row.code, None)
+        if due is not None and self._performers is not None:
+            self._performers.due(due)
+
+    def _watch(self, code: CvCode, lane: Lane) -> None:
+        if any(_may_still_be_heard(lane)):
+            self._watched.add(code)
+        else:
+            self._watched.discard(code)
+
+    def _keep(self, row: LaneRow) -> None:
+        self._cache[row.code] = row
+        self._cache.move_to_end(row.code)
+        while len(self._cache) > CACHED_LANES:
+            self._cache.popitem(last=False)
+
+    def _perform(self, code: CvCode, effect: Effect) -> None:
+        performers = cast(Performers, self._performers)
+        known = cast("Dispatch | Post | Enquire | HoldAll | ReleaseFile | Announce", effect)
+        match known:
+            case Dispatch():
+                performers.dispatch(code, known)
+            case Post():
+                pass  # The dispatcher, whose input led to it, performs it itself.
+            case Enquire():
+                performers.enquire(code)
+            case HoldAll():
+                performers.hold_all(known)
+            case ReleaseFile():
+                performers.release_file(known)
+            case Announce():
+                performers.announce(code, known)
+            case _:
+                assert_never(known)
+
+    @asynccontextmanager
+    async def _locked(self, code: CvCode) -> AsyncIterator[None]:
+        lock, users = self._locks.get(code, (asyncio.Lock(), 0))
+        self._locks[code] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            users = self._locks[code][1] - 1
+            if users:
+                self._locks[code] = (lock, users)
+            else:
+                del self._locks[code]
+
+
+def _reactions(decision: Decision) -> tuple[tuple[SubmissionId, int], ...]:
+    return tuple(
+        (effect.submission_id, effect.version)
+        for effect in decision.effects
+        if isinstance(effect, Announce)
+    )
+
+
+def _may_still_be_heard(lane: Lane) -> Iterator[bool]:
+    """For each submission, whether an event of it may still come."""
+    for submission in lane.submissions:
+        if submission.state is State.CLOSED:
+            yield possibly_sent(submission) and not settled(submission)
+        else:
+            yield bool(submission.attempts)

@@ -1,0 +1,77 @@
+"""What must go when its time has come: files of closed submissions, and old rows."""
+
+from __future__ import annotations
+
+import asyncio
+
+from listener.core.names import Millis, SubmissionId
+from listener.ports.clock import Clock
+from listener.ports.journal import Journal
+from listener.ports.log import Log
+from listener.ports.spool import Spool
+
+BATCH = 256
+SWEEP_S = 5.0
+PURGE_EVERY_MS = 3_600_000
+DAY_MS = 86_400_000
+
+
+class Housekeeping:
+    """Deletes files soon after their submission closes, and rows after the retention time.
+
+    The journal says what is due, so a crash between a close and its deletion leaves nothing.
+    """
+
+    def __init__(
+        self, journal: Journal, spool: Spool, clock: Clock, log: Log, *, retention_days: int
+    ) -> None:
+        self._journal = journal
+        self._spool = spool
+        self._clock = clock
+        self._log = log
+        self._retention_ms = retention_days * DAY_MS
+        self._due = asyncio.Event()
+
+    def release(self, at_ms: Millis) -> None:
+        """A file is no longer needed after ``at_ms``."""
+        if at_ms <= self._clock.now_ms():
+            self._due.set()
+
+    async def recover(self) -> int:
+        """Delete what a crash left in the spool; returns how many files."""
+        await self.sweep()
+        keep = await self._journal.files_kept()
+        left = await self._spool.sweep(keep)
+        if left:
+            self._log.emit("spool.swept", files=left)
+        return left
+
+    async def run(self) -> None:
+        """Delete what is due until cancelled."""
+        purged_ms = self._clock.now_ms()
+        while True:
+            self._due.clear()
+            await self.sweep()
+            if self._clock.now_ms() - purged_ms >= PURGE_EVERY_MS:
+                purged_ms = self._clock.now_ms()
+                await self._purge()
+            try:
+                async with asyncio.timeout(SWEEP_S):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+
+    async def sweep(self) -> None:
+        """Delete every file whose time has come."""
+        while ids := await self._journal.files_due(self._clock.now_ms(), BATCH):
+            gone: list[SubmissionId] = []
+            for submission_id in ids:
+                await self._spool.remove(submission_id)
+                gone.append(submission_id)
+            await self._journal.files_gone(gone)
+
+    async def _purge(self) -> None:
+        before = Millis(self._clock.now_ms() - self._retention_ms)
+        purged = await self._journal.purge(before)
+        if purged:
+            self._log.emit("retention.purged", submissions=purged)

@@ -1,0 +1,147 @@
+"""Acceptance: once a submission is answered, it is on disk and will reach an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from listener.core.inputs import CancelRequested, Submit
+from listener.core.names import CvCode, SubmissionId
+from listener.core.submission import FileFacts
+from listener.core.wire import check_code
+from listener.ports.clock import Clock
+from listener.ports.journal import IdempotencyKey, Journal, StoredSubmission
+from listener.ports.log import Log
+from listener.ports.spool import Spool
+
+from .engine import Engine, Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It is on disk. ``repeated``: the idempotency key was used before, for the same thing."""
+
+    submission_id: SubmissionId
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Nothing was stored. ``reason``: ``lane_busy``, ``key_reused``, ``draining``."""
+
+    reason: str
+
+
+class Intake:
+    """Takes files and codes; spools, then commits. Cancelling a caller tears nothing: what was
+    begun is finished behind it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        spool: Spool,
+        clock: Clock,
+        log: Log,
+        new_id: Callable[[], SubmissionId],
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._spool = spool
+        self._clock = clock
+        self._log = log
+        self._new_id = new_id
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._draining = False
+
+    async def submit(
+        self,
+        code_text: str,
+        chunks: AsyncIterator[bytes],
+        name: str,
+        *,
+        idempotency_key: str | None = None,
+        retry_of: SubmissionId | None = None,
+    ) -> Accepted | Declined:
+        """Accept one file for one code.
+
+        Raises InvalidCode, InvalidFile or SpoolFull, with nothing stored.
+        """
+        if self._draining:
+            return Declined("draining")
+        code = check_code(code_text)
+        submission_id = self._new_id()
+        facts = await self._spool.take(submission_id, chunks, name)
+        task = asyncio.ensure_future(
+            self._accept(code, submission_id, facts, idempotency_key, retry_of)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def cancel(self, submission_id: SubmissionId) -> StoredSubmission | None:
+        """Withdraw one submission (rule 13); as it stands afterwards, None if unknown."""
+        stored = await self._journal.submission(submission_id)
+        if stored is None:
+            return None
+        task = asyncio.ensure_future(
+            self._engine.give(
+                stored.code,
+                lambda m: CancelRequested(
+                    at_ms=m.at_ms,
+                    hearing=m.hearing,
+                    events_pending=m.events_pending,
+                    submission_id=submission_id,
+                ),
+            )
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+        return await self._journal.submission(submission_id)
+
+    async def drain(self) -> None:
+        """Take nothing new, and finish what was begun."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def _accept(
+        self,
+        code: CvCode,
+        submission_id: SubmissionId,
+        facts: FileFacts,
+        key: str | None,
+        retry_of: SubmissionId | None,
+    ) -> Accepted | Declined:
+        record = None
+        if key is not None:
+            fingerprint = _fingerprint(code, facts)
+            known = await self._journal.idempotency(key)
+            if known is not None:
+                await self._spool.remove(submission_id)
+                if known.fingerprint != fingerprint:
+                    return Declined("key_reused")
+                return Accepted(known.submission_id, repeated=True)
+            record = IdempotencyKey(key, fingerprint, submission_id, self._clock.now_ms())
+
+        def make(moment: Moment) -> Submit:
+            return Submit(
+                at_ms=moment.at_ms,
+                hearing=moment.hearing,
+                submission_id=submission_id,
+                file=facts,
+                retry_of=retry_of,
+            )
+
+        decision = await self._engine.give(code, make, record)
+        if decision.refusal is not None:
+            await self._spool.remove(submission_id)
+            return Declined(decision.refusal)
+        return Accepted(submission_id)
+
+
+def _fingerprint(code: CvCode, facts: FileFacts) -> str:
+    return hashlib.sha256(f"{code}\0{facts.sha256}".encode()).hexdigest()

@@ -1,0 +1,238 @@
+"""The whole service under one TaskGroup: start from the journal alone, run, drain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from listener.core.effects import Announce, Dispatch, HoldAll, ReleaseFile
+from listener.core.inputs import Restarted
+from listener.core.names import CvCode, Millis, SubmissionId
+from listener.core.policy import Policy
+from listener.core.submission import Lane
+from listener.ports.clock import Clock
+from listener.ports.event_source import EventSource
+from listener.ports.journal import Journal, StoredSubmission
+from listener.ports.log import Log
+from listener.ports.reaction import OutcomeHandler
+from listener.ports.spool import Spool
+from listener.ports.upstream import Upstream
+
+from .breaker import Breaker
+from .bulletin import Bulletin
+from .dispatcher import Dispatcher, SendingPolicy
+from .ear import Hearer
+from .engine import Engine
+from .enquirer import Enquirer
+from .heartbeat import Heartbeat
+from .housekeeping import Housekeeping
+from .intake import Intake
+from .reactor import Reactor
+from .timers import Timers
+
+RECOVER_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the service is given: every port, and where chance comes from."""
+
+    journal: Journal
+    spool: Spool
+    upstream: Upstream
+    source: EventSource
+    clock: Clock
+    log: Log
+    new_id: Callable[[], SubmissionId]
+    handlers: Sequence[tuple[str, OutcomeHandler]] = ()
+    dropped_lines: Callable[[], int] = lambda: 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePolicy:
+    """The service's own numbers, beside the core's."""
+
+    core: Policy = field(default_factory=Policy)
+    sending: SendingPolicy = field(default_factory=SendingPolicy)
+    heartbeat_s: float = 30.0
+    retention_days: int = 30
+    drain_s: float = 10.0
+    breaker_failures: int = 5
+    breaker_open_ms: int = 30_000
+    enquiry_pace_ms: int = 10
+
+
+class Service:
+    """The rooms, wired. ``run`` starts and serves until cancelled or drained."""
+
+    def __init__(self, world: World, policy: ServicePolicy) -> None:
+        self._world = world
+        self._policy = policy
+        journal, clock, log = world.journal, world.clock, world.log
+        self.bulletin = Bulletin()
+        self.engine = Engine(journal, clock, policy.core, log)
+        self.hearer = Hearer(
+            world.source,
+            journal,
+            self.engine,
+            clock,
+            log,
+            unsettled_ms=2 * policy.sending.listen_wait_ms,
+            late_window_ms=policy.core.late_window_ms,
+        )
+        self.breaker = Breaker(policy.breaker_failures, policy.breaker_open_ms)
+        self.dispatcher = Dispatcher(
+            self.engine,
+            world.upstream,
+            world.spool,
+            self.hearer,
+            clock,
+            log,
+            self.breaker,
+            policy.sending,
+            request_id,
+        )
+        self.enquirer = Enquirer(
+            self.engine, world.upstream, world.new_id, pace_ms=policy.enquiry_pace_ms
+        )
+        self.timers = Timers(journal, self.engine, clock)
+        self.housekeeping = Housekeeping(
+            journal, world.spool, clock, log, retention_days=policy.retention_days
+        )
+        self.reactor = Reactor(journal, clock, log, world.handlers)
+        self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id)
+        self.heartbeat = Heartbeat(
+            journal,
+            world.source,
+            self.hearer,
+            self.dispatcher,
+            self.enquirer,
+            clock,
+            log,
+            every_s=policy.heartbeat_s,
+            dropped_lines=world.dropped_lines,
+        )
+        self.engine.connect(self.hearer, self)
+        self.ready = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    # What the engine asks to be performed.
+
+    def dispatch(self, code: CvCode, effect: Dispatch) -> None:
+        """A lane's head may be sent."""
+        self.dispatcher.offer(code, effect.submission_id, effect.not_before_ms)
+
+    def enquire(self, code: CvCode) -> None:
+        """A lane asks for a reading."""
+        self.enquirer.ask(code)
+
+    def hold_all(self, effect: HoldAll) -> None:
+        """The upstream asked for quiet."""
+        self.dispatcher.hold(effect.until_ms)
+
+    def release_file(self, effect: ReleaseFile) -> None:
+        """A file is no longer needed."""
+        self.housekeeping.release(effect.at_ms)
+
+    def announce(self, code: CvCode, effect: Announce) -> None:
+        """A submission has a new version."""
+        self.bulletin.post(effect.submission_id)
+        self.reactor.wake()
+
+    def due(self, at_ms: Millis) -> None:
+        """A lane wants to be woken then."""
+        self.timers.note(at_ms)
+
+    # Life.
+
+    async def recover(self) -> None:
+        """From the journal alone: correlate what was heard, then hold every lane's timers against
+        this run's clock, then clean up. Before anything is sent or any timer runs (rule 14)."""
+        journal, log = self._world.journal, self._world.log
+        codes = await journal.lanes()
+        self.engine.remember(codes)
+        events = await self.hearer.recover(await journal.last_alive_ms())
+        limit = asyncio.Semaphore(RECOVER_AT_ONCE)
+
+        async def one(code: CvCode) -> None:
+            async with limit:
+                await self.engine.give(code, lambda m: Restarted(at_ms=m.at_ms, hearing=m.hearing))
+
+        async with asyncio.TaskGroup() as group:
+            for code in codes:
+                group.create_task(one(code))
+        files = await self.housekeeping.recover()
+        retold = await self.reactor.recover()
+        tally = await journal.tally()
+        log.emit(
+            "journal.recovered",
+            lanes=len(codes),
+            open=sum(tally.open_by_state.values()),
+            events=events,
+            files_swept=files,
+            retold=retold,
+        )
+
+    async def run(self) -> None:
+        """Serve until :meth:`stop` is called (then drain, within the bound) or cancelled.
+
+        Raises JournalFault (in an ExceptionGroup) when the journal can no longer keep its promise.
+        """
+        async with asyncio.TaskGroup() as group:
+            hearing = [
+                group.create_task(self._world.source.run(), name="source"),
+            ]
+            await self.recover()
+            rooms = [
+                self.hearer.run(),
+                self.dispatcher.run(),
+                self.enquirer.run(),
+                self.timers.run(),
+                self.housekeeping.run(),
+                self.reactor.run(),
+                self.heartbeat.run(),
+            ]
+            tasks = [*hearing, *(group.create_task(room) for room in rooms)]
+            self.ready.set()
+            await self._stop.wait()
+            await self._drain()
+            for task in tasks:
+                task.cancel()
+
+    def stop(self) -> None:
+        """Begin to drain. Idempotent."""
+        self._stop.set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the service is on its way out."""
+        return self._stop.is_set()
+
+    async def _drain(self) -> None:
+        """Finish attempts under way and what intake began; what waits, waits in the journal."""
+        log = self._world.log
+        log.emit("daemon.drain_started", in_flight=self.dispatcher.in_flight)
+        try:
+            async with asyncio.timeout(self._policy.drain_s):
+                await self.intake.drain()
+                await self.dispatcher.drain()
+                await self.housekeeping.sweep()
+        except TimeoutError:
+            log.emit("daemon.drain_cut_short", in_flight=self.dispatcher.in_flight)
+        if self.hearer.listening:
+            await self._world.journal.mark_alive(self._world.clock.now_ms())
+
+    # Questions.
+
+    async def submission(self, submission_id: SubmissionId) -> tuple[StoredSubmission, Lane] | None:
+        """A submission and the lane it stands in, None if unknown."""
+        stored = await self._world.journal.submission(submission_id)
+        if stored is None:
+            return None
+        return stored, await self.engine.lane(stored.code)
+
+
+def request_id(submission_id: SubmissionId, attempt: int) -> str:
+    """What the upstream sees as ``X-Request-Id``."""
+    return f"{submission_id}-{attempt}"
