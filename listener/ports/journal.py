@@ -51,8 +51,9 @@ class LaneCommit:
     """All that one decision changes, in one transaction.
 
     Applied only if the stored version of the lane is ``expected_version`` (0: not stored), and, if
-    ``claim`` is given, that claim is still the newest. ``lane`` None removes the lane row; its
-    closed submissions stay for listing. ``changed`` are written whole. ``facts`` make one row.
+    ``claim`` is given, that claim is still the newest, and the key of ``idempotency``, if given, is
+    not taken. ``lane`` None removes the lane row; its closed submissions stay for listing.
+    ``changed`` are written whole, all else of the lane stands as it was. ``facts`` make one row.
     ``dispositions`` mark inbox rows, by seq. ``idempotency`` is stored with it.
     ``due_ms``: when the lane next wants attention (None: never). ``reactions`` are the
     (submission, version) pairs that outcome handlers still have to hear of.
@@ -129,7 +130,10 @@ class Journal(Protocol):
         ...
 
     async def commit(self, commit: LaneCommit) -> int | None:
-        """Apply; the new version of the lane, or None if it was stale and nothing was changed."""
+        """Apply; the new version of the lane, or None if it was stale and nothing was changed.
+
+        A version is one above the last, and never given twice to a lane, not even to one that was
+        removed and came back. Raises ValueError, changing nothing, for text that is not UTF-8."""
         ...
 
     async def due_lanes(self, now_ms: Millis, limit: int) -> list[CvCode]:
@@ -235,12 +239,12 @@ class Journal(Protocol):
         ...
 
     async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:
-        """Closed submissions whose ``keep_file_until_ms`` has come and whose file was not yet
-        marked gone, oldest first."""
+        """Closed submissions whose ``keep_file_until_ms`` has come (their close, where it is None)
+        and whose file was not yet marked gone, oldest first."""
         ...
 
     async def files_kept(self) -> list[SubmissionId]:
-        """Submissions whose file must be there: open ones, and closed ones not yet due."""
+        """Submissions whose file may be there: open ones, and closed ones not marked gone."""
         ...
 
     async def files_gone(self, ids: Sequence[SubmissionId]) -> None:
@@ -248,12 +252,14 @@ class Journal(Protocol):
         ...
 
     async def purge(self, closed_before_ms: Millis) -> int:
-        """Delete closed submissions no lane remembers, their facts, disposed inbox rows, gaps and
-        idempotency keys older than that. Returns how many submissions."""
+        """Delete closed submissions that no lane remembers and whose file is marked gone, their
+        facts and reactions, and disposed inbox rows, gaps and idempotency keys, all older than that.
+        Returns how many submissions."""
         ...
 
     async def forget(self, code: CvCode) -> int:
-        """Delete all that is kept of one code, open or not. Returns how many submissions."""
+        """Delete all that is kept of one code, open or not, save the files: they are the caller's
+        to remove, before it. Returns how many submissions."""
         ...
 
     def commit_p99_ms(self) -> float | None:

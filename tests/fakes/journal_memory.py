@@ -45,6 +45,7 @@ class _Kept:
     facts: dict[SubmissionId, list[Fact]] = field(default_factory=dict)
     inbox: dict[int, InboxRow] = field(default_factory=dict)
     resume: Resume = field(default_factory=Resume)
+    alive_ms: Millis | None = None
     gaps: list[Gap] = field(default_factory=list)
     keys: dict[str, IdempotencyKey] = field(default_factory=dict)
     reactions: dict[tuple[SubmissionId, int], Reaction] = field(default_factory=dict)
@@ -153,6 +154,15 @@ class MemoryJournal:
         await self._before()
         self._kept.resume = resume
         await self._after()
+
+    async def mark_alive(self, at_ms: Millis) -> None:
+        await self._before()
+        self._kept.alive_ms = at_ms
+        await self._after()
+
+    async def last_alive_ms(self) -> Millis | None:
+        self._check()
+        return self._kept.alive_ms
 
     async def open_gap(self, gap: Gap) -> None:
         await self._before()

@@ -54,8 +54,11 @@ def decode_lane(doc: str, submissions: tuple[Submission, ...]) -> Lane:
 
 
 def encode_facts(facts: Iterable[Fact]) -> str:
-    """A JSON array of [event, fact] pairs."""
-    return orjson.dumps([(fact.event, fact) for fact in facts]).decode()
+    """A JSON array of [event, fact] pairs. Raises ValueError as above."""
+    try:
+        return orjson.dumps([(fact.event, fact) for fact in facts]).decode()
+    except orjson.JSONEncodeError as error:
+        raise ValueError(str(error)) from None
 
 
 def decode_facts(body: str, submission_id: str) -> list[tuple[Millis, str, str]]:

@@ -1,4 +1,4 @@
-"""Writes of the ear: inbox, recovery cursor, gaps. And of reactions, which are as small."""
+"""Writes of the ear: inbox, recovery cursor, sign of life, gaps. And of reactions, which are as small."""
 
 from __future__ import annotations
 
@@ -34,7 +34,12 @@ def append_events(db: apsw.Connection, rows: Sequence[InboxRow], resume: Resume 
 
 def store_resume(db: apsw.Connection, resume: Resume) -> None:
     """As the port says."""
-    db.execute("UPDATE recovery SET pid = ?, last_offset = ?", (resume.pid, resume.offset))
+    db.execute("UPDATE ear SET pid = ?, last_offset = ?", (resume.pid, resume.offset))
+
+
+def mark_alive(db: apsw.Connection, at_ms: Millis) -> None:
+    """As the port says."""
+    db.execute("UPDATE ear SET alive_ms = ?", (at_ms,))
 
 
 def open_gap(db: apsw.Connection, gap: Gap) -> None:

@@ -106,6 +106,12 @@ class SqliteJournal:
     async def store_resume(self, resume: Resume) -> None:
         await self._writer.submit(partial(hearing.store_resume, resume=resume))
 
+    async def mark_alive(self, at_ms: Millis) -> None:
+        await self._writer.submit(partial(hearing.mark_alive, at_ms=at_ms))
+
+    async def last_alive_ms(self) -> Millis | None:
+        return await self._reader.submit(reads.last_alive_ms)
+
     async def open_gap(self, gap: Gap) -> None:
         await self._writer.submit(partial(hearing.open_gap, gap=gap))
 

@@ -85,8 +85,14 @@ def highest_seq(db: apsw.Connection) -> int:
 
 def resume_cursor(db: apsw.Connection) -> Resume:
     """As the port says."""
-    row = db.execute("SELECT pid, last_offset FROM recovery").fetchone()
+    row = db.execute("SELECT pid, last_offset FROM ear").fetchone()
     return Resume() if row is None else Resume(row[0], row[1])
+
+
+def last_alive_ms(db: apsw.Connection) -> Millis | None:
+    """As the port says."""
+    found = db.execute("SELECT alive_ms FROM ear").get
+    return None if found is None else Millis(found)
 
 
 def gaps_since(db: apsw.Connection, since_ms: Millis) -> list[Gap]:

@@ -89,12 +89,13 @@ CREATE TABLE inbox (
 ) STRICT;
 CREATE INDEX inbox_undisposed ON inbox (seq) WHERE disposition IS NULL;
 
-CREATE TABLE recovery (
-  id      INTEGER PRIMARY KEY CHECK (id = 1),
-  pid     TEXT,
-  last_offset TEXT
+CREATE TABLE ear (
+  id          INTEGER PRIMARY KEY CHECK (id = 1),
+  pid         TEXT,
+  last_offset TEXT,
+  alive_ms    INTEGER
 ) STRICT;
-INSERT INTO recovery VALUES (1, NULL, NULL);
+INSERT INTO ear VALUES (1, NULL, NULL, NULL);
 
 CREATE TABLE gaps (
   id       INTEGER PRIMARY KEY,

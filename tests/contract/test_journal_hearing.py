@@ -1,0 +1,141 @@
+"""What is heard: inbox, sequence, recovery cursor, gaps. And reactions, told at least once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from listener.core.evidence import Gap, Heard
+from listener.core.names import Disposition
+from listener.core.submission import Lane
+from listener.ports.event_source import Resume
+from listener.ports.journal import InboxRow, Journal, LaneCommit, Reaction
+
+from .journals import CODE, OTHER, Store, accepting, an_id, at, queued
+
+
+def heard(seq: int) -> InboxRow:
+    return InboxRow(Heard(seq, at(seq), replayed=seq % 2 == 0), CODE, f'{{"n":{seq}}}')
+
+
+async def test_heard_events_wait_in_order_until_disposed(store: Store) -> None:
+    malformed = InboxRow(Heard(3, at(3)), None, "null", Disposition.MALFORMED)
+    await store.journal.append_events([heard(2), heard(1), malformed])
+    await store.journal.append_events([heard(4)])
+    await store.restart()
+    assert await store.journal.undisposed() == [heard(1), heard(2), heard(4)]
+    commit = replace(accepting(CODE, 1), dispositions=((2, Disposition.FOREIGN),))
+    await store.journal.commit(commit)
+    assert await store.journal.undisposed() == [heard(1), heard(4)]
+
+
+async def test_a_seq_that_is_stored_stays_as_it_is(journal: Journal) -> None:
+    await journal.append_events([heard(1)])
+    other = InboxRow(Heard(1, at(50)), OTHER, "{}", Disposition.FOREIGN)
+    await journal.append_events([other, heard(2)])
+    assert await journal.undisposed() == [heard(1), heard(2)]
+
+
+async def test_the_cursor_goes_with_the_events(store: Store) -> None:
+    assert await store.journal.resume_cursor() == Resume()
+    await store.journal.append_events([heard(1)], Resume("pid", "offset-1"))
+    await store.journal.append_events([heard(2)])
+    await store.restart()
+    assert await store.journal.resume_cursor() == Resume("pid", "offset-1")
+    await store.journal.append_events([], Resume("pid", "offset-2"))
+    assert await store.journal.resume_cursor() == Resume("pid", "offset-2")
+    await store.journal.store_resume(Resume())
+    assert await store.journal.resume_cursor() == Resume()
+
+
+async def test_the_highest_seq_of_the_inbox(store: Store) -> None:
+    assert await store.journal.highest_seq() == 0
+    await store.journal.append_events([heard(3), heard(8), heard(5)])
+    await store.restart()
+    assert await store.journal.highest_seq() == 8
+
+
+@pytest.mark.parametrize("field", ["heard", "held", "candidates"])
+async def test_the_highest_seq_may_be_a_submissions(journal: Journal, field: str) -> None:
+    """An inbox row can be purged before the submission that holds its event."""
+    await journal.append_events([heard(3)])
+    event = Heard(17, at(1))
+    submission = queued(1, **{field: event if field == "heard" else (Heard(2, at(1)), event)})
+    await journal.commit(LaneCommit(CODE, 0, Lane((submission,)), None, (submission,)))
+    assert await journal.highest_seq() == 17
+    await journal.append_events([heard(18)])
+    assert await journal.highest_seq() == 18
+
+
+async def test_the_sign_of_life_is_the_last_one(store: Store) -> None:
+    assert await store.journal.last_alive_ms() is None
+    await store.journal.mark_alive(at(10))
+    await store.journal.mark_alive(at(20))
+    await store.restart()
+    assert await store.journal.last_alive_ms() == at(20)
+
+
+async def test_one_gap_is_open_at_most(store: Store) -> None:
+    assert await store.journal.close_gap(at(1), "started") is None
+    await store.journal.open_gap(Gap(at(10), None, "started"))
+    await store.journal.open_gap(Gap(at(20), None, "polling"))
+    await store.restart()
+    assert await store.journal.gaps_since(at(0)) == [Gap(at(10), None, "started")]
+    gap = Gap(at(10), at(30), "not_recovered")
+    assert await store.journal.close_gap(at(30), "not_recovered") == gap
+    assert await store.journal.close_gap(at(40), "overflow") is None
+    assert await store.journal.gaps_since(at(0)) == [gap]
+
+
+async def test_a_gap_proven_continuous_is_dropped(journal: Journal) -> None:
+    await journal.open_gap(Gap(at(10)))
+    await journal.close_gap(at(20), "started")
+    await journal.open_gap(Gap(at(30)))
+    await journal.drop_gap()
+    await journal.drop_gap()
+    assert await journal.gaps_since(at(0)) == [Gap(at(10), at(20), "started")]
+    await journal.open_gap(Gap(at(40)))
+    assert [gap.start_ms for gap in await journal.gaps_since(at(0))] == [at(10), at(40)]
+
+
+async def test_gaps_that_end_later_come_by_start(journal: Journal) -> None:
+    for start, end in ((50, 60), (10, 20), (30, 40)):
+        await journal.open_gap(Gap(at(start)))
+        await journal.close_gap(at(end), "started")
+    await journal.open_gap(Gap(at(70)))
+    assert [gap.start_ms for gap in await journal.gaps_since(at(20))] == [at(30), at(50), at(70)]
+    assert [gap.start_ms for gap in await journal.gaps_since(at(99))] == [at(70)]
+
+
+async def test_reactions_wait_until_finished(store: Store) -> None:
+    first, second = (an_id(1), 1), (an_id(2), 3)
+    await store.journal.commit(replace(accepting(CODE, 1, 2), reactions=(first, second)))
+    await store.restart()
+    journal = store.journal
+    due = await journal.due_reactions(at(0), 9)
+    assert [(r.submission_id, r.version, r.tries) for r in due] == [(*first, 0), (*second, 0)]
+    assert len(await journal.due_reactions(at(0), 1)) == 1
+    await journal.finish_reaction(*first)
+    await journal.finish_reaction(*first)
+    assert [r.submission_id for r in await journal.due_reactions(at(0), 9)] == [an_id(2)]
+
+
+async def test_a_failed_reaction_is_tried_again_later(journal: Journal) -> None:
+    await journal.commit(replace(accepting(CODE, 1), reactions=((an_id(1), 1),)))
+    await journal.postpone_reaction(an_id(1), 1, at(10))
+    await journal.postpone_reaction(an_id(1), 1, at(20))
+    await journal.postpone_reaction(an_id(5), 1, at(20))
+    assert await journal.due_reactions(at(19), 9) == []
+    assert await journal.due_reactions(at(20), 9) == [Reaction(an_id(1), 1, 2, at(20))]
+
+
+async def test_a_reaction_already_waiting_keeps_its_tries(journal: Journal) -> None:
+    version = await journal.commit(replace(accepting(CODE, 1), reactions=((an_id(1), 1),)))
+    await journal.postpone_reaction(an_id(1), 1, at(10))
+    assert version is not None
+    await journal.commit(
+        replace(accepting(CODE, 1, version=version), reactions=((an_id(1), 1), (an_id(1), 2)))
+    )
+    due = await journal.due_reactions(at(10), 9)
+    assert [(r.version, r.tries) for r in due] == [(2, 0), (1, 1)]

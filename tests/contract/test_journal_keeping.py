@@ -1,0 +1,214 @@
+"""What is listed, counted, kept and in the end deleted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from listener.core.evidence import Gap, Heard
+from listener.core.names import Disposition, Outcome, State
+from listener.core.submission import Lane
+from listener.ports.journal import (
+    IdempotencyKey,
+    InboxRow,
+    Journal,
+    LaneCommit,
+    LaneRow,
+    Query,
+    Tally,
+)
+
+from .journals import CODE, OTHER, Store, a_fact, accepting, an_id, at, closed, queued
+
+
+async def listed(journal: Journal, query: Query) -> list[int]:
+    return [int(s.submission.id[-12:], 16) for s in await journal.submissions(query)]
+
+
+async def test_submissions_are_listed_newest_first_in_pages(store: Store) -> None:
+    await store.journal.commit(accepting(CODE, 1, 3, 5))
+    await store.journal.commit(accepting(OTHER, 2, 4))
+    await store.restart()
+    journal = store.journal
+    assert await listed(journal, Query()) == [5, 4, 3, 2, 1]
+    assert await listed(journal, Query(limit=2)) == [5, 4]
+    assert await listed(journal, Query(limit=2, before=an_id(4))) == [3, 2]
+    assert await listed(journal, Query(limit=2, before=an_id(2))) == [1]
+    assert await listed(journal, Query(code=CODE, before=an_id(5))) == [3, 1]
+    assert [s.code for s in await journal.submissions(Query(limit=2))] == [CODE, OTHER]
+
+
+async def test_listing_by_state_and_outcome(journal: Journal) -> None:
+    submissions = (
+        queued(1, state=State.SENDING),
+        closed(2, at(5), outcome=Outcome.CONFIRMED),
+        queued(3),
+        closed(4, at(6), outcome=Outcome.CANCELLED),
+        closed(5, at(7), outcome=Outcome.CONFIRMED),
+    )
+    await journal.commit(LaneCommit(CODE, 0, Lane(submissions), None, submissions))
+    assert await listed(journal, Query(state=State.CLOSED)) == [5, 4, 2]
+    assert await listed(journal, Query(outcome=Outcome.CONFIRMED)) == [5, 2]
+    assert await listed(journal, Query(state=State.QUEUED, code=CODE)) == [3]
+    assert await listed(journal, Query(state=State.QUEUED, outcome=Outcome.CONFIRMED)) == []
+    assert await listed(journal, Query(code=OTHER)) == []
+
+
+async def test_the_tally_follows_every_change(store: Store) -> None:
+    journal = store.journal
+    assert await journal.tally() == Tally()
+    submissions = (queued(1), queued(2), queued(3, state=State.SENDING))
+    await journal.commit(LaneCommit(CODE, 0, Lane(submissions), None, submissions))
+    open_now = {State.QUEUED: 2, State.SENDING: 1}
+    assert await journal.tally() == Tally(open_now, {}, at(1))
+    done = (
+        closed(1, at(9), outcome=Outcome.UNCONFIRMED),
+        closed(2, at(9), outcome=Outcome.CANCELLED),
+    )
+    await journal.commit(LaneCommit(CODE, 1, Lane((*done, submissions[2])), None, done))
+    corrected = replace(done[0], outcome=Outcome.CONFIRMED, version=5)
+    await journal.commit(LaneCommit(CODE, 2, Lane((corrected, submissions[2])), None, (corrected,)))
+    await store.restart()
+    by_outcome = {Outcome.CONFIRMED: 1, Outcome.CANCELLED: 1}
+    assert await store.journal.tally() == Tally({State.SENDING: 1}, by_outcome, at(3))
+    await store.journal.forget(CODE)
+    assert await store.journal.tally() == Tally()
+
+
+async def test_facts_come_in_the_order_they_were_decided(store: Store) -> None:
+    first = replace(
+        accepting(CODE, 1, 2),
+        facts=(a_fact(1, at(1)), a_fact(2, at(2)), a_fact(None, at(3)), a_fact(1, at(4))),
+    )
+    version = await store.journal.commit(first)
+    assert version is not None
+    again = replace(accepting(CODE, 1, 2, version=version), facts=(a_fact(1, at(3)),))
+    await store.journal.commit(again)
+    await store.restart()
+    facts = await store.journal.facts_of(an_id(1))
+    assert [(at_ms, event) for at_ms, event, _ in facts] == [
+        (at(1), "attempt.declined"),
+        (at(4), "attempt.declined"),
+        (at(3), "attempt.declined"),
+    ]
+    assert json.loads(facts[0][2]) == {
+        "at_ms": at(1),
+        "submission_id": an_id(1),
+        "movement": "moved",
+    }
+    assert len(await store.journal.facts_of(an_id(2))) == 1
+    assert await store.journal.facts_of(an_id(3)) == []
+
+
+async def test_files_are_due_when_their_time_has_come(store: Store) -> None:
+    journal = store.journal
+    submissions = (queued(1), closed(2, at(20)), closed(3, at(10)), closed(4, at(30)))
+    await journal.commit(LaneCommit(CODE, 0, Lane(submissions), None, submissions))
+    assert await journal.files_due(at(9), 9) == []
+    assert await journal.files_due(at(20), 9) == [an_id(3), an_id(2)]
+    assert await journal.files_due(at(20), 1) == [an_id(3)]
+    assert await journal.files_kept() == [an_id(1), an_id(2), an_id(3), an_id(4)]
+    await journal.files_gone([an_id(3), an_id(99)])
+    await journal.files_gone([an_id(3)])
+    await store.restart()
+    journal = store.journal
+    assert await journal.files_due(at(20), 9) == [an_id(2)]
+    assert await journal.files_kept() == [an_id(1), an_id(2), an_id(4)]
+    later = replace(submissions[2], version=9, keep_file_until_ms=at(15))
+    await journal.commit(LaneCommit(CODE, 1, Lane((later,)), None, (later,)))
+    assert await journal.files_due(at(99), 9) == [an_id(2), an_id(4)], "gone stays gone"
+
+
+async def test_a_closed_submission_without_a_time_has_its_file_due(journal: Journal) -> None:
+    """Or it would stay in the spool for ever."""
+    submission = closed(1, at(10), keep_file_until_ms=None)
+    await journal.commit(LaneCommit(CODE, 0, Lane((submission,)), None, (submission,)))
+    assert await journal.files_due(at(10), 9) == [an_id(1)]
+
+
+async def test_purging_spares_what_is_open_remembered_recent_or_has_a_file(store: Store) -> None:
+    journal = store.journal
+    everything = (
+        queued(1),
+        closed(2, at(10)),
+        closed(3, at(10)),
+        closed(4, at(90)),
+        closed(5, at(10)),
+        closed(6, at(20)),
+    )
+    facts = tuple(a_fact(n, at(n)) for n in range(1, 7))
+    reactions = tuple((an_id(n), 1) for n in range(1, 7))
+    await journal.commit(
+        LaneCommit(CODE, 0, Lane(everything), None, everything, facts=facts, reactions=reactions)
+    )
+    await journal.files_gone([an_id(n) for n in (2, 3, 4, 6)])
+    await journal.commit(LaneCommit(CODE, 1, Lane((everything[0], everything[1])), None))
+    await store.restart()
+    journal = store.journal
+    assert await journal.purge(at(50)) == 2
+    assert await listed(journal, Query()) == [5, 4, 2, 1]
+    for n in range(1, 7):
+        assert len(await journal.facts_of(an_id(n))) == (0 if n in (3, 6) else 1)
+    left = [r.submission_id for r in await journal.due_reactions(at(0), 9)]
+    assert left == [an_id(n) for n in (1, 2, 4, 5)]
+    assert await journal.purge(at(50)) == 0
+
+
+async def test_purging_deletes_old_events_gaps_and_keys(journal: Journal) -> None:
+    rows = [InboxRow(Heard(seq, at(seq * 10)), CODE, "{}") for seq in (1, 2, 6)]
+    await journal.append_events(rows)
+    old, recent = (IdempotencyKey(f"key-{n}", "print", an_id(n), at(n)) for n in (1, 60))
+    done = ((1, Disposition.FOREIGN), (6, Disposition.FOREIGN))
+    await journal.commit(replace(accepting(CODE, 1), idempotency=old, dispositions=done))
+    await journal.commit(replace(accepting(OTHER, 60), idempotency=recent))
+    for start, end in ((1, 5), (40, 60)):
+        await journal.open_gap(Gap(at(start)))
+        await journal.close_gap(at(end), "started")
+    await journal.open_gap(Gap(at(70)))
+    assert await journal.purge(at(50)) == 0
+    assert await journal.undisposed() == [rows[1]]
+    assert await journal.highest_seq() == 6
+    assert [gap.start_ms for gap in await journal.gaps_since(at(0))] == [at(40), at(70)]
+    assert await journal.idempotency("key-1") is None
+    assert await journal.idempotency("key-60") == recent
+
+
+async def test_purging_many(journal: Journal) -> None:
+    """More than one slice."""
+    many = tuple(closed(n, at(n)) for n in range(1_200))
+    await journal.commit(LaneCommit(CODE, 0, Lane(many[:2]), None, many))
+    await journal.files_gone([s.id for s in many])
+    assert await journal.purge(at(1_100)) == 1_098
+    assert len(await journal.submissions(Query(limit=2_000))) == 102
+
+
+async def test_forgetting_leaves_nothing_of_the_code(store: Store) -> None:
+    journal = store.journal
+    for code, n in ((CODE, 1), (OTHER, 2)):
+        await journal.append_events([InboxRow(Heard(n, at(n)), code, "{}")])
+        key = IdempotencyKey(f"key-{n}", "print", an_id(n), at(n))
+        await journal.commit(
+            replace(
+                accepting(code, n, n + 10),
+                due_ms=at(n),
+                facts=(a_fact(n, at(n)), a_fact(None, at(n))),
+                idempotency=key,
+                reactions=((an_id(n), 1),),
+            )
+        )
+        assert await journal.claim_lane(code, "one", at(0), at(99)) is not None
+    assert await journal.forget(CODE) == 2
+    await store.restart()
+    journal = store.journal
+    assert await journal.load_lane(CODE) == LaneRow(CODE, Lane(), 0)
+    assert await journal.lanes() == [OTHER]
+    assert await listed(journal, Query()) == [12, 2]
+    assert await journal.facts_of(an_id(1)) == []
+    assert [row.code for row in await journal.undisposed()] == [OTHER]
+    assert await journal.idempotency("key-1") is None
+    assert await journal.due_lanes(at(9), 9) == [OTHER]
+    assert [r.submission_id for r in await journal.due_reactions(at(0), 9)] == [an_id(2)]
+    assert await journal.claim_lane(CODE, "two", at(1), at(99)) is not None
+    assert await journal.claim_lane(OTHER, "two", at(1), at(99)) is None
+    assert len(await journal.facts_of(an_id(2))) == 1
+    assert await journal.forget(CODE) == 0
