@@ -137,9 +137,10 @@ async def measure(folder: Path, writers: int, seconds: float) -> str:
         cpu, took = time.process_time() - cpu, time.perf_counter() - began
     latencies.sort()
     count = len(latencies)
+    p50, p99 = (latencies[count * part // 100] * 1e3 for part in (50, 99))
     return (
         f"{writers:3d} writers: {count / took:8.0f} commits/s, CPU {cpu / count * 1e6:4.0f} µs each"
-        f", p50 {latencies[count // 2] * 1e3:6.2f} ms, p99 {latencies[count * 99 // 100] * 1e3:6.2f} ms"
+        f", p50 {p50:6.2f} ms, p99 {p99:6.2f} ms"
     )
 
 

@@ -253,7 +253,7 @@ class Journal(Protocol):
 
     async def purge(self, closed_before_ms: Millis) -> int:
         """Delete closed submissions that no lane remembers and whose file is marked gone, their
-        facts and reactions, and disposed inbox rows, gaps and idempotency keys, all older than that.
+        facts and reactions, disposed inbox rows, gaps and idempotency keys: all older than that.
         Returns how many submissions."""
         ...
 

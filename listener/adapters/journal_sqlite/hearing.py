@@ -1,4 +1,4 @@
-"""Writes of the ear: inbox, recovery cursor, sign of life, gaps. And of reactions, which are as small."""
+"""Writes of the ear: inbox, cursor, sign of life, gaps. And of reactions, which are as small."""
 
 from __future__ import annotations
 
