@@ -3,14 +3,28 @@ adapter, by ``CVService``, by intake and by the ear. Import from here, not from 
 
 from .codes import MAX_CODE_BYTES, check_code, cv_ref, edits_url, encode_code, record_url
 from .events import EventBody, read_event
+from .multipart import MAX_NAME_BYTES, MultipartFrame, frame, sanitise_filename
+from .replies import read_object, read_post, read_record, says_error
+from .requests import request_headers
+from .sniff import sniff
 
 __all__ = [
     "MAX_CODE_BYTES",
+    "MAX_NAME_BYTES",
     "EventBody",
+    "MultipartFrame",
     "check_code",
     "cv_ref",
     "edits_url",
     "encode_code",
+    "frame",
     "read_event",
+    "read_object",
+    "read_post",
+    "read_record",
     "record_url",
+    "request_headers",
+    "sanitise_filename",
+    "says_error",
+    "sniff",
 ]
