@@ -19,6 +19,7 @@ from listener.core.effects import (
     ReleaseFile,
 )
 from listener.core.evidence import Hearing
+from listener.core.inputs import TimePassed
 from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.policy import Policy
 from listener.core.standing import due_ms, possibly_sent, settled
@@ -126,7 +127,7 @@ class Engine:
                 row = await self._load(code)
                 given = make(self._moment(code))
                 decision = decide(row.lane, given, self._policy)
-                if await self._commit(row, decision, given.at_ms, idempotency):
+                if await self._commit(row, decision, given, idempotency):
                     break
                 self._cache.pop(code, None)
         tell(self._log, code, decision.facts, {s.id: s for s in decision.changed})
@@ -148,18 +149,20 @@ class Engine:
         return row
 
     async def _commit(
-        self, row: LaneRow, decision: Decision, at_ms: Millis, key: IdempotencyKey | None
+        self, row: LaneRow, decision: Decision, given: Given, key: IdempotencyKey | None
     ) -> bool:
-        """Write what changed; False if somebody else changed the lane meanwhile."""
+        """Write what changed; False if somebody else changed the lane meanwhile. The passing of
+        time is always written: the lane's due time has moved even if nothing else has."""
         self._watch(row.code, decision.lane)
         nothing_new = decision.lane == row.lane and not decision.changed
-        if nothing_new and not decision.dispositions and not decision.facts:
+        silent = not decision.dispositions and not decision.facts
+        if nothing_new and silent and not isinstance(given, TimePassed):
             return True
         lane = decision.lane if decision.lane.submissions else None
         due = None
         if lane is not None:
-            due = due_ms(lane, at_ms, self._policy)
-            due = None if due is None else Millis(max(due, at_ms + SOONEST_DUE_MS))
+            due = due_ms(lane, given.at_ms, self._policy)
+            due = None if due is None else Millis(max(due, given.at_ms + SOONEST_DUE_MS))
         version = await self._journal.commit(
             LaneCommit(
                 code=row.code,

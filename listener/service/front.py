@@ -1,0 +1,173 @@
+"""The service's face to its doors: implements ``ports.front.Front``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from listener.core.errors import JournalFault
+from listener.core.names import State, SubmissionId
+from listener.core.submission import Lane
+from listener.core.view import public
+from listener.ports.clock import Clock
+from listener.ports.front import Check, Filter, Listing, Public, Readiness, Taken, Turned
+from listener.ports.journal import Journal, Query, StoredSubmission, Tally
+from listener.ports.log import Log
+
+from .intake import Declined
+from .service import Service, World
+
+JOURNAL_ANSWERS_S = 2.0
+
+
+class ServiceFront:
+    """Thin: asks the service's rooms, and shows what they say in the public form."""
+
+    def __init__(self, service: Service, world: World) -> None:
+        self._service = service
+        self._journal: Journal = world.journal
+        self._clock: Clock = world.clock
+        self._log: Log = world.log
+        self._keys: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def submit(
+        self,
+        code_text: str,
+        chunks: AsyncIterator[bytes],
+        name: str,
+        *,
+        idempotency_key: str | None = None,
+        retry_of: SubmissionId | None = None,
+    ) -> Taken | Turned:
+        """As the port says."""
+        if (closed := self._closed()) is not None:
+            return closed
+        async with self._alone(idempotency_key):
+            answer = await self._service.intake.submit(
+                code_text, chunks, name, idempotency_key=idempotency_key, retry_of=retry_of
+            )
+        if isinstance(answer, Declined):
+            return Turned(answer.reason)
+        found = await self.submission(answer.submission_id)
+        if found is None:
+            raise JournalFault(
+                "expected the journal to know a submission that it accepted, found none"
+            )
+        return Taken(found, answer.repeated)
+
+    async def submission(self, submission_id: SubmissionId) -> Public | None:
+        """As the port says."""
+        found = await self._service.submission(submission_id)
+        return None if found is None else self._show(*found)
+
+    async def submissions(self, wanted: Filter) -> Listing:
+        """As the port says."""
+        found = await self._journal.submissions(
+            Query(
+                state=wanted.state,
+                outcome=wanted.outcome,
+                before=wanted.before,
+                limit=wanted.limit + 1,
+            )
+        )
+        page = found[: wanted.limit]
+        shown = tuple([self._show(stored, await self._lane_of(stored)) for stored in page])
+        return Listing(shown, page[-1].submission.id if len(found) > wanted.limit else None)
+
+    async def cancel(self, submission_id: SubmissionId) -> Public | Turned | None:
+        """As the port says."""
+        if (closed := self._closed()) is not None:
+            return closed
+        if await self._service.intake.cancel(submission_id) is None:
+            return None
+        return await self.submission(submission_id)
+
+    async def wait_closed(self, submission_id: SubmissionId, timeout_s: float) -> Public | None:
+        """As the port says."""
+        with self._service.bulletin.watch(submission_id) as news:
+            shown = await self.submission(submission_id)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while shown is not None and shown["state"] != State.CLOSED:
+                        await news.wait()
+                        news.clear()
+                        shown = await self.submission(submission_id)
+            except TimeoutError:
+                return await self.submission(submission_id)
+        return shown
+
+    async def readiness(self) -> Readiness:
+        """As the port says."""
+        return Readiness((await self._journal_check(), *self._other_checks()))
+
+    async def tally(self) -> Tally:
+        """As the port says."""
+        return await self._journal.tally()
+
+    def _closed(self) -> Turned | None:
+        if self._service.draining:
+            return Turned("draining")
+        if not self._service.ready.is_set():
+            return Turned("starting")
+        return None
+
+    async def _journal_check(self) -> Check:
+        """A journal that cannot write has stopped the daemon; one that is stuck does not answer."""
+        try:
+            async with asyncio.timeout(JOURNAL_ANSWERS_S):
+                await self._journal.last_alive_ms()
+        except TimeoutError:
+            return Check("journal", False, True, f"no answer in {JOURNAL_ANSWERS_S:g} s")
+        except JournalFault:
+            return Check("journal", False, True, "failed; the log says how")
+        return Check("journal", True, True, "answers")
+
+    def _other_checks(self) -> Iterator[Check]:
+        service = self._service
+        recovered = service.ready.is_set()
+        yield Check(
+            "recovery",
+            recovered,
+            True,
+            "done" if recovered else "what an earlier run left is still being correlated",
+        )
+        draining = service.draining
+        yield Check("intake", not draining, True, "draining" if draining else "open")
+        listening = service.hearer.listening
+        # Accepting goes on while deaf: what is accepted waits in the journal, and is not lost.
+        yield Check(
+            "subscription",
+            listening,
+            False,
+            "listening"
+            if listening
+            else f"deaf for {service.hearer.deaf_for_ms()} ms; updates wait until it listens",
+        )
+
+    async def _lane_of(self, stored: StoredSubmission) -> Lane | None:
+        """Only of a queued one does the lane say what it waits for."""
+        if stored.submission.state is not State.QUEUED:
+            return None
+        return await self._service.engine.lane(stored.code)
+
+    def _show(self, stored: StoredSubmission, lane: Lane | None) -> Public:
+        return public(stored.submission, self._log.ref(stored.code), lane, self._clock.now_ms())
+
+    @asynccontextmanager
+    async def _alone(self, key: str | None) -> AsyncIterator[None]:
+        """One submission at a time of one idempotency key: the second then finds the first's."""
+        if key is None:
+            yield
+            return
+        lock, users = self._keys.get(key, (asyncio.Lock(), 0))
+        self._keys[key] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            users = self._keys[key][1] - 1
+            if users:
+                self._keys[key] = (lock, users)
+            else:
+                del self._keys[key]
