@@ -43,7 +43,12 @@ class SqliteJournal:
         self._store = store
         self._health = Health()
         self._writer = Worker(
-            "journal-writer", store.path, store.writing, "BEGIN IMMEDIATE", self._health
+            "journal-writer",
+            store.path,
+            store.writing,
+            "BEGIN IMMEDIATE",
+            self._health,
+            store.pragmas.checkpoint_pages,
         )
         self._reader = Worker("journal-reader", store.path, store.reading, "BEGIN", self._health)
 

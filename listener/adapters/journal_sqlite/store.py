@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ class Store:
     """An open journal: two connections to one file, and the lock on it."""
 
     path: Path
+    pragmas: Pragmas
     writing: apsw.Connection
     reading: apsw.Connection
     lock: FileLock
@@ -60,14 +62,15 @@ def open_store(path: Path, pragmas: Pragmas, steps: Mapping[int, str] | None = N
         reading = _connect(path, pragmas)
     except BaseException as error:
         if writing is not None:
-            writing.close()
+            with contextlib.suppress(apsw.Error):  # the first error is the one to tell
+                writing.close()
         lock.release()
         if isinstance(error, apsw.Error):
             raise journal_fault(error, path, "opening") from error
         if isinstance(error, OSError):
             raise _file_fault(path, error) from error
         raise
-    return Store(path, writing, reading, lock)
+    return Store(path, pragmas, writing, reading, lock)
 
 
 def _file_fault(path: Path, error: OSError) -> JournalFault:
@@ -101,7 +104,7 @@ def _connect(path: Path, pragmas: Pragmas) -> apsw.Connection:
         db.pragma("synchronous", pragmas.synchronous)
         db.pragma("secure_delete", True)
         db.pragma("cache_size", -16_000)
-        db.pragma("wal_autocheckpoint", pragmas.checkpoint_pages)
+        db.pragma("wal_autocheckpoint", 0)  # the writer does it, and sees it fail
         db.pragma("journal_size_limit", 64 << 20)
     except BaseException:
         db.close()

@@ -56,8 +56,15 @@ class Worker:
     """
 
     def __init__(
-        self, name: str, path: Path, db: apsw.Connection, begin: str, health: Health
+        self,
+        name: str,
+        path: Path,
+        db: apsw.Connection,
+        begin: str,
+        health: Health,
+        checkpoint_pages: int | None = None,
     ) -> None:
+        """``checkpoint_pages``: of the write-ahead log, before it is moved into the database."""
         self._path = path
         self._db = db
         self._begin = begin
@@ -65,6 +72,10 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._wal_pages = 0
+        self._checkpoint_pages = checkpoint_pages
+        if checkpoint_pages is not None:
+            db.set_wal_hook(self._note_wal)
         self.commit_ms: deque[float] = deque(maxlen=1_024)
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
@@ -98,6 +109,7 @@ class Worker:
             if batch:
                 self._perform(batch)
                 self._answer(batch)
+                self._checkpoint_if_due()
         with contextlib.suppress(apsw.Error):  # only tidies up: what is in the WAL is kept there
             self._db.close()
 
@@ -151,6 +163,24 @@ class Worker:
         self._db.execute("COMMIT")
         self.commit_ms.append((time.perf_counter() - began) * 1_000)
         return []
+
+    def _note_wal(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint_if_due(self) -> None:
+        """SQLite's own automatic checkpoint would hide a failing fsync."""
+        if self._checkpoint_pages is None or self._wal_pages < self._checkpoint_pages:
+            return
+        if self._health.fault is not None:
+            return
+        self._wal_pages = 0  # told anew by the next commit
+        try:
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:
+            return
+        except apsw.Error as error:
+            self._health.fault = journal_fault(error, self._path, "using")
 
     def _roll_back(self) -> None:
         try:
