@@ -1,0 +1,7 @@
+"""The HTTP API: what goes in and out of the daemon by its own front door."""
+
+from .gate import Scope, Tokens
+from .server import WebServer
+from .traces import state_token
+
+__all__ = ["Scope", "Tokens", "WebServer", "state_token"]

@@ -1,0 +1,132 @@
+"""The socket, its bounds, and its life."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+from aiohttp import web
+
+from listener.ports.front import Front
+from listener.ports.log import Log
+
+from .api import Api
+from .gate import Names, Tokens
+from .traces import remove_address, write_address
+from .upload import Uploads
+
+CONNECTIONS = 1024
+"""At once; further ones are told to come back."""
+IDLE_S = 30.0
+"""For the next request's head to arrive whole: it bounds slow and silent clients both."""
+BODY_S = 120.0
+HEAD_BYTES = 16 * 1024
+LINGER_S = 3.0
+CLOSE_S = 5.0
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
+
+class _Full(asyncio.Protocol):
+    """Answers one connection too many, and closes it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        connection = cast(asyncio.Transport, transport)
+        connection.write(_FULL)
+        connection.close()
+
+
+class WebServer:
+    """The HTTP API over a front, at ``host`` and ``port`` (0: any free one).
+
+    ``names``: host names it answers to, beside its addresses and localhost. ``address_file``: where
+    it says how it is reached, while it runs. It writes no access log.
+    """
+
+    def __init__(
+        self,
+        front: Front,
+        log: Log,
+        tokens: Tokens,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8600,
+        names: Iterable[str] = (),
+        max_file_bytes: int = 5 << 20,
+        version: str = "",
+        address_file: Path | None = None,
+        body_timeout_s: float = BODY_S,
+        idle_timeout_s: float = IDLE_S,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        self._log = log
+        self._host = host
+        self._port = port
+        self._address_file = address_file
+        self._connections = connections
+        self._stopping = asyncio.Event()
+        uploads = Uploads(front, max_file_bytes, body_timeout_s)
+        api = Api(front, uploads, tokens, Names([*names, host]), log, version, self._stopping)
+        # Of no tree: the library's own lines show what was sent.
+        silent = logging.Logger("listener.web.silent")
+        silent.addHandler(logging.NullHandler())
+        self._runner = web.AppRunner(
+            api.app(),
+            # A client that is gone waits for nothing.
+            handler_cancellation=True,
+            access_log=None,
+            logger=silent,
+            auto_decompress=False,
+            keepalive_timeout=idle_timeout_s,
+            lingering_time=LINGER_S,
+            max_line_size=HEAD_BYTES,
+            max_field_size=HEAD_BYTES,
+            shutdown_timeout=CLOSE_S,
+        )
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._port
+
+    async def start(self) -> None:
+        """Listen. Raises OSError where the address is taken or not ours."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._protocol, self._host, self._port)
+            self._port = self._server.sockets[0].getsockname()[1]
+            if self._address_file is not None:
+                write_address(self._address_file, self._host, self._port)
+        except BaseException:
+            await self.stop()
+            raise
+        self._log.emit("intake.opened", host=self._host, port=self._port)
+
+    async def stop(self) -> None:
+        """Stop listening, answer whoever waits, close every connection. Idempotent."""
+        self._stopping.set()
+        if self._address_file is not None:
+            remove_address(self._address_file)
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        await self._runner.cleanup()
+        if server is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await server.wait_closed()
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        server = self._runner.server
+        if server is None or len(server.connections) >= self._connections:
+            return _Full()
+        return server()

@@ -1,0 +1,174 @@
+"""One upload: the form's two fields, in either order, to the front."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from listener.core.errors import InvalidCode, InvalidFile, SpoolFull
+from listener.ports.front import Front, Taken, Turned
+
+from .form import FormMalformed, FormReader, FormTooLarge, Part
+from .problems import Refused
+
+CODE_BYTES = 4096
+"""Of the field cv_code: room for any code, and for the refusal of one too long to say so."""
+FORM_BYTES = 64 * 1024
+"""Of a form beside its file."""
+HELD_AT_ONCE = 8
+"""Files kept in memory because their code comes after them; further ones wait."""
+
+_FILE_REASONS = {"empty": "empty_file", "too_large": "too_large", "not_pdf_or_docx": "wrong_kind"}
+_TURNED = {
+    "lane_busy": "expected no open update of this CV (CV_LANE_POLICY=reject), found one:"
+    " wait until it closes",
+    "key_reused": "expected the code and the bytes that this Idempotency-Key was first used with,"
+    " found others: choose a new key",
+    "draining": "nothing new is accepted; try again once it is back",
+    "starting": "what an earlier run left is read first; try again",
+}
+
+
+def turned(answer: Turned) -> Refused:
+    """What the front turned away, as a refusal."""
+    passing = answer.reason in ("draining", "starting")
+    headers = {"Retry-After": "2"} if passing else None
+    return Refused(answer.reason, _TURNED[answer.reason], headers=headers)
+
+
+class Uploads:
+    """Reads forms and hands them over. A file is streamed; one whose code comes after it is held in
+    memory until then, ``max_file_bytes`` at most, and ``HELD_AT_ONCE`` of them."""
+
+    def __init__(self, front: Front, max_file_bytes: int, body_timeout_s: float) -> None:
+        self._front = front
+        self._max_file_bytes = max_file_bytes
+        self._body_timeout_s = body_timeout_s
+        self._holding = asyncio.Semaphore(HELD_AT_ONCE)
+
+    async def take(self, request: web.Request, key: str | None) -> Taken:
+        """Accept what the request holds. Raises Refused, with nothing stored."""
+        size = request.content_length
+        if size is not None and size > self._max_file_bytes + FORM_BYTES:
+            raise self._too_large()
+        try:
+            answer = await self._submit(self._reader(request), key)
+        except (FormMalformed, web.RequestPayloadError) as error:
+            malformed = isinstance(error, FormMalformed)
+            detail = str(error) if malformed else "expected a whole body, found a broken one"
+            raise Refused("malformed_form", detail) from None
+        except FormTooLarge:
+            raise self._too_large() from None
+        except InvalidCode as error:
+            raise Refused("invalid_code", str(error), cause=error.reason) from None
+        except InvalidFile as error:
+            raise Refused(_FILE_REASONS[error.reason], str(error)) from None
+        except SpoolFull as error:
+            raise Refused("spool_full", str(error)) from None
+        if isinstance(answer, Turned):
+            raise turned(answer)
+        return answer
+
+    def _reader(self, request: web.Request) -> FormReader:
+        content_type = request.headers.get("Content-Type", "")
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind != "multipart/form-data" or "Content-Encoding" in request.headers:
+            raise Refused(
+                "not_a_form", "expected multipart/form-data without Content-Encoding, found another"
+            )
+        deadline = asyncio.get_running_loop().time() + self._body_timeout_s
+
+        async def read() -> bytes:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await request.content.readany()
+            except TimeoutError:
+                raise Refused(
+                    "too_slow", f"expected the body within {self._body_timeout_s:g} s"
+                ) from None
+
+        return FormReader(content_type, read, self._max_file_bytes + FORM_BYTES)
+
+    async def _submit(self, form: FormReader, key: str | None) -> Taken | Turned:
+        part = await form.next()
+        if part is not None and part.name == "cv_code":
+            code = await _text(part)
+            cv = await _expect(form, "cv")
+            return await self._front.submit(
+                code, _to_the_end(form, cv), cv.filename or "", idempotency_key=key
+            )
+        cv = _named(part, "cv")
+        async with self._holding:
+            file = await self._held(cv)
+            code = await _text(await _expect(form, "cv_code"))
+            await _expect_end(form)
+            return await self._front.submit(
+                code, _at_once(file), cv.filename or "", idempotency_key=key
+            )
+
+    async def _held(self, cv: Part) -> bytes:
+        file = bytearray()
+        async for chunk in cv.data:
+            file += chunk
+            if len(file) > self._max_file_bytes:
+                raise self._too_large()
+        return bytes(file)
+
+    def _too_large(self) -> Refused:
+        return Refused(
+            "too_large", f"expected a CV of at most {self._max_file_bytes} bytes, found more"
+        )
+
+
+async def _text(part: Part) -> str:
+    found = bytearray()
+    async for chunk in part.data:
+        found += chunk
+        if len(found) > CODE_BYTES:
+            raise Refused(
+                "invalid_code",
+                f"expected a cv_code, found more than {CODE_BYTES} bytes",
+                cause="too_long",
+            )
+    try:
+        return found.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(
+            "invalid_code", "expected the cv_code in UTF-8, found other bytes", cause="not_text"
+        ) from None
+
+
+def _named(part: Part | None, name: str) -> Part:
+    if part is None:
+        raise Refused("missing_field", f"expected a field {name}, found the end of the form")
+    if part.name != name:
+        raise Refused(
+            "unexpected_field",
+            f"expected the fields cv_code and cv, once each; found another where {name} was due",
+        )
+    return part
+
+
+async def _expect(form: FormReader, name: str) -> Part:
+    return _named(await form.next(), name)
+
+
+async def _expect_end(form: FormReader) -> None:
+    if await form.next() is not None:
+        raise Refused(
+            "unexpected_field", "expected the fields cv_code and cv, once each; found one more"
+        )
+
+
+async def _to_the_end(form: FormReader, cv: Part) -> AsyncIterator[bytes]:
+    """The file, and then the proof that the form was whole: without it, nothing is stored."""
+    async for chunk in cv.data:
+        yield chunk
+    await _expect_end(form)
+
+
+async def _at_once(file: bytes) -> AsyncIterator[bytes]:
+    if file:
+        yield file

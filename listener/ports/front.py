@@ -1,0 +1,125 @@
+"""The service, as its doors see it: what the HTTP API (and whatever else lets people in) needs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from listener.core.names import Outcome, State, SubmissionId
+
+from .journal import Tally
+
+Public = Mapping[str, Any]
+"""A submission's public JSON form (``core.view.public``): it holds ``cv_ref``, never the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """It is on disk, and this is how it stands. ``repeated``: the idempotency key was used before,
+    for the same code and the same bytes; nothing new was stored."""
+
+    submission: Public
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Turned away, and nothing was changed.
+
+    ``reason``: ``lane_busy``, ``key_reused``, ``draining``, or ``starting`` (what an earlier run
+    left is still being correlated).
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of a listing, newest first. ``after`` is the id to continue below, None at the end."""
+
+    submissions: tuple[Public, ...]
+    after: SubmissionId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to list. ``before``: the id to continue below."""
+
+    state: State | None = None
+    outcome: Outcome | None = None
+    before: SubmissionId | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. ``required``: without it, nothing can be accepted."""
+
+    name: str
+    ok: bool
+    required: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether submissions are accepted now, and why not."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that is required holds."""
+        return all(check.ok for check in self.checks if check.required)
+
+
+class Front(Protocol):
+    """What may be asked of the service from outside. Raises JournalFault when the journal fails.
+
+    An implementation is a front if it passes ``tests/contract/test_front.py``.
+    """
+
+    async def submit(
+        self,
+        code_text: str,
+        chunks: AsyncIterator[bytes],
+        name: str,
+        *,
+        idempotency_key: str | None = None,
+        retry_of: SubmissionId | None = None,
+    ) -> Taken | Turned:
+        """Accept one file for one code; durable when it returns ``Taken``.
+
+        Whatever ``chunks`` raises goes through to the caller, with nothing stored. The code is
+        checked before the first chunk is asked for. Submissions with one idempotency key are taken
+        one after another. Cancelling tears nothing: all is stored, or nothing.
+
+        Raises InvalidCode, InvalidFile or SpoolFull, with nothing stored.
+        """
+        ...
+
+    async def submission(self, submission_id: SubmissionId) -> Public | None:
+        """How it stands, None if unknown."""
+        ...
+
+    async def submissions(self, wanted: Filter) -> Listing:
+        """One page."""
+        ...
+
+    async def cancel(self, submission_id: SubmissionId) -> Public | Turned | None:
+        """Withdraw one (DESIGN section 3 rule 13); how it stands afterwards, None if unknown.
+        Idempotent."""
+        ...
+
+    async def wait_closed(self, submission_id: SubmissionId, timeout_s: float) -> Public | None:
+        """Wait until it is closed, ``timeout_s`` at most; how it stands then, None if unknown."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Look at all that acceptance needs. Bounded in time; never raises."""
+        ...
+
+    async def tally(self) -> Tally:
+        """Counts by state and outcome."""
+        ...
