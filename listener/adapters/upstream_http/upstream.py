@@ -1,0 +1,210 @@
+"""The ``Upstream`` port over HTTP: every end of a request is a value."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from listener.core import wire
+from listener.core.evidence import PostResult, Reading
+from listener.core.names import CvCode, Millis, PostKind
+from listener.core.submission import FileFacts
+
+from .body import FileBody
+from .faults import UploadBroken, slug
+from .transport import AiohttpTransport
+from .witness import Witness
+
+
+def _ignore(fault: Exception) -> None:
+    """Nobody asked to be told."""
+
+
+class HttpUpstream:
+    """Implements ``ports.upstream.Upstream``.
+
+    ``timeout_s`` bounds waiting for a connection, connecting, and each step of a GET;
+    ``upload_timeout_s`` each step of sending a file, and waiting for the reply to it. A whole GET
+    ends within twice ``timeout_s``, a whole POST within twice both, whatever the server does.
+
+    ``headers`` is called before each request and its result used once. ``proxy`` is an ``http://``
+    URL. ``ca_file`` is trusted besides the usual authorities. ``not_applied_statuses`` and
+    ``retry_after_cap_ms`` are as ``wire.read_post`` takes them. ``on_fault`` is told of exceptions
+    that nobody foresaw; the request that met one counts as possibly sent.
+
+    httpx's transport interface is used without ``httpx.AsyncClient``: the client logs every URL at
+    INFO, ``cv_code`` and all, and what else it adds (redirects, cookies, the environment's proxies)
+    is not wanted here.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        timeout_s: float,
+        upload_timeout_s: float,
+        max_connections: int,
+        max_response_bytes: int,
+        retry_after_cap_ms: int,
+        now_ms: Callable[[], Millis],
+        headers: Callable[[], Mapping[str, str]] = dict,
+        proxy: str | None = None,
+        ca_file: Path | None = None,
+        not_applied_statuses: Collection[int] = (),
+        on_fault: Callable[[Exception], None] = _ignore,
+    ) -> None:
+        url = httpx.URL(base_url)
+        if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+            raise ValueError("expected an http or https base URL without query or fragment")
+        if url.userinfo:
+            raise ValueError("expected a base URL without credentials: put them into the headers")
+        self._base_url = base_url
+        self._host = url.netloc.decode()
+        self._timeout_s = timeout_s
+        self._upload_timeout_s = upload_timeout_s
+        self._retry_after_cap_ms = retry_after_cap_ms
+        self._now_ms = now_ms
+        self._headers = headers
+        self._not_applied = frozenset(not_applied_statuses)
+        self._on_fault = on_fault
+        self._transport = AiohttpTransport(
+            max_connections=max_connections,
+            max_response_bytes=max_response_bytes,
+            ssl_context=_trust(ca_file),
+            proxy=proxy,
+        )
+
+    async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
+        """See the port."""
+        read_ms = self._now_ms()
+        try:
+            async with asyncio.timeout(2 * self._timeout_s):
+                request = httpx.Request(
+                    "GET",
+                    wire.record_url(self._base_url, code),
+                    headers=self._request_headers(request_id),
+                    extensions={"timeout": self._steps(self._timeout_s)},
+                )
+                reply = await self._transport.handle_async_request(request)
+                return wire.read_record(reply.status_code, await _body(reply), read_ms)
+        except TimeoutError:
+            detail = "total_timeout"
+        except httpx.TransportError as error:
+            detail = slug(error)
+        except _HeadersFailed:
+            detail = "headers_failed"
+        except Exception as error:  # noqa: BLE001 - the port promises a value, whatever went wrong
+            self._on_fault(error)
+            detail = "internal_error"
+        return Reading(read_ms=read_ms, known=False, detail=detail)
+
+    async def post_update(
+        self, code: CvCode, file: Path, facts: FileFacts, *, request_id: str
+    ) -> PostResult:
+        """See the port."""
+        witness = Witness()
+        reply: httpx.Response | None = None
+        body = b""
+        detail: str | None = None
+        try:
+            async with asyncio.timeout(2 * (self._timeout_s + self._upload_timeout_s)):
+                request = await self._post_request(code, file, facts, request_id, witness)
+                reply = await self._transport.handle_async_request(request)
+                body = await _body(reply)
+        except TimeoutError:
+            detail = "total_timeout"
+        except UploadBroken:
+            detail = "file_unreadable"
+        except httpx.TransportError as error:
+            detail = slug(error)
+        except _HeadersFailed:
+            detail = "headers_failed"
+        except Exception as error:  # noqa: BLE001 - the port promises a value, whatever went wrong
+            self._on_fault(error)
+            return PostResult(PostKind.POSSIBLY_SENT, "internal_error")
+        if reply is not None:
+            return self._read_reply(reply, body, detail)
+        kind = PostKind.NOT_SENT if witness.unsent else PostKind.POSSIBLY_SENT
+        return PostResult(kind, detail or "internal_error")
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._transport.aclose()
+
+    async def _post_request(
+        self, code: CvCode, file: Path, facts: FileFacts, request_id: str, witness: Witness
+    ) -> httpx.Request:
+        frame = wire.frame(secrets.token_hex(16), facts.name, facts.kind, facts.size)
+        body = FileBody(file, facts.size, frame)
+        await body.prepare()
+        return httpx.Request(
+            "POST",
+            wire.edits_url(self._base_url, code),
+            headers={"host": self._host, **self._request_headers(request_id, frame)},
+            stream=body,
+            extensions={"timeout": self._steps(self._upload_timeout_s), "witness": witness},
+        )
+
+    def _read_reply(self, reply: httpx.Response, body: bytes, broken: str | None) -> PostResult:
+        """Once a status was read it decides, even where the body then broke off: a refusal stays
+        one, and a success that cannot be read is never sent again."""
+        result = wire.read_post(
+            reply.status_code,
+            reply.headers,
+            body,
+            now_ms=self._now_ms(),
+            retry_after_cap_ms=self._retry_after_cap_ms,
+            not_applied_statuses=self._not_applied,
+        )
+        if broken is not None and not result.resendable:
+            return replace(result, detail=broken)
+        return result
+
+    def _request_headers(
+        self, request_id: str, frame: wire.MultipartFrame | None = None
+    ) -> dict[str, str]:
+        try:
+            custom = dict(self._headers())
+        except Exception as error:
+            self._on_fault(error)
+            raise _HeadersFailed from error
+        return wire.request_headers(
+            custom,
+            request_id=request_id,
+            traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+            content_type=None if frame is None else frame.content_type,
+            content_length=None if frame is None else frame.total_length,
+        )
+
+    def _steps(self, step_s: float) -> dict[str, float]:
+        return {
+            "pool": self._timeout_s,
+            "connect": self._timeout_s,
+            "write": step_s,
+            "read": step_s,
+        }
+
+
+class _HeadersFailed(Exception):
+    """The configured headers could not be had, so nothing was sent."""
+
+
+async def _body(reply: httpx.Response) -> bytes:
+    """The body as it came: encoded, where the server encoded it although asked not to."""
+    try:
+        return b"".join([chunk async for chunk in reply.aiter_raw()])
+    finally:
+        await reply.aclose()
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
