@@ -61,7 +61,10 @@ def frame(boundary: str, filename: str, kind: FileKind | None, size: int) -> Mul
     """
     if not _BOUNDARY.fullmatch(boundary):
         raise ValueError("expected a boundary of 1 to 70 characters that RFC 2046 allows")
-    quoted = sanitise_filename(filename).replace('"', "%22")
+    name = sanitise_filename(filename)
+    if name == NAMELESS and kind is not None:
+        name = f"{NAMELESS}.{kind}"
+    quoted = name.replace('"', "%22")
     head = (
         f"--{boundary}\r\n"
         f'Content-Disposition: form-data; name="cv"; filename="{quoted}"\r\n'
