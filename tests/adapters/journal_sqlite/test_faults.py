@@ -1,0 +1,161 @@
+"""A disk that fails ends the journal, says what to do, and takes back nothing acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from listener.adapters.journal_sqlite import SqliteJournal
+from listener.core.errors import JournalFault
+from listener.core.names import CvCode
+from listener.core.submission import Lane
+from tests.contract.journals import CODE, accepting, an_id, queued
+
+from .hooked_disk import HookedDisk
+
+
+@pytest.fixture
+def disk() -> Iterator[HookedDisk]:
+    disk = HookedDisk()
+    yield disk
+    disk.unregister()
+
+
+def failing(operation: str, suffix: str, error: apsw.Error, disk: HookedDisk) -> None:
+    """From now on ``operation`` on such files is answered with ``error``."""
+
+    def hook(asked: str, name: str) -> None:
+        if asked == operation and name.endswith(suffix):
+            raise error
+
+    disk.hook = hook
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "advice"),
+    [
+        ("write", apsw.FullError("disk full"), "free some space"),
+        ("write", apsw.IOError("bad block"), "kernel's log"),
+        ("sync", apsw.IOError("bad block"), "kernel's log"),
+        ("write", apsw.ReadOnlyError("remounted"), "writable"),
+    ],
+)
+async def test_after_a_fault_every_call_is_refused(
+    tmp_path: Path, disk: HookedDisk, operation: str, error: apsw.Error, advice: str
+) -> None:
+    path = tmp_path / "journal.db"
+    journal = await SqliteJournal.open(path, vfs=disk.name)
+    try:
+        assert await journal.commit(accepting(CODE, 1)) == 1
+        failing(operation, "-wal", error, disk)
+        async with asyncio.timeout(30):
+            writes = [journal.commit(accepting(CvCode(f"secret-{n}"), n)) for n in range(5)]
+            for answer in await asyncio.gather(*writes, return_exceptions=True):
+                assert isinstance(answer, JournalFault)
+                assert advice in str(answer)
+                assert "secret" not in str(answer)
+            disk.hook = lambda _operation, _name: None
+            with pytest.raises(JournalFault, match=advice):
+                await journal.commit(accepting(CvCode("later"), 9))
+            with pytest.raises(JournalFault, match=advice):
+                await journal.load_lane(CODE)
+    finally:
+        await journal.close()
+    again = await SqliteJournal.open(path)
+    try:
+        assert await again.lanes() == [CODE]
+        assert (await again.load_lane(CODE)).lane == Lane((queued(1),))
+    finally:
+        await again.close()
+
+
+async def test_a_checkpoint_whose_fsync_fails_ends_the_journal_too(
+    tmp_path: Path, disk: HookedDisk
+) -> None:
+    """What was acknowledged is in the log; the next process moves it into the database anew."""
+    path = tmp_path / "journal.db"
+    journal = await SqliteJournal.open(path, vfs=disk.name, checkpoint_pages=8)
+    acknowledged = 0
+
+    async def keep_writing() -> None:
+        nonlocal acknowledged
+        for number in range(200):
+            await journal.commit(accepting(CvCode(f"lane-{number}"), number))
+            acknowledged += 1
+
+    try:
+        failing("sync", "journal.db", apsw.IOError("bad block"), disk)
+        async with asyncio.timeout(30):
+            with pytest.raises(JournalFault, match="kernel's log"):
+                await keep_writing()
+    finally:
+        await journal.close()
+    assert acknowledged
+    again = await SqliteJournal.open(path)
+    try:
+        assert len(await again.lanes()) >= acknowledged
+        for number in range(acknowledged):
+            assert await again.submission(an_id(number)) is not None
+    finally:
+        await again.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (apsw.CantOpenError("no"), "this user may write"),
+        (apsw.IOError("bad block"), "kernel's log"),
+        (apsw.ReadOnlyError("mounted so"), "writable"),
+        (apsw.BusyError("held"), "close whatever else"),
+    ],
+)
+async def test_a_fault_at_the_opening_leaves_nothing_open(
+    tmp_path: Path, disk: HookedDisk, error: apsw.Error, advice: str
+) -> None:
+    path = tmp_path / "journal.db"
+    failing("open", "journal.db", error, disk)
+    with pytest.raises(JournalFault, match=advice):
+        await SqliteJournal.open(path, vfs=disk.name)
+    disk.hook = lambda _operation, _name: None
+    journal = await SqliteJournal.open(path, vfs=disk.name)
+    await journal.close()
+
+
+async def test_a_damaged_row_is_a_fault_that_tells_no_value(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = await SqliteJournal.open(path)
+    await journal.commit(accepting(CODE, 1))
+    await journal.close()
+    db = apsw.Connection(str(path))
+    db.execute("""UPDATE submissions SET doc = '{"id":"private","state":"dancing"}'""")
+    db.close()
+    journal = await SqliteJournal.open(path)
+    try:
+        with pytest.raises(JournalFault, match="can be read as a submission") as fault:
+            await journal.load_lane(CODE)
+        assert "state" in str(fault.value)
+        assert "dancing" not in str(fault.value) and "private" not in str(fault.value)
+        assert CODE not in str(fault.value)
+        assert await journal.lanes() == [CODE], "one bad row does not end the journal"
+    finally:
+        await journal.close()
+
+
+async def test_a_member_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = await SqliteJournal.open(path)
+    await journal.commit(accepting(CODE, 1))
+    await journal.close()
+    db = apsw.Connection(str(path))
+    db.execute("DELETE FROM submissions")
+    db.close()
+    journal = await SqliteJournal.open(path)
+    try:
+        with pytest.raises(JournalFault, match=an_id(1)):
+            await journal.load_lane(CODE)
+    finally:
+        await journal.close()
