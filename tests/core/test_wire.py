@@ -1,0 +1,183 @@
+"""Codes on the wire, and the bodies of events."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from listener.core import wire
+from listener.core.errors import InvalidCode
+from tests.core.code_corpus import CODES, DOCUMENTED, DOCUMENTED_ON_THE_WIRE, REFUSED, codes
+
+UNRESERVED = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+# ------------------------------------------------------------------------------------------ codes
+
+
+def test_the_documented_code_stands_as_documented() -> None:
+    code = wire.check_code(DOCUMENTED)
+    assert wire.encode_code(code) == DOCUMENTED_ON_THE_WIRE
+    assert wire.record_url("https://h/cv-enhance", code) == (
+        f"https://h/cv-enhance/{DOCUMENTED_ON_THE_WIRE}"
+    )
+    assert wire.edits_url("https://h/cv-enhance/", code) == (
+        f"https://h/cv-enhance/{DOCUMENTED_ON_THE_WIRE}/edits"
+    )
+
+
+@pytest.mark.parametrize("text", CODES)
+def test_a_valid_code_is_taken_as_it_is_and_is_one_segment(text: str) -> None:
+    encoded = wire.encode_code(wire.check_code(text))
+    assert unquote(encoded, errors="strict") == text
+    assert set(encoded.replace("%", "")) <= UNRESERVED
+    assert encoded == wire.encode_code(wire.check_code(unquote(encoded)))
+
+
+@given(codes)
+def test_encoding_loses_nothing_and_leaves_the_unreserved_alone(text: str) -> None:
+    encoded = wire.encode_code(wire.check_code(text))
+    assert unquote(encoded, errors="strict") == text
+    kept = [c for c in text if c in UNRESERVED]
+    escapes = encoded.count("%")
+    assert len(encoded) == len(kept) + 3 * escapes
+    assert escapes == len(text.encode()) - len(kept)
+    assert all(
+        encoded[at + 1 : at + 3] == encoded[at + 1 : at + 3].upper()
+        for at, c in enumerate(encoded)
+        if c == "%"
+    )
+
+
+@pytest.mark.parametrize(("text", "reason"), REFUSED)
+def test_what_cannot_be_sent_is_refused_without_being_shown(text: str, reason: str) -> None:
+    with pytest.raises(InvalidCode) as caught:
+        wire.check_code(text)
+    assert caught.value.reason == reason
+    message = str(caught.value)
+    assert message.isprintable()
+    # What is a word of the message anyway, or a full stop, shows nothing.
+    assert len(text) < 3 or text not in message
+
+
+@pytest.mark.parametrize("thing", [None, 7, b"bytes", ["x"]])
+def test_a_code_is_text(thing: object) -> None:
+    with pytest.raises(InvalidCode) as caught:
+        wire.check_code(thing)
+    assert caught.value.reason == "not_text"
+
+
+@given(st.text(max_size=300))
+def test_checking_a_code_ends_in_the_same_text_or_in_a_reason(text: str) -> None:
+    try:
+        checked = wire.check_code(text)
+    except InvalidCode as refusal:
+        reason = refusal.reason
+        checked = None
+    assert reason if checked is None else checked == text
+
+
+def test_a_reference_is_hmac_under_the_installations_key() -> None:
+    code = wire.check_code(DOCUMENTED)
+    ref = wire.cv_ref(b"k", code)
+    assert ref == "cv_" + hmac.digest(b"k", DOCUMENTED.encode(), hashlib.sha256).hex()[:12]
+    assert ref != wire.cv_ref(b"other", code)
+
+
+# ----------------------------------------------------------------------------------------- events
+
+
+def test_an_event_is_read_bare_wrapped_and_with_an_offset_after_it() -> None:
+    bare = {"cv_code": DOCUMENTED, "cv_id": 456, "application_id": None, "status": "processing"}
+    for args in ([bare], [bare, "offset"], [{"data": bare}], [{"event": "x", "data": bare}]):
+        event = wire.read_event(args)
+        assert (event.code, event.problem) == (DOCUMENTED, None)
+        assert json.loads(event.payload) == {"cv_id": 456, "status": "processing"}
+
+
+def test_of_an_event_only_known_scalars_are_kept() -> None:
+    event = wire.read_event(
+        [
+            {
+                "cv_code": DOCUMENTED,
+                "cv_id": 10**30,
+                "status": {"deep": 1},
+                "cv_enhance_status": "x" * 5000,
+                "cv_updated": True,
+                "cv_data": {"name": "Amina Haddad"},
+                "message": "CV updated",
+            }
+        ]
+    )
+    assert json.loads(event.payload) == {"cv_updated": True}
+
+
+def test_a_code_repeated_in_another_field_is_not_kept() -> None:
+    event = wire.read_event(
+        [
+            {
+                "cv_code": DOCUMENTED,
+                "status": f"done: {DOCUMENTED}",
+                "cv_enhance_status": f"/cv/{DOCUMENTED_ON_THE_WIRE}",
+                "cv_id": 1,
+            }
+        ]
+    )
+    assert json.loads(event.payload) == {"cv_id": 1}
+    assert DOCUMENTED not in repr(event)
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        ([], "no_body"),
+        (["text"], "not_an_object"),
+        ([None], "not_an_object"),
+        ([[{"cv_code": "x"}]], "not_an_object"),
+        ([b"bytes"], "not_an_object"),
+        ([{}], "no_code"),
+        ([{"cv_code": None}], "no_code"),
+        ([{"data": {"data": {"cv_code": "too deep"}}}], "no_code"),
+        ([{"cv_code": 456}], "code_not_text"),
+        ([{"cv_code": ["x"]}], "code_not_text"),
+        ([{"cv_code": "one", "data": {"cv_code": "two"}}], "two_codes"),
+        ([{"cv_code": "one", "data": {"cv_code": {}}}], "code_not_text"),
+        ([{"cv_code": ""}], "bad_code"),
+        ([{"cv_code": "a\nb"}], "bad_code"),
+        ([{"cv_code": "\ud800\ud801\ud802"}], "bad_code"),
+    ],
+)
+def test_a_malformed_event_has_a_name(args: list[object], problem: str) -> None:
+    event = wire.read_event(args)
+    assert (event.code, event.problem) == (None, problem)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+known_names = st.sampled_from(
+    ["cv_code", "data", "cv_id", "application_id", "status", "cv_enhance_status", "cv_updated"]
+)
+
+
+@given(st.lists(json_values | st.dictionaries(known_names, json_values), max_size=3))
+def test_reading_an_event_never_raises_and_keeps_little(args: list[object]) -> None:
+    event = wire.read_event(args)
+    assert (event.code is None) != (event.problem is None)
+    assert event.payload.isascii() and len(event.payload) <= 2048
+    assert isinstance(json.loads(event.payload), dict)
+
+
+def test_the_longest_payload_stays_small() -> None:
+    texts = dict.fromkeys(("cv_id", "application_id", "status", "cv_enhance_status"), "x" * 254)
+    event = wire.read_event([{"cv_code": "c", "cv_updated": "y" * 254, **texts}])
+    assert len(json.loads(event.payload)) == 5
+    assert len(event.payload) <= 2048

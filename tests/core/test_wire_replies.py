@@ -1,0 +1,253 @@
+"""What replies say: rule 6's table for a POST, and a record's reading."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from listener.core import wire
+from listener.core.evidence import PostResult, UpstreamReply
+from listener.core.names import Millis, PostKind
+
+NOW = Millis(784_111_777_000)  # Sun, 06 Nov 1994 08:49:37 GMT
+ACCEPTED = {
+    "status": "success",
+    "data": {
+        "cv_code": "ABC123XYZ",
+        "cv_id": 456,
+        "application_id": None,
+        "status": "draft",
+        "cv_updated": True,
+        "message": "CV updated and enhancement started",
+    },
+}
+DEEP = b"[" * 100_000
+HUGE_NUMBER = b'{"status":"success","data":{"cv_id":' + b"9" * 5000 + b"}}"
+
+
+def post(
+    status: int, body: object = b"", headers: dict[str, str] | None = None, **more: Any
+) -> PostResult:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    told = {"now_ms": NOW, "retry_after_cap_ms": 60_000, **more}
+    return wire.read_post(status, headers or {}, raw, **told)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_readable_success_is_an_acceptance(status: int) -> None:
+    result = post(status, ACCEPTED)
+    assert result.kind is PostKind.ACCEPTED
+    assert result.http_status == status
+    assert result.reply == UpstreamReply(cv_id=456, application_id=None, status="draft")
+
+
+@pytest.mark.parametrize("data", [None, [], "x", {}, {"cv_id": True, "status": 7, "x": 1}])
+def test_an_acceptance_does_not_depend_on_its_data(data: object) -> None:
+    result = post(200, {"status": "success", "data": data})
+    assert result.kind is PostKind.ACCEPTED
+    assert result.reply == UpstreamReply()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, b"<html>"),
+        (200, b"\xff\xfe\x00"),
+        (200, b'{"status":"success"'),
+        (200, b"null"),
+        (200, b'["success"]'),
+        (200, b"{}"),
+        (200, b'{"status":"queued"}'),
+        (200, b'{"status":NaN}'),
+        (201, DEEP),
+        (200, HUGE_NUMBER),
+        (204, b""),
+        (206, json.dumps(ACCEPTED).encode()),
+    ],
+)
+def test_an_unreadable_success_is_possibly_sent_and_never_again(status: int, body: bytes) -> None:
+    result = post(status, body, not_applied_statuses=(200, 201, 204, 206))
+    assert result.kind is PostKind.POSSIBLY_SENT
+    assert result.detail == "unreadable_reply"
+    assert not result.resendable
+
+
+@pytest.mark.parametrize("word", ["error", "ERROR", "fail", "failed"])
+def test_a_success_that_calls_itself_an_error_is_a_refusal(word: str) -> None:
+    result = post(200, {"status": word, "message": "no"})
+    assert (result.kind, result.detail) == (PostKind.REFUSED, "status_error")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "detail"),
+    [
+        (400, PostKind.REFUSED, "bad_request"),
+        (401, PostKind.REFUSED, "unauthorized"),
+        (403, PostKind.REFUSED, "forbidden"),
+        (404, PostKind.REFUSED, "not_found"),
+        (409, PostKind.REFUSED, "http_409"),
+        (413, PostKind.REFUSED, "file_too_large"),
+        (422, PostKind.REFUSED, "unprocessable"),
+        (429, PostKind.THROTTLED, "throttled"),
+        (408, PostKind.POSSIBLY_SENT, "upstream_timed_out"),
+        (500, PostKind.POSSIBLY_SENT, "http_500"),
+        (502, PostKind.POSSIBLY_SENT, "http_502"),
+        (503, PostKind.POSSIBLY_SENT, "http_503"),
+        (504, PostKind.POSSIBLY_SENT, "http_504"),
+        (599, PostKind.POSSIBLY_SENT, "http_599"),
+        (600, PostKind.POSSIBLY_SENT, "http_600"),
+        (301, PostKind.POSSIBLY_SENT, "redirected"),
+        (302, PostKind.POSSIBLY_SENT, "redirected"),
+        (303, PostKind.POSSIBLY_SENT, "redirected"),
+        (307, PostKind.REFUSED, "redirected"),
+        (308, PostKind.REFUSED, "redirected"),
+    ],
+)
+def test_each_status_has_its_meaning(status: int, kind: PostKind, detail: str) -> None:
+    # The body of what is no success decides nothing.
+    result = post(status, ACCEPTED)
+    assert (result.kind, result.detail, result.http_status) == (kind, detail, status)
+    assert result.resendable
+
+
+def test_named_statuses_are_not_sent_and_wait_as_asked() -> None:
+    result = post(503, b"", {"retry-after": "7"}, not_applied_statuses=(502, 503))
+    assert result == PostResult(PostKind.NOT_SENT, "not_applied_status", 503, 7_000)
+    assert post(504, not_applied_statuses=(502, 503)).kind is PostKind.POSSIBLY_SENT
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_ms"),
+    [
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": " 12 "}, 12_000),
+        ({"retry-after": "61"}, 60_000),
+        ({"retry-after": "9" * 5000}, 60_000),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:47 GMT"}, 10_000),
+        ({"retry-after": "Sunday, 06-Nov-94 08:49:47 GMT"}, 10_000),
+        ({"retry-after": "Sun Nov  6 08:49:47 1994"}, 10_000),
+        ({"retry-after": "Sun, 06 Nov 1994 07:49:47 GMT"}, 0),
+        ({"retry-after": "Sun, 06 Nov 2094 08:49:47 GMT"}, 60_000),
+        # The upstream's clock is an hour behind ours, and it says so.
+        (
+            {
+                "retry-after": "Sun, 06 Nov 1994 07:49:47 GMT",
+                "date": "Sun, 06 Nov 1994 07:49:37 GMT",
+            },
+            10_000,
+        ),
+        ({}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"retry-after": "Sun, 06 Nov 99999 08:49:47 GMT"}, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_capped(
+    headers: dict[str, str], wait_ms: int | None
+) -> None:
+    assert post(429, b"", headers).retry_after_ms == wait_ms
+    assert post(503, b"", headers).retry_after_ms == wait_ms
+    assert post(500, b"", headers).retry_after_ms is None
+
+
+bodies = (
+    st.binary(max_size=200)
+    | st.sampled_from([DEEP, HUGE_NUMBER])
+    | st.builds(
+        lambda value: json.dumps(value).encode(),
+        st.dictionaries(
+            st.sampled_from(["status", "data", "cv_path", "cv_id"]),
+            st.none()
+            | st.text()
+            | st.integers()
+            | st.dictionaries(st.text(), st.text(), max_size=3),
+        ),
+    )
+)
+
+
+@given(
+    st.integers(100, 999),
+    st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text()),
+    bodies,
+)
+@example(429, {"retry-after": "Mon, 1 Jan 0001 00:00:00 +2359"}, b"")
+def test_reading_never_raises(status: int, headers: dict[str, str], body: bytes) -> None:
+    result = wire.read_post(status, headers, body, now_ms=NOW, retry_after_cap_ms=1000)
+    assert result.retry_after_ms is None or 0 <= result.retry_after_ms <= 1000
+    reading = wire.read_record(status, body, NOW)
+    assert reading.known == (reading.detail == "")
+    assert reading.known or reading.path_digest is reading.status is reading.enhance_status is None
+
+
+# ----------------------------------------------------------------------------------------- record
+
+
+def record(**fields: object) -> bytes:
+    return json.dumps({"status": "success", "data": fields}).encode()
+
+
+def test_a_record_is_read_and_its_path_kept_as_a_digest() -> None:
+    body = record(
+        cv_code="c",
+        cv_path="/cv/amina-haddad.pdf",
+        cv_data={"name": "Amina Haddad"},
+        status="processing",
+        cv_enhance_status="completed",
+        new_field=1,
+    )
+    reading = wire.read_record(200, body, NOW)
+    assert (reading.known, reading.read_ms) == (True, NOW)
+    assert (reading.status, reading.enhance_status) == ("processing", "completed")
+    assert reading.path_digest is not None and len(reading.path_digest) == 16
+    assert "amina" not in repr(reading).lower()
+    assert reading == wire.read_record(200, body, NOW)
+    other = wire.read_record(200, record(cv_path="/cv/2.pdf"), NOW)
+    assert other.path_digest != reading.path_digest
+
+
+@pytest.mark.parametrize("wrong", [None, 7, True, [], {}, "", "x" * 65, "two\nlines"])
+def test_a_field_of_the_wrong_kind_is_missing(wrong: object) -> None:
+    body = record(status=wrong, cv_enhance_status=wrong)
+    reading = wire.read_record(200, body, NOW)
+    assert reading.known
+    assert reading.status is reading.enhance_status is None
+
+
+@pytest.mark.parametrize("wrong", [None, 7, True, [], {}, ""])
+def test_a_path_of_the_wrong_kind_is_missing(wrong: object) -> None:
+    assert wire.read_record(200, record(cv_path=wrong), NOW).path_digest is None
+
+
+def test_a_path_of_half_a_surrogate_pair_is_still_told_apart() -> None:
+    assert wire.read_record(200, record(cv_path="\ud800"), NOW).path_digest is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "detail"),
+    [
+        (404, b"", "not_found"),
+        (429, b"", "throttled"),
+        (500, record(status="x"), "http_500"),
+        (201, record(status="x"), "http_201"),
+        (302, b"", "http_302"),
+        (200, b"", "unreadable_reply"),
+        (200, DEEP, "unreadable_reply"),
+        (200, HUGE_NUMBER, "unreadable_reply"),
+        (200, b'{"status":"success"}', "unreadable_reply"),
+        (200, b'{"status":"success","data":[]}', "unreadable_reply"),
+        (200, b'{"cv_path":"x"}', "unreadable_reply"),
+        (200, b'{"status":"error","data":{}}', "status_error"),
+    ],
+)
+def test_anything_else_is_unknown(status: int, body: bytes, detail: str) -> None:
+    reading = wire.read_record(status, body, NOW)
+    assert (reading.known, reading.detail) == (False, detail)
