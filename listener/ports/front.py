@@ -75,10 +75,7 @@ class Readiness:
 
 
 class Front(Protocol):
-    """What may be asked of the service from outside. Raises JournalFault when the journal fails.
-
-    An implementation is a front if it passes ``tests/contract/test_front.py``.
-    """
+    """What may be asked of the service from outside. Raises JournalFault when the journal fails."""
 
     async def submit(
         self,

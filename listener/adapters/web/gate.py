@@ -62,9 +62,7 @@ class Tokens:
             raise Refused(
                 "unauthorised",
                 "expected a token of this daemon, found another",
-                headers={
-                    "WWW-Authenticate": CHALLENGE["WWW-Authenticate"] + ', error="invalid_token"'
-                },
+                headers={"WWW-Authenticate": CHALLENGE + ', error="invalid_token"'},
             )
         if _ORDER.index(reach) < _ORDER.index(needed):
             raise Refused(

@@ -97,6 +97,12 @@ class WebServer:
         """The port it listens on."""
         return self._port
 
+    @property
+    def connected(self) -> int:
+        """Connections open now."""
+        server = self._runner.server
+        return 0 if server is None else len(server.connections)
+
     async def start(self) -> None:
         """Listen. Raises OSError where the address is taken or not ours."""
         await self._runner.setup()
@@ -127,6 +133,6 @@ class WebServer:
 
     def _protocol(self) -> asyncio.BaseProtocol:
         server = self._runner.server
-        if server is None or len(server.connections) >= self._connections:
+        if server is None or self.connected >= self._connections:
             return _Full()
         return server()

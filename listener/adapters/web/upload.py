@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from listener.core.errors import InvalidCode, InvalidFile, SpoolFull
+from listener.core.wire import sanitise_filename
 from listener.ports.front import Front, Taken, Turned
 
 from .form import FormMalformed, FormReader, FormTooLarge, Part
@@ -97,7 +98,10 @@ class Uploads:
             code = await _text(part)
             cv = await _expect(form, "cv")
             return await self._front.submit(
-                code, _to_the_end(form, cv), cv.filename or "", idempotency_key=key
+                code,
+                _to_the_end(form, cv),
+                sanitise_filename(cv.filename or ""),
+                idempotency_key=key,
             )
         cv = _named(part, "cv")
         async with self._holding:
@@ -105,7 +109,7 @@ class Uploads:
             code = await _text(await _expect(form, "cv_code"))
             await _expect_end(form)
             return await self._front.submit(
-                code, _at_once(file), cv.filename or "", idempotency_key=key
+                code, _at_once(file), sanitise_filename(cv.filename or ""), idempotency_key=key
             )
 
     async def _held(self, cv: Part) -> bytes:

@@ -1,0 +1,150 @@
+"""The server's own life: probes, start and stop, too many and too quiet clients."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+
+from listener.adapters.web import Scope, Tokens, WebServer, state_token
+
+from .rig import ALL, Daemon, Lines, daemon, until
+
+
+async def test_the_probes_need_no_token_and_no_name(house: Daemon) -> None:
+    headers = {"Host": "any.example", "Authorization": ""}
+    alive = await house.http.get("/livez", headers=headers)
+    assert (alive.status_code, alive.text) == (200, "alive\n")
+    ready = await house.http.get("/readyz", headers=headers)
+    assert (ready.status_code, ready.json()) == (200, {"ready": True})
+    verbose = (await house.http.get("/readyz?verbose", headers=headers)).json()
+    assert [check["name"] for check in verbose["checks"] if check["required"]] == [
+        "journal",
+        "recovery",
+        "intake",
+    ]
+
+
+async def test_it_says_where_it_is_while_it_runs(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as house:
+        assert stat.S_IMODE(house.address_file.stat().st_mode) == 0o600
+        told = json.loads(house.address_file.read_text())
+        assert (told["host"], told["port"]) == ("127.0.0.1", house.web.port)
+        assert house.log.of("intake.opened") == [{"host": "127.0.0.1", "port": house.web.port}]
+    assert not house.address_file.exists()
+
+
+async def test_another_daemons_address_is_left_alone(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as house:
+        told = json.loads(house.address_file.read_text())
+        house.address_file.write_text(json.dumps({**told, "pid": 1}))
+    assert house.address_file.exists()
+
+
+async def test_an_address_that_is_taken_is_a_fault_and_leaves_nothing(house: Daemon) -> None:
+    file = house.address_file.with_name("second.json")
+    second = WebServer(
+        # Never asked: it does not come to listen.
+        None,  # type: ignore[arg-type]  # no front is needed to fail
+        Lines(),
+        Tokens({ALL: Scope.ADMIN}),
+        port=house.web.port,
+        address_file=file,
+    )
+    with pytest.raises(OSError, match="address already in use"):
+        await second.start()
+    assert not file.exists()
+    await second.stop()
+
+
+async def test_who_waits_is_answered_at_the_stop(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as house:
+        house.upstream.open.clear()
+        waiting = asyncio.create_task(house.post(headers={"Prefer": "wait=300"}))
+        await house.upstream.arrived.wait()
+        await house.web.stop()
+        answer = await waiting
+        assert answer.status_code == 202
+        assert answer.json()["state"] == "sending"
+        with pytest.raises(httpx.ConnectError):
+            await house.http.get("/livez")
+
+
+async def test_a_waiter_that_leaves_is_forgotten(house: Daemon) -> None:
+    house.upstream.open.clear()
+    location = (await house.post()).headers["Location"]
+    before = len(asyncio.all_tasks())
+    writers = []
+    for _ in range(50):
+        _, writer = await asyncio.open_connection("127.0.0.1", house.web.port)
+        writer.write(
+            f"GET {location} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ALL}\r\n"
+            "Prefer: wait=300\r\n\r\n".encode()
+        )
+        writers.append(writer)
+    await until(lambda: len(asyncio.all_tasks()) >= before + 100)
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
+    await until(lambda: len(asyncio.all_tasks()) <= before)
+
+
+async def test_one_connection_too_many_is_told_to_come_back(tmp_path: Path) -> None:
+    async with daemon(tmp_path, connections=3) as house:
+        pairs = [await asyncio.open_connection("127.0.0.1", house.web.port) for _ in range(3)]
+        for _, writer in pairs:
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for reader, _ in pairs:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        answer = await house.raw(b"")
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After" in answer
+        for _, writer in pairs:
+            writer.close()
+            await writer.wait_closed()
+        await until(lambda: not house.web.connected)
+        assert (await house.http.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nHost: loc"])
+async def test_a_client_that_says_too_little_is_let_go(tmp_path: Path, sent: bytes) -> None:
+    async with daemon(tmp_path, idle_timeout_s=0.2) as house:
+        assert await house.raw(sent) == b""
+
+
+async def test_thousands_of_requests_leave_nothing_behind(house: Daemon) -> None:
+    async def ask(count: int) -> None:
+        for _ in range(count):
+            answer = await house.http.get("/v1/submissions", headers={"Authorization": "Bearer x"})
+            assert answer.status_code == 401
+
+    await ask(50)
+    gc.collect()
+    tasks, objects = len(asyncio.all_tasks()), len(gc.get_objects())
+    await asyncio.gather(*(ask(100) for _ in range(20)))
+    async with house.http.stream("GET", "/livez"):
+        pass
+    gc.collect()
+    # Each kept connection of the client has a task; each forgotten request would be an object.
+    assert len(asyncio.all_tasks()) < tasks + 40
+    assert len(gc.get_objects()) < objects + 10_000
+
+
+async def test_a_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    token = state_token(path)
+    assert len(token) >= 40
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert state_token(path) == token
+    Tokens({token: Scope.ADMIN}).check(f"bearer {token}", Scope.ADMIN)
+
+
+@pytest.mark.parametrize("tokens", [{}, {"": Scope.READ}, {"two words": Scope.READ}])
+def test_tokens_that_no_header_can_carry(tokens: dict[str, Scope]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Tokens(tokens)
