@@ -116,6 +116,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 URL(target, encoded=True),
                 headers=request.headers.multi_items(),
                 data=upload,
+                allow_redirects=False,
                 proxy=self._proxy,
                 trace_request_ctx=(witness, clock, "read" if upload is None else "write"),
             )
