@@ -107,12 +107,29 @@ demo: install ## the whole of it, with an embedded upstream
 sim: install ## the service on a virtual clock: SEEDS=50000, or SEED=7 for the story of one
 	$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: powercut
+powercut: install ## the journal on a disk that forgets: CUTS=20000, or SEED=7 for one cut
+	$(PY) -m tests.powercut $(if $(CUTS),--cuts $(CUTS)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: kill
+kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one life
+	$(PY) -m tests.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: bench
+bench: install ## each benchmark in bench/, or BENCH=journal alone
+	@for name in $(or $(BENCH),$(patsubst bench/%.py,%,$(filter-out bench/__init__.py,$(wildcard bench/*.py)))); do \
+		echo "== $$name"; $(PY) -m bench.$$name; done
+
 # ---------------------------------------------------------------------------------------- upkeep
 
 .PHONY: format
 format: install ## ruff's format and its safe repairs, applied
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+.PHONY: docs
+docs: install ## write the papers that are generated from the source
+	$(PY) -m docs.pages
 
 .PHONY: clean
 clean: ## remove all that make made

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         CVTimeoutException,
     )
 
+    __version__: str
+
 __all__ = [
     "AsyncCVService",
     "CVAPIException",
@@ -33,6 +35,8 @@ _HOMES = dict.fromkeys(__all__, "listener.client")
 
 def __getattr__(name: str) -> object:
     """Load what is asked for, where it lives, when it is asked for."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("cv-listener")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

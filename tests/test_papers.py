@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from docs.pages import stale
 from tests.tree import ROOT, pyproject, texts
 
 LOCKS = ("dev", "runtime", "node")
@@ -132,3 +133,7 @@ def test_links_between_the_papers_lead_somewhere() -> None:
             elif anchor and page.suffix == ".md" and anchor not in _anchors(page.read_text()):
                 wrong.append(f"{name}: {target} has no such heading")
     assert not wrong
+
+
+def test_generated_papers_say_what_the_source_says() -> None:
+    assert stale() == [], "run `make docs`"

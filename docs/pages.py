@@ -1,0 +1,38 @@
+"""``python -m docs.pages``: writes the papers that are generated from the source (`make docs`).
+
+``PAGES`` names them all; ``tests/test_papers.py`` fails on one that is stale. A page is a function
+without arguments that returns the whole text, the same text each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from docs import states
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/states.md": states.page,
+}
+"""Path from the root → what writes it."""
+
+
+def stale() -> list[str]:
+    """The pages that are not what their source says now, absent ones included."""
+    return [
+        name
+        for name, write in PAGES.items()
+        if not (ROOT / name).is_file() or (ROOT / name).read_text(encoding="utf-8") != write()
+    ]
+
+
+def main() -> None:
+    for name in stale():
+        (ROOT / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    main()
