@@ -154,6 +154,19 @@ async def test_purging_spares_what_is_open_remembered_recent_or_has_a_file(store
     assert await journal.purge(at(50)) == 0
 
 
+async def test_a_submission_that_is_remembered_again_is_spared(journal: Journal) -> None:
+    """Whether it was written with that commit or not."""
+    both = (closed(1, at(10)), closed(2, at(10)))
+    await journal.commit(LaneCommit(CODE, 0, Lane(both), None, both))
+    await journal.files_gone([an_id(1), an_id(2)])
+    await journal.commit(LaneCommit(CODE, 1, Lane(), None, both[:1]))
+    await journal.commit(LaneCommit(CODE, 2, Lane(both), None, both[:1]))
+    assert await journal.purge(at(50)) == 0
+    assert (await journal.load_lane(CODE)).lane == Lane(both)
+    await journal.commit(LaneCommit(CODE, 3, None, None, both[:1]))
+    assert await journal.purge(at(50)) == 2
+
+
 async def test_purging_deletes_old_events_gaps_and_keys(journal: Journal) -> None:
     rows = [InboxRow(Heard(seq, at(seq * 10)), CODE, "{}") for seq in (1, 2, 6)]
     await journal.append_events(rows)

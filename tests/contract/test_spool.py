@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import stat
+import threading
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -189,6 +190,56 @@ async def test_files_are_private_whatever_the_umask(umask: None, disk: DiskSpool
     assert path.name == an_id(1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_a_folder_that_is_loose_is_made_private(folder: Path) -> None:
+    folder.mkdir(parents=True, mode=0o755)
+    DiskSpool(folder, QUOTA, MAX)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+async def test_file_and_folder_are_synced_before_it_is_told(
+    disk: DiskSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def watched(fd: int) -> None:
+        fsync(fd)
+        synced.append(os.fstat(fd).st_ino)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    await disk.take(an_id(1), in_chunks(PDF), "cv.pdf")
+    assert synced == [disk.path(an_id(1)).stat().st_ino, folder.stat().st_ino]
+
+
+@pytest.mark.parametrize("held_at", [1, 2], ids=["file", "folder"])
+async def test_a_caller_cancelled_in_an_fsync_waits_for_it_and_leaves_nothing(
+    disk: DiskSpool, folder: Path, monkeypatch: pytest.MonkeyPatch, held_at: int
+) -> None:
+    loop, reached, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    syncs = 0
+
+    def held(_fd: int) -> None:
+        nonlocal syncs
+        syncs += 1
+        if syncs == held_at:
+            loop.call_soon_threadsafe(reached.set)
+            assert go_on.wait(30)
+
+    monkeypatch.setattr(os, "fsync", held)
+    async with asyncio.timeout(60):
+        task = asyncio.create_task(disk.take(an_id(1), in_chunks(PDF), "cv.pdf"))
+        await reached.wait()
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+        assert not task.done(), "the file is still in the thread's hands"
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert list(folder.iterdir()) == []
+    assert disk.used_bytes() == 0
 
 
 async def test_a_spool_that_is_opened_again_knows_what_it_holds(

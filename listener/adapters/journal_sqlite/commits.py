@@ -72,7 +72,7 @@ def apply_commit(db: apsw.Connection, prepared: PreparedCommit) -> int | None:
     for submission in prepared.submissions:
         db.execute(_SET_SUBMISSION, submission)
     if members != prepared.members:
-        _mark_forgotten(db, members, prepared.members or "")
+        _mark_remembered(db, prepared, members)
     _write_facts(db, prepared)
     _write_rest(db, commit)
     return version
@@ -144,9 +144,14 @@ def _remove_lane(db: apsw.Connection, code: CvCode, version: int) -> None:
     note_removed_version(db, version)
 
 
-def _mark_forgotten(db: apsw.Connection, before: str, after: str) -> None:
-    for submission_id in set(before.split()) - set(after.split()):
-        db.execute("UPDATE submissions SET remembered = 0 WHERE id = ?", (submission_id,))
+def _mark_remembered(db: apsw.Connection, prepared: PreparedCommit, members: str) -> None:
+    """Of those that were not written now: what fell out of the lane, or came back into it."""
+    before, after = set(members.split()), set((prepared.members or "").split())
+    for submission_id in (before ^ after) - {row[0] for row in prepared.submissions}:
+        db.execute(
+            "UPDATE submissions SET remembered = ? WHERE id = ?",
+            (int(submission_id in after), submission_id),
+        )
 
 
 def _write_facts(db: apsw.Connection, prepared: PreparedCommit) -> None:

@@ -27,8 +27,8 @@ def files_gone(db: apsw.Connection, ids: Sequence[SubmissionId]) -> None:
 def purge_submissions(db: apsw.Connection, before: Millis) -> int:
     """One slice; how many. One whose file is still kept stays until that is gone."""
     rows = db.execute(
-        "SELECT id FROM submissions WHERE remembered = 0 AND state = 'closed' AND file_gone = 1"
-        " AND closed_ms < ? ORDER BY closed_ms LIMIT ?",
+        "SELECT id FROM submissions WHERE remembered = 0 AND file_gone = 1 AND closed_ms < ?"
+        " ORDER BY closed_ms LIMIT ?",
         (before, SLICE),
     )
     ids = [i for (i,) in rows]

@@ -104,7 +104,6 @@ def _connect(path: Path, pragmas: Pragmas) -> apsw.Connection:
         db.pragma("synchronous", pragmas.synchronous)
         db.pragma("secure_delete", True)
         db.pragma("cache_size", -16_000)
-        db.pragma("wal_autocheckpoint", 0)  # the writer does it, and sees it fail
         db.pragma("journal_size_limit", 64 << 20)
     except BaseException:
         db.close()

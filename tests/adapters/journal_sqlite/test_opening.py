@@ -16,7 +16,9 @@ from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.journal_sqlite.migrations import APPLICATION_ID, backups, migrations
 from listener.adapters.journal_sqlite.store import Pragmas, Store, open_store
 from listener.core.errors import JournalFault, JournalLocked, JournalTooNew
-from tests.contract.journals import CODE, OTHER, accepting, at
+from listener.core.evidence import Heard
+from listener.ports.journal import InboxRow, LaneCommit
+from tests.contract.journals import CODE, OTHER, a_fact, accepting, at
 
 HOLD = """
 import asyncio, sys
@@ -192,7 +194,7 @@ async def test_a_damaged_database_is_refused(path: Path) -> None:
         await journal.commit(accepting(CODE, number, version=number))
     await journal.close()
     content = bytearray(path.read_bytes())
-    content[4096:] = b"\xa5" * (len(content) - 4096)
+    content[-4096:] = b"\xa5" * 4096
     path.write_bytes(content)
     with pytest.raises(JournalFault, match="keep a copy, check the disk"):
         await SqliteJournal.open(path)
@@ -232,6 +234,10 @@ async def test_forgetting_leaves_no_trace_in_any_file(path: Path) -> None:
     db.close()
     journal = await SqliteJournal.open(path)
     await journal.commit(accepting(OTHER, 2))
+    row = await journal.load_lane(CODE)
+    of_the_lane = LaneCommit(CODE, row.version, row.lane, None, facts=(a_fact(None, at(1)),))
+    assert await journal.commit(of_the_lane) is not None
+    await journal.append_events([InboxRow(Heard(1, at(1)), CODE, "{}")])
     assert any(secret in f.read_bytes() for f in path.parent.iterdir())
     assert len(backups(path)) == 1
     assert await journal.forget(CODE) == 1
