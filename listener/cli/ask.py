@@ -1,0 +1,91 @@
+"""Commands that ask the daemon: status, list, show, cancel."""
+
+from __future__ import annotations
+
+import click
+
+from listener.core.names import Outcome, State
+
+from . import configured, exits, output
+from .command import Command, json_option
+
+
+@click.command(cls=Command)
+@json_option
+def status(as_json: bool) -> None:
+    """How the daemon is, and how many submissions it holds in each state and outcome."""
+    with configured.daemon() as daemon:
+        told = daemon.get("/v1/status")
+        if as_json:
+            output.write_json(told)
+            return
+        ready = "ready" if told["ready"] else "not ready"
+        rows = [(f"cv-listener {told['version']}", f"{ready}, at {daemon.shown}", "bold")]
+    for check in told["checks"]:
+        rows.append((check["name"], check["detail"], "" if check["ok"] else "yellow"))
+    for name in ("open", "closed"):
+        counts = " · ".join(f"{word} {count}" for word, count in told[name].items() if count)
+        rows.append((name, counts or "none", ""))
+    if told["oldest_open_at"]:
+        rows.append(("oldest open", output.moment(told["oldest_open_at"]) + " UTC", ""))
+    output.write_pairs(rows)
+
+
+@click.command("list", cls=Command)
+@click.option("--state", type=click.Choice([state.value for state in State]))
+@click.option("--outcome", type=click.Choice([outcome.value for outcome in Outcome]))
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--all", "all_", is_flag=True, help="Without limit.")
+@json_option
+def list_(state: str | None, outcome: str | None, limit: int, all_: bool, as_json: bool) -> None:
+    """List submissions, newest first. Codes are secrets: a cv_ref stands for each."""
+    filters = {"state": state, "outcome": outcome}
+    wanted = {name: value for name, value in filters.items() if value is not None}
+    most = None if all_ else limit
+    with configured.daemon() as daemon:
+        found = daemon.listing(wanted, most)
+        if as_json:
+            for shown in found:
+                output.write_json(shown)
+        elif not output.write_rows(found):
+            click.echo("none" if wanted else "none yet: cv-listener submit CODE FILE", err=True)
+
+
+@click.command(cls=Command)
+@click.argument("submission_id", metavar="ID")
+@json_option
+def show(submission_id: str, as_json: bool) -> None:
+    """Show one submission: its outcome, what is known of each job, and from which evidence."""
+    with configured.daemon() as daemon:
+        _write(daemon.get(_path(submission_id)), as_json)
+
+
+@click.command(cls=Command)
+@click.argument("submission_id", metavar="ID")
+@json_option
+def cancel(submission_id: str, as_json: bool) -> None:
+    """Withdraw one submission.
+
+    Where nothing was possibly sent, it closes as cancelled. After that, cancelling only stops the
+    watching: upstream may have applied the update, and it closes as unconfirmed.
+    """
+    with configured.daemon() as daemon:
+        _write(daemon.post(_path(submission_id) + "/cancel"), as_json)
+
+
+def _path(submission_id: str) -> str:
+    # Checked here, so that a code typed by mistake does not travel in a URL.
+    if len(submission_id) != 36 or not set(submission_id.lower()) <= set("0123456789abcdef-"):
+        raise exits.CommandFailed(
+            exits.USAGE,
+            "expected the id of a submission, 36 characters, found another form",
+            "ids are told by 'cv-listener list'",
+        )
+    return f"/v1/submissions/{submission_id.lower()}"
+
+
+def _write(shown: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        output.write_json(shown)
+    else:
+        output.write_one(shown)

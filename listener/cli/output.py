@@ -1,0 +1,131 @@
+"""What is written: data on stdout, for people in 80 columns or for programs as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 80
+
+STYLES = {
+    "confirmed": "green",
+    "presumed": "yellow",
+    "unconfirmed": "red",
+    "not_dispatched": "red",
+    "rejected": "red",
+    "undelivered": "red",
+    "cancelled": "dim",
+    "superseded": "dim",
+}
+"""Of outcomes; a state has none."""
+
+
+def write_json(value: object) -> None:
+    """One line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def console() -> Console:
+    """Stdout, as wide as it is up to 80 columns, in colour where it is a terminal that has some."""
+    from rich.console import Console
+
+    found = Console(highlight=False, emoji=False, markup=False, soft_wrap=False)
+    if found.width > WIDTH or not found.is_terminal:
+        found.width = WIDTH
+    return found
+
+
+def plain(value: object) -> str:
+    """As it may stand on a terminal: a control character, which could steer it, is escaped."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)
+    )
+
+
+def moment(at: str | None, *, short: bool = False) -> str:
+    """``2026-01-31 12:00:00.000``, UTC, or ``01-31 12:00``."""
+    if at is None:
+        return ""
+    text = plain(at).replace("T", " ").removesuffix("Z")
+    return text[5:16] if short else text
+
+
+def word(shown: Mapping[str, Any]) -> str:
+    """The one word that says most: the outcome, or the state while it is open."""
+    return plain(shown["outcome"] or shown["state"])
+
+
+def write_rows(submissions: Iterable[Mapping[str, Any]]) -> int:
+    """One line each: id, cv_ref, outcome or state, when. Returns how many."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading, width in (("id", 36), ("cv_ref", 15), ("outcome/state", 14), ("UTC", 11)):
+        table.add_column(heading, width=width, no_wrap=True)
+    count = 0
+    for shown in submissions:
+        count += 1
+        table.add_row(
+            plain(shown["id"]),
+            plain(shown["cv_ref"]),
+            Text(word(shown), STYLES.get(word(shown), "")),
+            moment(shown["created_at"], short=True),
+        )
+    if count:
+        console().print(table)
+    return count
+
+
+def write_one(shown: Mapping[str, Any]) -> None:
+    """All that is known of one submission, a line a thing."""
+    write_pairs(_things(shown))
+
+
+def write_pairs(pairs: Iterable[tuple[str, str, str]]) -> None:
+    """Aligned lines of (name, value, style of the value); a long value wraps below itself."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value, style in pairs:
+        table.add_row(plain(name), Text(plain(value), style))
+    console().print(table)
+
+
+def _things(shown: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    outcome = shown["outcome"]
+    yield "submission", shown["id"], "bold"
+    yield "cv_ref", shown["cv_ref"], ""
+    yield "state", shown["state"], ""
+    if outcome is not None:
+        notes = [shown["attribution"], "late" if shown["late"] else None]
+        noted = ", ".join(str(note) for note in notes if note)
+        yield "outcome", f"{outcome} ({noted})" if noted else outcome, STYLES.get(outcome, "")
+    if shown["reason"]:
+        yield "reason", shown["reason"], ""
+    if shown["waiting_for"]:
+        yield "waits for", shown["waiting_for"].replace("_", " "), ""
+    for job, found in shown["dispatch"].items():
+        evidence = ", ".join(found["evidence"]).replace("_", " ")
+        yield job, found["verdict"] + (f" ({evidence})" if evidence else ""), ""
+    upstream = {k: v for k, v in (shown["upstream"] or {}).items() if v is not None}
+    if upstream:
+        yield "upstream", ", ".join(f"{name} {value}" for name, value in upstream.items()), ""
+    yield "attempts", shown["attempts"], ""
+    for name in ("deaf_ms", "duplicates", "retry_of"):
+        if shown[name]:
+            yield name.replace("_ms", " ms").replace("_", " "), shown[name], ""
+    for name in ("created", "sent", "accepted", "heard", "closed"):
+        if shown[f"{name}_at"]:
+            yield name, moment(shown[f"{name}_at"]) + " UTC", ""
+    if outcome is None and shown["deadline_at"]:
+        yield "deadline", moment(shown["deadline_at"]) + " UTC", ""

@@ -1,0 +1,190 @@
+"""The root command: finds the others, loads them when called, and turns ends into exit statuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import click
+
+import listener
+from listener.core.errors import (
+    InvalidCode,
+    InvalidFile,
+    JournalFault,
+    JournalLocked,
+    JournalTooNew,
+    SettingsInvalid,
+)
+
+from . import exits
+
+PROGRAM = "cv-listener"
+
+
+class Home(NamedTuple):
+    """Where a command lives, and what it is for."""
+
+    module: str
+    name: str
+    summary: str
+
+
+COMMANDS = {
+    "run": Home("listener.cli.run", "run", "Run the daemon."),
+    "demo": Home("listener.cli.demo", "demo", "See it work: an upstream, a daemon, a few faults."),
+    "emulate": Home("listener.emulator.command", "emulate", "Run the embedded upstream alone."),
+    "submit": Home("listener.cli.submit", "submit", "Submit CV files; wait for their outcome."),
+    "status": Home("listener.cli.ask", "status", "How the daemon is, and its counts."),
+    "list": Home("listener.cli.ask", "list_", "List submissions, newest first."),
+    "show": Home("listener.cli.ask", "show", "Show one submission."),
+    "cancel": Home("listener.cli.ask", "cancel", "Withdraw one submission."),
+    "check": Home("listener.cli.offline", "check", "Check the settings, offline."),
+    "ref": Home("listener.cli.offline", "ref", "The cv_ref of a code read from stdin."),
+}
+
+
+class Root(click.Group):
+    """Knows its commands by name; each is imported when it is called, never for the help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, home in COMMANDS.items() if find_spec(home.module) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        home = COMMANDS[cmd_name]
+        command = getattr(import_module(home.module), home.name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a broken table is our own fault
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in self.list_commands(ctx) or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        # What is no command's name may be a cv_code in the wrong place: it is not shown.
+        shown = f" '{name}'" if re.fullmatch(r"[a-z-]{1,12}", name) else ""
+        near = get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise click.UsageError(f"there is no command{shown}.{hint}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    click.echo(f"{PROGRAM} {listener.__version__}")
+    ctx.exit()
+
+
+@click.group(
+    cls=Root,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="Settings come from the environment and .env. 'cv-listener COMMAND --help' tells more.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version.",
+)
+def root() -> None:
+    """Submit CV updates, and know which had both jobs dispatched."""
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command; the exit status. What went wrong is said on stderr."""
+    try:
+        result = root.main(args=list(args), prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return exits.USAGE
+    except click.UsageError as error:
+        _say(f"{error.format_message()}", _help_hint(error))
+        return exits.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        drop_stdout()
+        return exits.BROKEN_PIPE
+    except exits.CommandFailed as failed:
+        _say(failed.message, failed.hint)
+        return failed.status
+    except Exception as error:  # noqa: BLE001 - every end has its exit status, our own faults too
+        return _fault(error)
+    return result if isinstance(result, int) else exits.OK
+
+
+def drop_stdout() -> None:
+    """Nobody reads it any more; the interpreter's last flush must not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _fault(error: Exception) -> int:
+    match error:
+        case SettingsInvalid():
+            for line in str(error).splitlines():
+                _say(line)
+            return exits.CONFIGURATION
+        case InvalidCode() | InvalidFile() | click.ClickException():
+            _say(str(error))
+            return exits.USAGE
+        case JournalLocked():
+            _say(str(error), "another daemon runs on this state folder")
+            return exits.TRY_LATER
+        case JournalTooNew():
+            _say(str(error))
+            return exits.CONFIGURATION
+        case JournalFault():
+            _say(str(error))
+            return exits.IO_FAILED
+        case PermissionError():
+            _say(_of_os(error))
+            return exits.PERMISSION
+        case OSError():
+            _say(_of_os(error))
+            return exits.IO_FAILED
+        case _:
+            # The text of an unforeseen error may hold anything: where it arose tells enough.
+            _say(f"a fault of our own: {type(error).__name__} at {_place(error)}")
+            return exits.INTERNAL
+
+
+def _of_os(error: OSError) -> str:
+    """Its file is not named: it may be an argument, and that a cv_code."""
+    return f"the system says: {error.strerror or type(error).__name__}"
+
+
+def _place(error: Exception) -> str:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
+        return "an unknown place"
+    return f"{os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}"  # noqa: PTH119 - a name, not a path to follow
+
+
+def _say(message: str, hint: str | None = None) -> None:
+    click.echo(f"{PROGRAM}: {message}", err=True)
+    if hint:
+        click.echo(f"{' ' * len(PROGRAM)}  {hint}", err=True)
+
+
+def _help_hint(error: click.UsageError) -> str | None:
+    return None if error.ctx is None else f"try: {error.ctx.command_path} --help"

@@ -1,0 +1,22 @@
+"""The daemon itself."""
+
+from __future__ import annotations
+
+import click
+
+from . import configured
+from .command import Command
+
+
+@click.command(cls=Command)
+def run() -> int:
+    """Run the daemon: take submissions, send them, hear of them, say what became of them.
+
+    Settings come from CV_* variables of the environment and from .env; 'cv-listener check' shows
+    them. The log goes to stdout, one JSON object a line, or readable on a terminal. SIGTERM drains
+    and ends it.
+    """
+    settings = configured.settings()
+    from listener.compose import run_daemon
+
+    return run_daemon(settings)

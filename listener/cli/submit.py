@@ -1,0 +1,161 @@
+"""Submitting from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from listener.core.names import CvCode
+
+from . import codes, configured, exits, output
+from .command import Command, json_option
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+
+
+@click.command(cls=Command)
+@click.argument("arguments", nargs=-1, metavar="CODE FILE...")
+@click.option(
+    "--code-file",
+    type=click.Path(path_type=Path),
+    help="Read the code from this file; every argument is then a CV.",
+)
+@click.option("--wait", is_flag=True, help="Wait until all are closed; the exit status tells.")
+@click.option("--once", is_flag=True, help="Without a daemon: listen, send, wait, end. One FILE.")
+@json_option
+@click.pass_context
+def submit(
+    context: click.Context,
+    arguments: tuple[str, ...],
+    code_file: Path | None,
+    wait: bool,
+    once: bool,
+    as_json: bool,
+) -> int:
+    """Submit CV files (PDF or DOCX) for one cv_code.
+
+    A code is a secret, and what stands on a command line is seen by every user of the machine: as
+    CODE write '-' to give the code on stdin, or use --code-file.
+
+    \b
+    Exit status with --wait or --once:
+      0 all confirmed    3 some presumed    5 some rejected
+      4 some unconfirmed, not dispatched, undelivered or withdrawn
+    """
+    code, files = _split(context, arguments, code_file)
+    if once:
+        if len(files) != 1:
+            raise click.UsageError("--once takes one FILE.", context)
+        shown = [_once(code, files[0], as_json)]
+        return exits.of_outcomes(shown)
+    with configured.daemon() as daemon:
+        accepted = _submit_all(daemon, code, files, as_json=as_json and not wait, quiet=wait)
+        if not wait:
+            return exits.OK
+        return exits.of_outcomes(_wait_all(daemon, accepted, as_json))
+
+
+def _split(
+    context: click.Context, arguments: Sequence[str], code_file: Path | None
+) -> tuple[CvCode, list[Path]]:
+    """The code and the files; files first, so that no code is asked for in vain."""
+    given, names = (None, arguments) if code_file is not None else (arguments[:1], arguments[1:])
+    if not names or given == ():
+        raise click.UsageError("expected CODE and at least one FILE.", context)
+    files = [_file(name, number) for number, name in enumerate(names, 1)]
+    if code_file is not None:
+        return codes.from_file(code_file), files
+    return (codes.from_stdin() if given == ("-",) else codes.from_text(arguments[0])), files
+
+
+def _file(name: str, number: int) -> Path:
+    path = Path(name)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        # A name that is not one of a CV may be the code, in the wrong place: it is not shown.
+        shown = f" {output.plain(name)}" if path.suffix.lower() in (".pdf", ".docx") else ""
+        denied = isinstance(error, PermissionError)
+        raise exits.CommandFailed(
+            exits.PERMISSION if denied else exits.USAGE,
+            f"cannot read FILE {number}{shown}: {error.strerror}",
+            None if denied else "the order is: cv-listener submit CODE FILE...",
+        ) from None
+
+
+def _submit_all(
+    daemon: Daemon, code: CvCode, files: Sequence[Path], *, as_json: bool, quiet: bool
+) -> list[dict[str, Any]]:
+    accepted: list[dict[str, Any]] = []
+    for number, file in enumerate(files, 1):
+        try:
+            shown = daemon.submit(code, file)
+        except exits.CommandFailed as failed:
+            if len(files) > 1:
+                failed.message = (
+                    f"FILE {number} of {len(files)}: {failed.message}"
+                    f" ({len(accepted)} accepted before it)"
+                )
+            raise
+        accepted.append(shown)
+        if as_json:
+            output.write_json(shown)
+    if not as_json and not quiet:
+        output.write_rows(accepted)
+    return accepted
+
+
+def _wait_all(
+    daemon: Daemon, accepted: Sequence[dict[str, Any]], as_json: bool
+) -> list[dict[str, Any]]:
+    closed: list[dict[str, Any]] = []
+    try:
+        for shown in accepted:
+            with _waiting(f"waiting for {shown['id']}"):
+                end = daemon.wait_closed(shown["id"])
+            closed.append(end)
+            if as_json:
+                output.write_json(end)
+            else:
+                _separate(len(closed))
+                output.write_one(end)
+    except KeyboardInterrupt:
+        left = " ".join(shown["id"] for shown in accepted[len(closed) :])
+        click.echo(f"\nno longer waited for, but still on their way: {left}", err=True)
+        raise
+    return closed
+
+
+def _once(code: CvCode, file: Path, as_json: bool) -> dict[str, Any]:
+    from listener.compose import submit_once
+
+    shown = dict(submit_once(configured.settings(), code, file))
+    if as_json:
+        output.write_json(shown)
+    else:
+        output.write_one(shown)
+    return shown
+
+
+def _separate(number: int) -> None:
+    if number > 1:
+        click.echo()
+
+
+@contextmanager
+def _waiting(text: str) -> Iterator[None]:
+    """Says on stderr that it waits, where somebody looks."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
