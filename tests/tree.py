@@ -12,7 +12,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = {".pdf", ".docx", ".png", ".ico", ".woff2"}
-UNTRACKED = {".git", ".venv", ".build", "build", "dist", "node_modules", "__pycache__", ".state"}
+UNTRACKED = {".git", ".venv", ".build", "build", "dist", "node_modules", "__pycache__"}
+UNTRACKED |= {".state", ".hypothesis"}
 
 
 @cache
