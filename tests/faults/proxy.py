@@ -1,0 +1,361 @@
+"""A TCP proxy that spoils the line in front of any server, by modes that change while it runs.
+
+``up`` is what the client sends to the server, ``down`` what comes back; each has its own mode.
+``after`` counts, on each connection and in that direction, the bytes forwarded since the mode was
+set (or since the connection was made, where that is later): exactly so many still pass. A mode acts
+on the bytes that come next; ``cut`` acts now, and ``refuse`` on those who come next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+CHUNK = 64 * 1024
+SLICES_PER_SECOND = 50
+
+POLITE_S = 1.0
+"""How long a side that was sent a FIN may take to send its own, before it is closed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """As it comes; each chunk ``latency_ms`` later."""
+
+    latency_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """So many bytes a second."""
+
+    bytes_per_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """After so many bytes both sides get an RST."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """After so many bytes both sides are closed with a FIN, as if all had been said."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """After so many bytes nothing is read or forwarded, and both sides stay open; the sender's
+    buffers fill up. Under another mode it goes on, and nothing was lost."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Swallow:
+    """After so many bytes all is read and thrown away, the end too: a line that is half open."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """After so many bytes these come in between, once a connection; then all goes on."""
+
+    data: bytes = b"\x00\xff\x13\x37garbage\r\n\r\n"
+    after: int = 0
+
+
+Mode = Pass | Slow | Reset | Truncate | Stall | Swallow | Garbage
+
+
+@dataclass(slots=True)
+class Count:
+    """Bytes of one direction, over all connections: as they came in, and as they were let out
+    (garbage is not counted)."""
+
+    received: int = 0
+    forwarded: int = 0
+
+
+class Way:
+    """One direction."""
+
+    def __init__(self) -> None:
+        self._mode: Mode = Pass()
+        self.count = Count()
+        self.epoch = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def mode(self) -> Mode:
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._mode = mode
+        self.epoch += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Waits for the next mode to be set."""
+        await self._changed.wait()
+
+
+class FaultProxy:
+    """``async with FaultProxy(host, port) as proxy:``, then connect to ``proxy.port``.
+
+    ``reset_on_accept``: who connects gets an RST, and the server never hears of it.
+    ``accepted`` counts connections ever; ``live`` those of this moment.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server_at = host, port
+        self.host = "127.0.0.1"
+        self.port = 0
+        self.up = Way()
+        self.down = Way()
+        self.reset_on_accept = False
+        self.accepted = 0
+        self._lines: set[_Line] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    async def start(self) -> None:
+        """Listens when this returns; after ``refuse``, on the same port."""
+        self._listener = await asyncio.start_server(self._accept, self.host, self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def refuse(self) -> None:
+        """Who connects from now on is refused; who is connected stays. ``start`` ends it."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            # The listening socket goes with the loop's next turn.
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Everything ends with an RST."""
+        await self.refuse()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def live(self) -> int:
+        return len(self._lines)
+
+    async def emptied(self) -> None:
+        """Waits until no connection is live."""
+        await self._emptied.wait()
+
+    def heal(self) -> None:
+        """Both ways pass, and who connects is let in. Refusal is ended by ``start``."""
+        self.up.mode = self.down.mode = Pass()
+        self.reset_on_accept = False
+
+    def cut(self, *, politely: bool = False) -> int:
+        """End all live connections now, both sides, by RST or by FIN; how many there were."""
+        lines = list(self._lines)
+        for line in lines:
+            line.end(politely=politely)
+        return len(lines)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.accepted += 1
+        try:
+            if not self.reset_on_accept:
+                await self._serve(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass  # The server is not there, or stop() ends this task: in both cases, an RST.
+        finally:
+            await abort(writer)
+            self._tasks.discard(task)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(*self._server_at)
+        line = _Line((reader, writer), (server_reader, server_writer))
+        self._lines.add(line)
+        self._emptied.clear()
+        try:
+            await line.run(self.up, self.down)
+        finally:
+            await abort(server_writer)
+            self._lines.discard(line)
+            if not self._lines:
+                self._emptied.set()
+
+
+Side = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class _Line:
+    """One connection: its two sides and the two pumps between them."""
+
+    def __init__(self, client: Side, server: Side) -> None:
+        self._client = client
+        self._server = server
+        self._pumps: tuple[asyncio.Task[None], ...] = ()
+        self._politely = False
+        for _, writer in (client, server):
+            # A drained writer then has nothing left: what was let out is in the kernel's hands.
+            writer.transport.set_write_buffer_limits(0)
+
+    async def run(self, up: Way, down: Way) -> None:
+        """Until both sides have ended, or one broke off, or ``end`` was called. What is still open
+        when this returns is to be reset."""
+        self._pumps = (
+            asyncio.create_task(self._pump(self._client[0], self._server[1], up)),
+            asyncio.create_task(self._pump(self._server[0], self._client[1], down)),
+        )
+        try:
+            await asyncio.wait(self._pumps, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for pump in self._pumps:
+                pump.cancel()
+            ends = await asyncio.gather(*self._pumps, return_exceptions=True)
+        if self._politely:
+            await self._take_leave()
+        elif all(end is None for end in ends):
+            for _, writer in (self._client, self._server):
+                writer.close()
+
+    def end(self, *, politely: bool) -> None:
+        self._politely = politely
+        for pump in self._pumps:
+            pump.cancel()
+
+    async def _take_leave(self) -> None:
+        """A FIN to both sides, and whatever they still send is read: unread, it would turn the
+        closing of a socket into an RST."""
+        for _, writer in (self._client, self._server):
+            with contextlib.suppress(OSError):
+                writer.write_eof()
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(POLITE_S):
+                for reader, _ in (self._client, self._server):
+                    while await reader.read(CHUNK):
+                        pass
+        for _, writer in (self._client, self._server):
+            writer.close()
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way
+    ) -> None:
+        gate = _Gate(writer, way)
+        while data := await reader.read(CHUNK):
+            way.count.received += len(data)
+            politely = await gate.deal(data)
+            if politely is not None:
+                self.end(politely=politely)
+                return
+        await gate.deal_end()
+
+
+class _Gate:
+    """What one direction of one connection lets through."""
+
+    def __init__(self, writer: asyncio.StreamWriter, way: Way) -> None:
+        self._writer = writer
+        self._way = way
+        self._epoch = way.epoch
+        self._passed = 0
+        self._garbled = False
+
+    def _mode(self) -> Mode:
+        if self._epoch != self._way.epoch:
+            self._epoch, self._passed, self._garbled = self._way.epoch, 0, False
+        return self._way.mode
+
+    async def deal(self, data: bytes) -> bool | None:
+        """None: go on. Otherwise the connection is to be ended, politely or not."""
+        while True:
+            mode = self._mode()
+            if isinstance(mode, Slow):
+                data = await self._trickle(mode, data)
+                if not data:
+                    return None
+                continue
+            if isinstance(mode, Pass) or (isinstance(mode, Garbage) and self._garbled):
+                await asyncio.sleep(mode.latency_ms / 1000 if isinstance(mode, Pass) else 0)
+                await self._forward(data)
+                return None
+            head = data[: max(0, mode.after - self._passed)]
+            await self._forward(head)
+            data = data[len(head) :]
+            if self._passed < mode.after:
+                return None
+            match mode:
+                case Reset():
+                    return False
+                case Truncate():
+                    return True
+                case Swallow():
+                    return None
+                case Garbage():
+                    self._garbled = True
+                    self._writer.write(mode.data)
+                    await self._writer.drain()
+                case Stall():
+                    if not data:
+                        return None
+                    await self._way.changed()
+
+    async def deal_end(self) -> None:
+        """The sender's FIN: it is held back where bytes would be."""
+        while isinstance(mode := self._mode(), Stall | Swallow) and self._passed >= mode.after:
+            await self._way.changed()
+        self._writer.write_eof()
+
+    async def _trickle(self, mode: Slow, data: bytes) -> bytes:
+        """One slice of it, in the time that it takes; the rest."""
+        size = max(1, mode.bytes_per_s // SLICES_PER_SECOND)
+        await asyncio.sleep(size / mode.bytes_per_s)
+        await self._forward(data[:size])
+        return data[size:]
+
+    async def _forward(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+        self._passed += len(data)
+        self._way.count.forwarded += len(data)
+
+
+async def abort(writer: asyncio.StreamWriter) -> None:
+    """An RST, unless the writer was closed already; gone when this returns."""
+    if not writer.transport.is_closing():
+        with contextlib.suppress(OSError):
+            link = writer.get_extra_info("socket")
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(POLITE_S):
+            await writer.wait_closed()
+    writer.transport.abort()
