@@ -24,10 +24,14 @@ class TransportClosed(httpx.ConnectError):
 
 
 class Disconnected(httpx.RemoteProtocolError):
-    """The server closed the connection, in good order, without a whole reply."""
+    """The server closed the connection, in good order, without any reply."""
 
 
-class ReplyTooLarge(httpx.RemoteProtocolError):
+class ReplyGarbled(httpx.RemoteProtocolError):
+    """A reply began, and is not HTTP or broke off. Its status may not have been read."""
+
+
+class ReplyTooLarge(ReplyGarbled):
     """The reply's body is longer than we read."""
 
 
@@ -42,6 +46,7 @@ _SLUGS: tuple[tuple[type[httpx.TransportError], str], ...] = (
     (TransportClosed, "transport_closed"),
     (Disconnected, "disconnected"),
     (ReplyTooLarge, "reply_too_large"),
+    (ReplyGarbled, "reply_garbled"),
     (UploadBroken, "upload_broken"),
     (httpx.PoolTimeout, "pool_timeout"),
     (httpx.ConnectTimeout, "connect_timeout"),
@@ -51,7 +56,6 @@ _SLUGS: tuple[tuple[type[httpx.TransportError], str], ...] = (
     (httpx.ProxyError, "proxy_failed"),
     (httpx.WriteError, "write_failed"),
     (httpx.ReadError, "connection_reset"),
-    (httpx.RemoteProtocolError, "reply_garbled"),
     (httpx.LocalProtocolError, "request_unsendable"),
     (httpx.UnsupportedProtocol, "request_unsendable"),
 )
@@ -85,17 +89,20 @@ def translate(
             return httpx.UnsupportedProtocol("expected an http or https URL with a host")
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
             return ConnectionRefused("nobody listens at the host and port")
+    if isinstance(error, ValueError):
+        return httpx.LocalProtocolError("the request cannot be put into HTTP")
     if not connected:
         return httpx.ConnectError("no connection could be made")
     match error:
+        case aiohttp.ServerDisconnectedError() if not isinstance(error.message, str):
+            # aiohttp puts what it had read of the reply's head there.
+            return ReplyGarbled("the reply's head broke off")
         case aiohttp.ServerDisconnectedError():
             return Disconnected("the server closed the connection without a reply")
         case aiohttp.ClientResponseError():
-            return httpx.RemoteProtocolError("the reply is not HTTP")
+            return ReplyGarbled("the reply is not HTTP")
         case aiohttp.ClientPayloadError():
-            return httpx.RemoteProtocolError("the reply's body broke off")
-        case aiohttp.ClientError() | OSError() if whole:
-            return httpx.ReadError("the connection was lost while waiting for the reply")
-        case aiohttp.ClientError() | OSError():
-            return httpx.WriteError("the connection was lost while sending")
-    return httpx.LocalProtocolError("the request cannot be put into HTTP")
+            return ReplyGarbled("the reply's body broke off")
+    if whole:
+        return httpx.ReadError("the connection was lost while waiting for the reply")
+    return httpx.WriteError("the connection was lost while sending")

@@ -107,14 +107,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     async def _send(
         self, request: httpx.Request, witness: Witness, clock: PhaseClock, upload: Upload | None
     ) -> aiohttp.ClientResponse:
-        raw = request.url
-        target = f"{raw.scheme}://{raw.netloc.decode()}{raw.raw_path.decode()}"
+        url = request.url
+        target = f"{url.scheme}://{url.netloc.decode()}{url.raw_path.decode()}"
+        # How a body without a length is sent is aiohttp's to say.
+        headers = [pair for pair in request.headers.multi_items() if pair[0] != "transfer-encoding"]
         token = _current.set(witness)
         try:
             return await self._open().request(
                 request.method,
                 URL(target, encoded=True),
-                headers=request.headers.multi_items(),
+                headers=headers,
                 data=upload,
                 allow_redirects=False,
                 proxy=self._proxy,
@@ -168,12 +170,15 @@ class _Reply(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         total = 0
-        while chunk := await self._next():
-            total += len(chunk)
-            if total > self._max_bytes:
-                raise ReplyTooLarge(f"the reply is longer than {self._max_bytes} bytes")
-            yield chunk
-        self._complete = True
+        try:
+            while chunk := await self._next():
+                total += len(chunk)
+                if total > self._max_bytes:
+                    raise ReplyTooLarge(f"the reply is longer than {self._max_bytes} bytes")
+                yield chunk
+            self._complete = True
+        finally:
+            self._end()
 
     async def _next(self) -> bytes:
         try:
@@ -185,6 +190,9 @@ class _Reply(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Give the connection back where the reply was read to its end, else break it."""
+        self._end()
+
+    def _end(self) -> None:
         if self._upload is not None:
             self._upload.stop()
         if self._complete:

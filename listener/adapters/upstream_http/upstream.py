@@ -17,8 +17,8 @@ from listener.core.names import CvCode, Millis, PostKind
 from listener.core.submission import FileFacts
 
 from .body import FileBody
-from .faults import UploadBroken, slug
-from .transport import AiohttpTransport
+from .faults import ReplyGarbled, UploadBroken, slug
+from .transport import KEEPALIVE_S, AiohttpTransport
 from .witness import Witness
 
 
@@ -58,6 +58,7 @@ class HttpUpstream:
         ca_file: Path | None = None,
         not_applied_statuses: Collection[int] = (),
         on_fault: Callable[[Exception], None] = _ignore,
+        keepalive_s: float = KEEPALIVE_S,
     ) -> None:
         url = httpx.URL(base_url)
         if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
@@ -78,6 +79,7 @@ class HttpUpstream:
             max_response_bytes=max_response_bytes,
             ssl_context=_trust(ca_file),
             proxy=proxy,
+            keepalive_s=keepalive_s,
         )
 
     async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
@@ -111,7 +113,8 @@ class HttpUpstream:
         witness = Witness()
         reply: httpx.Response | None = None
         body = b""
-        detail: str | None = None
+        detail = ""
+        resendable = True
         try:
             async with asyncio.timeout(2 * (self._timeout_s + self._upload_timeout_s)):
                 request = await self._post_request(code, file, facts, request_id, witness)
@@ -123,15 +126,19 @@ class HttpUpstream:
             detail = "file_unreadable"
         except httpx.TransportError as error:
             detail = slug(error)
+            # What was answered may have been a success: aiohttp tells no status of a broken reply.
+            resendable = not isinstance(error, ReplyGarbled)
         except _HeadersFailed:
             detail = "headers_failed"
         except Exception as error:  # noqa: BLE001 - the port promises a value, whatever went wrong
             self._on_fault(error)
-            return PostResult(PostKind.POSSIBLY_SENT, "internal_error")
+            detail = "internal_error"
         if reply is not None:
             return self._read_reply(reply, body, detail)
-        kind = PostKind.NOT_SENT if witness.unsent else PostKind.POSSIBLY_SENT
-        return PostResult(kind, detail or "internal_error")
+        # Where our own code is wrong, its witness may be wrong too.
+        if witness.unsent and detail != "internal_error":
+            return PostResult(PostKind.NOT_SENT, detail)
+        return PostResult(PostKind.POSSIBLY_SENT, detail, resendable=resendable)
 
     async def close(self) -> None:
         """See the port."""
@@ -146,12 +153,12 @@ class HttpUpstream:
         return httpx.Request(
             "POST",
             wire.edits_url(self._base_url, code),
-            headers={"host": self._host, **self._request_headers(request_id, frame)},
+            headers=self._request_headers(request_id, frame),
             stream=body,
             extensions={"timeout": self._steps(self._upload_timeout_s), "witness": witness},
         )
 
-    def _read_reply(self, reply: httpx.Response, body: bytes, broken: str | None) -> PostResult:
+    def _read_reply(self, reply: httpx.Response, body: bytes, broken: str) -> PostResult:
         """Once a status was read it decides, even where the body then broke off: a refusal stays
         one, and a success that cannot be read is never sent again."""
         result = wire.read_post(
@@ -162,25 +169,26 @@ class HttpUpstream:
             retry_after_cap_ms=self._retry_after_cap_ms,
             not_applied_statuses=self._not_applied,
         )
-        if broken is not None and not result.resendable:
+        if broken and not result.resendable:
             return replace(result, detail=broken)
         return result
 
     def _request_headers(
         self, request_id: str, frame: wire.MultipartFrame | None = None
-    ) -> dict[str, str]:
+    ) -> httpx.Headers:
         try:
-            custom = dict(self._headers())
+            headers = wire.request_headers(
+                self._headers(),
+                request_id=request_id,
+                traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+                content_type=None if frame is None else frame.content_type,
+                content_length=None if frame is None else frame.total_length,
+            )
+            pairs = {"host": self._host, **headers}.items()
+            return httpx.Headers([(name.encode(), value.encode()) for name, value in pairs])
         except Exception as error:
             self._on_fault(error)
             raise _HeadersFailed from error
-        return wire.request_headers(
-            custom,
-            request_id=request_id,
-            traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
-            content_type=None if frame is None else frame.content_type,
-            content_length=None if frame is None else frame.total_length,
-        )
 
     def _steps(self, step_s: float) -> dict[str, float]:
         return {

@@ -67,6 +67,7 @@ def sender(tmp_path: Path) -> Make:
             "retry_after_cap_ms": 60_000,
             "now_ms": lambda: NOW,
             "on_fault": faults.append,
+            "keepalive_s": BOUND_S,
             **more,
         }
         url = base if isinstance(base, str) else f"http://127.0.0.1:{base}/cv-enhance"

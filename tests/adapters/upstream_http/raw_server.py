@@ -140,7 +140,7 @@ async def raw_server(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     server.port = sock.getsockname()[1]
     listening = await asyncio.start_server(
-        server.talk, sock=sock, ssl=tls, limit=16 if receive_buffer else 2**16
+        server.talk, sock=sock, ssl=tls, limit=4096 if receive_buffer else 2**16
     )
     try:
         async with asyncio.timeout(BOUND_S * 2):
