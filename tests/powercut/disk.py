@@ -3,7 +3,8 @@
 What it models: writes that were not synced are lost, kept or torn at sectors, each for itself and
 in any order; truncations likewise; the name of a new file, and the deletion of an old one, last
 only once their folder was synced. SQLite's unix VFS syncs the folder at the first sync of a journal
-or write-ahead log that it made, and at a deletion that asks for it; so does this one.
+or write-ahead log through a handle that might have made it (``UNIXFILE_DIRSYNC`` in os_unix.c), and
+at a deletion that asks for it; so does this one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ class _Inode:
     """(offset, data) of writes; (size, None) of truncations."""
     named: bool = False
     """Whether its name would survive."""
-    syncs_folder: bool = False
 
     def sync(self) -> None:
         for offset, data in self.unsynced:
@@ -91,14 +91,12 @@ class CutDisk(apsw.VFS):
             self.sync_folder()
         super().xDelete(filename, False)
 
-    def inode(self, path: str, flags: int) -> _Inode:
+    def inode(self, path: str) -> _Inode:
         """The books of one file, opened when SQLite first opens it."""
         if path not in self._inodes:
             known = Path(path)
             existing = known.read_bytes() if known.exists() else None
-            inode = _Inode(bytearray(existing or b""), named=existing is not None)
-            inode.syncs_folder = existing is None and bool(flags & _LOGS)
-            self._inodes[path] = inode
+            self._inodes[path] = _Inode(bytearray(existing or b""), named=existing is not None)
         return self._inodes[path]
 
     def sync_folder(self) -> None:
@@ -146,7 +144,8 @@ class _CutFile(apsw.VFSFile):
     ) -> None:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
         self._disk = disk
-        self._inode = disk.inode(path, flags[0])
+        self._inode = disk.inode(path)
+        self._syncs_folder = bool(flags[0] & apsw.SQLITE_OPEN_CREATE and flags[0] & _LOGS)
         super().__init__("", name, flags)
 
     def excepthook(self, *_: object) -> bool:
@@ -167,8 +166,8 @@ class _CutFile(apsw.VFSFile):
         self._disk.step()
         self._disk.syncs += 1
         self._inode.sync()
-        if self._inode.syncs_folder:
-            self._inode.syncs_folder = False
+        if self._syncs_folder:
+            self._syncs_folder = False
             self._disk.sync_folder()
 
 

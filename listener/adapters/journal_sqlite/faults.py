@@ -48,7 +48,7 @@ _ADVICE: tuple[tuple[type[apsw.Error], str, str], ...] = (
 )
 
 
-def journal_fault(error: apsw.Error, path: Path, doing: str) -> JournalFault:
+def journal_fault(error: Exception, path: Path, doing: str) -> JournalFault:
     """Says what was expected, found and to be done. SQLite's own text holds no stored values."""
     found, advice = next(
         ((found, advice) for kind, found, advice in _ADVICE if isinstance(error, kind)),

@@ -138,7 +138,7 @@ class Worker:
                 for job in batch:
                     if job.alone:
                         job.result = job.run(self._db)
-            except apsw.Error as error:
+            except Exception as error:  # noqa: BLE001 - a thread that died would leave all waiting
                 self._health.fault = fault = journal_fault(error, self._path, "using")
                 self._roll_back()
         if fault is not None:
