@@ -36,7 +36,7 @@ def client() -> httpx.AsyncClient:
 async def test_it_serves_httpxs_client() -> None:
     async with raw_server(accepts) as server, client() as http:
         base = f"http://127.0.0.1:{server.port}"
-        got = await http.get(f"{base}/a%24%2f/b?c=%24&d=1", headers={"x": "é".encode()})
+        got = await http.get(f"{base}/a%24%2f/b?c=%24&d=1", headers={b"x": "é".encode()})
         assert got.json()["status"] == "success"
         posted = await http.post(f"{base}/edits", files={"cv": ("cv.pdf", b"abc")})
         assert posted.content == ACCEPTED
