@@ -9,6 +9,13 @@ from listener.core.names import Outcome, State
 from . import configured, exits, output
 from .command import Command, json_option
 
+_STATES = click.Choice([state.value for state in State])
+_OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
+
+
+def _any_of(choice: click.Choice[str]) -> str:
+    return ", ".join(choice.choices) + "."
+
 
 @click.command(cls=Command)
 @json_option
@@ -32,8 +39,8 @@ def status(as_json: bool) -> None:
 
 
 @click.command("list", cls=Command)
-@click.option("--state", type=click.Choice([state.value for state in State]))
-@click.option("--outcome", type=click.Choice([outcome.value for outcome in Outcome]))
+@click.option("--state", type=_STATES, metavar="STATE", help="Only those: " + _any_of(_STATES))
+@click.option("--outcome", type=_OUTCOMES, metavar="OUTCOME", help="Only: " + _any_of(_OUTCOMES))
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--all", "all_", is_flag=True, help="Without limit.")
 @json_option
@@ -56,8 +63,9 @@ def list_(state: str | None, outcome: str | None, limit: int, all_: bool, as_jso
 @json_option
 def show(submission_id: str, as_json: bool) -> None:
     """Show one submission: its outcome, what is known of each job, and from which evidence."""
+    path = _path(submission_id)
     with configured.daemon() as daemon:
-        _write(daemon.get(_path(submission_id)), as_json)
+        _write(daemon.get(path), as_json)
 
 
 @click.command(cls=Command)
@@ -69,8 +77,9 @@ def cancel(submission_id: str, as_json: bool) -> None:
     Where nothing was possibly sent, it closes as cancelled. After that, cancelling only stops the
     watching: upstream may have applied the update, and it closes as unconfirmed.
     """
+    path = _path(submission_id)
     with configured.daemon() as daemon:
-        _write(daemon.post(_path(submission_id) + "/cancel"), as_json)
+        _write(daemon.post(path + "/cancel"), as_json)
 
 
 def _path(submission_id: str) -> str:

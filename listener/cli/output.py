@@ -35,7 +35,12 @@ def console() -> Console:
     """Stdout, as wide as it is up to 80 columns, in colour where it is a terminal that has some."""
     from rich.console import Console
 
-    found = Console(highlight=False, emoji=False, markup=False, soft_wrap=False)
+    class Stdout(Console):
+        def on_broken_pipe(self) -> None:
+            # Else it ends the process itself.
+            raise BrokenPipeError
+
+    found = Stdout(highlight=False, emoji=False, markup=False, soft_wrap=False)
     if found.width > WIDTH or not found.is_terminal:
         found.width = WIDTH
     return found

@@ -26,6 +26,8 @@ from listener.core.errors import (
 from . import exits
 
 PROGRAM = "cv-listener"
+COMPLETION = "_CV_LISTENER_COMPLETE"
+"""By which a shell asks for completions: click's own protocol."""
 
 
 class Home(NamedTuple):
@@ -108,15 +110,17 @@ def root() -> None:
 def run(args: Sequence[str]) -> int:
     """Run one command; the exit status. What went wrong is said on stderr."""
     try:
-        result = root.main(args=list(args), prog_name=PROGRAM, standalone_mode=False)
+        result = _invoke(list(args))
         sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return exits.USAGE
     except click.UsageError as error:
         _say(f"{error.format_message()}", _help_hint(error))
         return exits.USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, EOFError, KeyboardInterrupt):
         return exits.INTERRUPTED
     except BrokenPipeError:
         drop_stdout()
@@ -127,6 +131,14 @@ def run(args: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - every end has its exit status, our own faults too
         return _fault(error)
     return result if isinstance(result, int) else exits.OK
+
+
+def _invoke(args: list[str]) -> object:
+    """What the command returns. Unlike click's own ``main`` it leaves a broken pipe to us."""
+    if COMPLETION in os.environ:
+        root.main(args=args, prog_name=PROGRAM, complete_var=COMPLETION)
+    with root.make_context(PROGRAM, args) as context:
+        return root.invoke(context)
 
 
 def drop_stdout() -> None:

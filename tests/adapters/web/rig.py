@@ -78,9 +78,9 @@ class Lines:
 class Ear:
     """Implements ``ports.event_source.EventSource``: connected from the start, hears at call."""
 
-    def __init__(self, clock: RealClock) -> None:
+    def __init__(self, clock: RealClock, highest_seq: int) -> None:
         self._clock = clock
-        self._seq = count(1)
+        self._seq = count(highest_seq + 1)
         self._queue: asyncio.Queue[Signal] = asyncio.Queue()
         self._queued: list[CvCode] = []
 
@@ -89,8 +89,9 @@ class Ear:
         self._queue.put_nowait(Listening(now, False, GapReason.STARTED, None, "websocket"))
         await asyncio.Event().wait()
 
-    def hear(self, code: CvCode) -> None:
+    def hear(self, text: str) -> None:
         """One event arrives."""
+        code = CvCode(text)
         self._queued.append(code)
         self._queue.put_nowait(ReceivedEvent(next(self._seq), self._clock.now_ms(), code, "{}"))
 
@@ -159,6 +160,7 @@ class Daemon:
     log: Lines
     http: httpx.AsyncClient
     address_file: Path
+    ear: Ear
 
     async def post(
         self,
@@ -235,6 +237,7 @@ async def daemon(
     lane_policy: LanePolicy = LanePolicy.QUEUE,
     quota: int = 64 << 20,
     journal: Journal | None = None,
+    port: int = 0,
     names: tuple[str, ...] = (),
     body_timeout_s: float = 60.0,
     idle_timeout_s: float = 60.0,
@@ -242,11 +245,11 @@ async def daemon(
 ) -> AsyncIterator[Daemon]:
     """A daemon at a free port, stopped at the end."""
     clock, log = RealClock(), Lines()
-    ear = Ear(clock)
+    kept = journal or await SqliteJournal.open(folder / "journal.db")
+    ear = Ear(clock, await kept.highest_seq())
     upstream = Beyond(clock, ear)
     spool_folder = folder / "spool"
-    kept = journal or await SqliteJournal.open(folder / "journal.db")
-    numbers = count(1)
+    numbers = count(1 + len(await kept.submissions(Query())))
     world = World(
         journal=kept,
         spool=DiskSpool(spool_folder, quota, MAX_FILE, reserve_bytes=0),
@@ -261,7 +264,7 @@ async def daemon(
         ServiceFront(service, world),
         log,
         Tokens({ALL: Scope.ADMIN, SUBMIT: Scope.SUBMIT, READ: Scope.READ}),
-        port=0,
+        port=port,
         names=names,
         max_file_bytes=MAX_FILE,
         version="0",
@@ -282,7 +285,7 @@ async def daemon(
         async with client, asyncio.timeout(100):
             await service.ready.wait()
             yield Daemon(
-                web, service, kept, spool_folder, upstream, log, client, folder / "intake.json"
+                web, service, kept, spool_folder, upstream, log, client, folder / "intake.json", ear
             )
     finally:
         await web.stop()
