@@ -15,6 +15,7 @@ from .sending import close_if_cancelled
 from .standing import (
     accepted,
     deaf_in_window,
+    first_sent,
     in_flight,
     in_late_window,
     last_end_ms,
@@ -24,7 +25,6 @@ from .standing import (
     open_submissions,
     owner_candidate,
     possibly_sent,
-    sent_attempts,
     unresolved,
 )
 from .submission import Submission
@@ -70,7 +70,9 @@ def unresolved_here(draft: Draft, submission: Submission) -> bool:
 
 def _with_reading(submission: Submission, reading: Reading) -> Submission:
     """Keep a known reading and what it says of each job's end."""
-    if not reading.known or reading.read_ms < sent_attempts(submission)[0].began_ms:
+    # A refused attempt that was heard of all the same is enquired of too: the first of any kind.
+    first = first_sent(submission) or submission.attempts[0]
+    if not reading.known or reading.read_ms < first.began_ms:
         return submission
     finished, failed = set(submission.finished_jobs), set(submission.failed_jobs)
     before = submission.reading
@@ -330,6 +332,9 @@ def _correct_by_record(draft: Draft, subject: Submission, moved: Movement, read_
         return
     outcome, reason = judge(draft, subject, moved, read_ms)
     if outcome is subject.outcome:
+        return
+    if subject.outcome is Outcome.NOT_DISPATCHED and moved is Movement.UNMOVED:
+        # It was judged while we listened; to have been deaf since then takes nothing from it.
         return
     if subject.outcome is Outcome.PRESUMED and moved is not Movement.UNMOVED:
         return

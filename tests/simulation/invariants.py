@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from listener.core.names import Attribution, CvCode, Outcome, State
 from listener.core.submission import Submission
@@ -29,6 +30,7 @@ async def violations(life: Life) -> list[str]:
         for _ in life.upstream.ledger.overlaps[:1]
     )
     found.extend(_lines(life))
+    found.extend(f"the service fell over: {error}" for error in life.fell_over)
     return found
 
 
@@ -38,11 +40,13 @@ def _one(life: Life, code: CvCode, submission: Submission, posts: list[Post]) ->
         return
     yield from _truth(life, code, submission, posts)
     yield from _resends(posts)
+    yield from _heard(life, code, submission, posts)
     if submission.outcome is not None and (submission.id, submission.version) not in life.reacted:
         announced = [pair for pair in life.reacted if pair[0] == submission.id]
         if not announced:
             yield "I6 no handler ever heard of its close"
-    keep = submission.keep_file_until_ms
+    # A clock that jumps between runs moves the time a file is kept with it: no bound to hold.
+    keep = None if life.scenario.clock_jumps else submission.keep_file_until_ms
     if (
         keep is not None
         and keep + 10_000 < life.clock.now_ms()
@@ -77,9 +81,19 @@ def _truth(life: Life, code: CvCode, submission: Submission, posts: list[Post]) 
             pass
 
 
+def _heard(life: Life, code: CvCode, submission: Submission, posts: list[Post]) -> Iterator[str]:
+    """I4 of the ear: with nobody else about and never deaf, what was emitted was heard."""
+    drawn = life.scenario
+    calm = not (drawn.cuts or drawn.crashes or drawn.outages or drawn.foreign)
+    alone = sum(other == code for other in life.accepted.values()) == 1
+    emitted = any(post.emitted for post in posts)
+    if calm and alone and emitted and submission.outcome is not Outcome.CONFIRMED:
+        yield f"emitted while we listened, and ended {submission.outcome}"
+
+
 def _resends(posts: list[Post]) -> Iterator[str]:
     """I3, I4: nothing is sent again after an acceptance, nor once it may have been applied."""
-    for earlier, later in zip(posts, posts[1:], strict=False):
+    for earlier, later in pairwise(posts):
         if earlier.told == "accepted":
             yield "I3 sent again after it was accepted"
         if earlier.applied_s is not None and earlier.applied_s <= later.began_s:

@@ -1,4 +1,4 @@
-"""An asyncio loop on virtual time: no wall clock, no threads, no sockets, order drawn from a seed."""
+"""An asyncio loop on virtual time: no wall clock, threads or sockets, and a seeded order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
+MOST_TURNS = 50_000
+"""Turns of the loop without any time passing, after which it is a spin and no longer work."""
+
+
 class _NoSelector(selectors.BaseSelector):
     """Never asks the operating system; waiting only moves the clock."""
 
     def __init__(self) -> None:
         self._keys: dict[int, selectors.SelectorKey] = {}
+        self._idle_turns = 0
         self.advance: Callable[[float], None] = lambda seconds: None
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -33,6 +38,10 @@ class _NoSelector(selectors.BaseSelector):
             raise AssertionError("the simulation stands still: nothing is scheduled, ever")
         if timeout > 0:
             self.advance(timeout)
+            self._idle_turns = 0
+        self._idle_turns += 1
+        if self._idle_turns > MOST_TURNS:
+            raise AssertionError("the simulation spins: work without end at one moment in time")
         return []
 
 

@@ -53,7 +53,7 @@ class Odds:
     twice: float = 0.0
     early_event: float = 0.0
     get_fails: float = 0.0
-    foreign: float = 0.0
+    slow_event: float = 0.0
 
     def draw(self, rng: random.Random) -> str:
         """One fault of a POST, or ``ok``."""
@@ -197,8 +197,9 @@ class SimUpstream:
         emissions = 2 if self._rng.random() < self.odds.twice else 1
         if emissions == 2:
             self.ledger.doubled.add(post.code)
+        slowest = 180.0 if self._rng.random() < self.odds.slow_event else 4.0
         for _ in range(emissions):
-            self._later(self._rng.uniform(0.01, 4.0), lambda: self._emit_for(post))
+            self._later(self._rng.uniform(0.01, slowest), lambda: self._emit_for(post))
 
     def _emit_for(self, post: Post) -> None:
         post.emitted += 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Scenario:
     foreign: int
     busy_s: float
     clock_jumps: bool
+    slow_disk: bool
 
 
 def scenario(seed: int) -> Scenario:
@@ -65,6 +67,7 @@ def scenario(seed: int) -> Scenario:
             twice=odds(0.2) if rng.random() < 0.3 else 0.0,
             early_event=odds(0.8),
             get_fails=odds(0.4),
+            slow_event=odds(0.6),
         ),
         policy=Policy(
             give_up_after_ms=600_000,
@@ -74,15 +77,16 @@ def scenario(seed: int) -> Scenario:
             lane_policy=rng.choice([*LanePolicy, LanePolicy.QUEUE]),
         ),
         recovery=rng.random() < 0.5,
-        codes=rng.randint(1, 6),
+        codes=rng.randint(1, 8),
         submissions=rng.randint(4, 24),
         crashes=rng.choice([0, 0, 1, 2, 4]),
         cuts=rng.choice([0, 1, 3, 8]),
         outages=rng.choice([0, 0, 1, 2]),
         cancels=rng.choice([0, 0, 3]),
         foreign=rng.choice([0, 0, 0, 3]),
-        busy_s=rng.choice([60.0, 600.0]),
+        busy_s=rng.choice([60.0, 600.0, 1800.0]),
         clock_jumps=rng.random() < 0.3,
+        slow_disk=rng.random() < 0.3,
     )
 
 
@@ -138,7 +142,7 @@ class SimLog:
         self.lines.append(Line(event, {k: v for k, v in fields.items() if v is not None}))
 
     def ref(self, code: CvCode) -> str:
-        return f"cv_{abs(hash(('ref', code))) % 16**12:012x}"
+        return f"cv_{zlib.crc32(code.encode()):012x}"
 
 
 class SimClock:
@@ -171,6 +175,17 @@ class Life:
     source: SimSource | None = None
     running: asyncio.Task[None] | None = None
     next_id: int = 0
+    fell_over: list[str] = field(default_factory=list)
+
+
+def _disk(rng: random.Random, slow: bool) -> Callable[[], Awaitable[None]]:
+    """How long half a commit takes: milliseconds, and on a slow disk now and then seconds."""
+
+    async def pause() -> None:
+        stall = slow and rng.random() < 0.02
+        await asyncio.sleep(rng.uniform(0.5, 8.0) if stall else rng.uniform(0.0, 0.004))
+
+    return pause
 
 
 def build(loop: VirtualLoop, drawn: Scenario) -> Life:
@@ -186,7 +201,7 @@ def build(loop: VirtualLoop, drawn: Scenario) -> Life:
         loop=loop,
         rng=rng,
         clock=clock,
-        journal=MemoryJournal(),
+        journal=MemoryJournal(pause=_disk(rng, drawn.slow_disk)),
         spool=MemorySpool(rng),
         upstream=upstream,
         server=server,
@@ -230,9 +245,12 @@ async def start(life: Life) -> None:
 async def crash(life: Life) -> None:
     """Kill the process: nothing it would still have done is done."""
     assert life.running is not None
+    if life.running.done():
+        life.fell_over.append(repr(life.running.exception()))
     life.running.cancel()
     await asyncio.gather(life.running, return_exceptions=True)
     life.service = None
+    life.journal = life.journal.reopened()
     if life.scenario.clock_jumps:
         life.clock.skew_ms += life.rng.choice([0, 3_600_000, -3_600_000, 45_000])
 
