@@ -1,0 +1,279 @@
+"""The log's catalogue, as data: every event there is, and every field. Emitting anything else is a
+mistake that tests do not let pass. ``docs/log-events.md`` is generated from here.
+
+Levels: INFO a change of state · WARNING heals itself, watch the rate · ERROR one submission needs a
+person · CRITICAL the daemon cannot keep its promise · DEBUG detail, off by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+CATALOGUE_VERSION = 1
+"""Stands in every line as ``v``. Grows when an event or a field goes or changes its meaning."""
+
+
+class Level(StrEnum):
+    """How loud an event is."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """One event. ``levels_by`` (a field's name and a map from its values) overrides ``level``."""
+
+    name: str
+    level: Level
+    meaning: str
+    fields: tuple[str, ...] = ()
+    what_to_do: str = ""
+    levels_by: tuple[str, Mapping[str, Level]] | None = None
+
+    def level_of(self, fields: Mapping[str, object]) -> Level:
+        """The level of one line."""
+        if self.levels_by is None:
+            return self.level
+        name, levels = self.levels_by
+        return levels.get(str(fields.get(name)), self.level)
+
+
+ALWAYS = ("timestamp", "level", "event", "v", "service", "version", "run_id", "replica")
+"""Fields of every line."""
+
+FIELDS: dict[str, str] = {
+    "timestamp": "When it was said: RFC 3339, UTC, milliseconds.",
+    "level": "debug, info, warning, error or critical.",
+    "event": "The event's name: this catalogue's key.",
+    "v": "The catalogue's version.",
+    "service": "Always cv-listener.",
+    "version": "The program's version.",
+    "run_id": "One random id for each start of the process.",
+    "replica": "Which instance: CV_REPLICA, the host's name by default.",
+    "submission_id": "The submission: a UUIDv7.",
+    "cv_ref": "Stands for the cv_code, which no line holds: a keyed digest, the same in all lines.",
+    "attempt": "The attempt's number, from 1.",
+    "attempts": "How many attempts there were.",
+    "state": "queued, sending, awaiting, in_doubt or closed.",
+    "outcome": "How it ended; see docs/outcomes.md.",
+    "outcome_before": "What the outcome was before the correction.",
+    "attribution": "exclusive, or contended: the event may be another update's.",
+    "late": "Whether the event came after the close.",
+    "submission_version": "Grows with each change of the submission.",
+    "reason": "Why: a stable word.",
+    "retry_of": "The submission that this one repeats.",
+    "enhancement": "Verdict on the enhancement job's dispatch.",
+    "analysis": "Verdict on the analysis job's dispatch.",
+    "evidence": "What the verdicts rest on.",
+    "replayed": "Whether the event came from the server's memory after a reconnect.",
+    "queued_ms": "From acceptance to the first attempt possibly sent.",
+    "post_ms": "How long the last attempt took.",
+    "confirm_ms": "From the first attempt possibly sent to the event.",
+    "total_ms": "From acceptance to the close.",
+    "deaf_ms": "How much of the waiting we were deaf; in the heartbeat: how long we are deaf now.",
+    "duplicates": "Further events heard for it.",
+    "http_status": "The upstream's HTTP status, where a reply was read.",
+    "upstream_status": "The status word in the upstream's reply.",
+    "cv_id": "The upstream's number of the CV.",
+    "size": "Bytes of the file.",
+    "kind": "pdf or docx.",
+    "baseline_known": "Whether the record could be read right before sending.",
+    "contended": "Whether the record had moved without an update of ours.",
+    "result": "not_sent, throttled, refused, accepted or possibly_sent.",
+    "detail": "How it ended, in one stable word.",
+    "duration_ms": "How long it took.",
+    "retry_at_ms": "When it is sent again (RFC 3339).",
+    "until_ms": "Until when (RFC 3339).",
+    "movement": "The record against its baseline: moved, unmoved, incomparable or unknown.",
+    "status": "The record's status word.",
+    "enhance_status": "The record's cv_enhance_status word.",
+    "seq": "The event's number, in order of receipt.",
+    "disposition": "What became of the event.",
+    "problem": "What was wrong with it: a stable word.",
+    "repeated": "True where a crash may have taken this line the first time.",
+    "transport": "websocket or polling.",
+    "recovery_offered": "Whether the server can replay what is missed.",
+    "recovered": "Whether the server proved that nothing was missed.",
+    "gap_reason": "Why what was missed cannot be replayed.",
+    "failures": "Failed tries in a row.",
+    "touched": "How many submissions' records are enquired of because of it.",
+    "watched": "Codes whose event may still come.",
+    "retry_in_s": "Seconds until the next try.",
+    "error": "What went wrong, in words, without secrets.",
+    "error_type": "The exception's class.",
+    "hint": "What to do about it.",
+    "runbook": "Where it is written what to do.",
+    "trace": "Where in the code: files, lines and functions, without values.",
+    "lanes": "Codes that are remembered.",
+    "open": "Submissions that are not closed.",
+    "events": "Events that an earlier run heard and did not get to.",
+    "files_swept": "Files that a crash had left in the spool.",
+    "files": "How many files.",
+    "retold": "Canonical lines that were told again.",
+    "submissions": "How many submissions.",
+    "in_flight": "Attempts under way.",
+    "open_by_state": "Open submissions, by state.",
+    "oldest_wait_ms": "Age of the oldest open submission.",
+    "connected": "Whether we listen.",
+    "last_frame_age_ms": "Time since anything at all came over the socket.",
+    "last_event_age_ms": "Time since the last event.",
+    "enquiries_waiting": "Readings of the record that wait for their turn.",
+    "fsync_p99_ms": "99th percentile of a commit's time.",
+    "loop_lag_ms": "Longest delay of the event loop since the last beat.",
+    "dropped_lines": "Lines dropped since the start because nobody read them.",
+    "dropped": "Lines dropped since the last word on it.",
+    "handler": "The outcome handler.",
+    "tries": "How often it was tried.",
+    "library": "The library that said it.",
+    "message": "What it said, redacted.",
+    "host": "Address that is listened on.",
+    "port": "Port that is listened on.",
+    "url": "The server's address, without path and credentials.",
+    "state_dir": "Where state is kept.",
+    "python": "Python's version.",
+    "settings": "Settings that are not the default, secrets masked.",
+    "signal": "The signal that was received.",
+    "catalogue_miss": "The event or field is not in the catalogue: a mistake of ours.",
+}
+
+_OF_SUBMISSION = ("submission_id", "cv_ref")
+_CANONICAL = (
+    "outcome",
+    "attribution",
+    "late",
+    "submission_version",
+    "attempts",
+    "reason",
+    "retry_of",
+    "enhancement",
+    "analysis",
+    "evidence",
+    "replayed",
+    "queued_ms",
+    "post_ms",
+    "confirm_ms",
+    "total_ms",
+    "deaf_ms",
+    "duplicates",
+    "http_status",
+    "upstream_status",
+    "cv_id",
+    "size",
+    "kind",
+)
+_BY_OUTCOME = (
+    "outcome",
+    {
+        "presumed": Level.WARNING,
+        "unconfirmed": Level.ERROR,
+        "not_dispatched": Level.ERROR,
+        "rejected": Level.ERROR,
+        "undelivered": Level.ERROR,
+    },
+)
+_LOOK = "Look at the submission (cv-listener show ID) and at the upstream's side."
+
+
+def _spec(
+    name: str, level: Level, meaning: str, *fields: str, do: str = "", by: object = None
+) -> EventSpec:
+    levels_by = _BY_OUTCOME if by == "outcome" else None
+    return EventSpec(name, level, meaning, fields, do, levels_by)
+
+
+_D, _I, _W, _E, _C = Level.DEBUG, Level.INFO, Level.WARNING, Level.ERROR, Level.CRITICAL
+
+_SPECS = (
+    # Of one submission.
+    _spec("submission.accepted", _I, "Intake took it: from here on it cannot be lost.",
+          *_OF_SUBMISSION, "size", "kind", "retry_of"),
+    _spec("attempt.began", _I, "A POST begins; this was on disk before its first byte left.",
+          *_OF_SUBMISSION, "attempt", "baseline_known", "contended"),
+    _spec("attempt.ended", _I, "A POST ended; what is known of it decides what follows.",
+          *_OF_SUBMISSION, "attempt", "result", "detail", "http_status", "state", "duration_ms",
+          "retry_at_ms"),
+    _spec("attempt.declined", _W, "Not sent again: the record was not proven unmoved.",
+          *_OF_SUBMISSION, "movement"),
+    _spec("event.correlated", _D, "What became of one heard event.",
+          *_OF_SUBMISSION, "seq", "disposition", "replayed"),
+    _spec("record.enquired", _D, "The record was read on behalf of a submission.",
+          *_OF_SUBMISSION, "movement", "detail", "status", "enhance_status"),
+    _spec("submission.requeued", _W, "In doubt, settled and unmoved: it will be sent again.",
+          *_OF_SUBMISSION, "attempts"),
+    _spec("submission.contradicted", _E, "Refused, and yet an event was heard.",
+          *_OF_SUBMISSION, "detail", do=_LOOK),
+    _spec("submission.closed", _I, "The canonical line: one for each close, with all its timings.",
+          *_OF_SUBMISSION, *_CANONICAL, "repeated", do=_LOOK, by="outcome"),
+    _spec("submission.corrected", _W, "A later truth replaced the outcome: same id, new version.",
+          *_OF_SUBMISSION, "outcome_before", *_CANONICAL, do="Whoever acted on the first outcome "
+          "should act on this one."),
+    _spec("submission.reattributed", _W, "A further event came: whose is which is not known.",
+          *_OF_SUBMISSION, "attribution", do="See who else updates this CV."),
+    _spec("submission.cancel_requested", _I, "A cancel was taken; it takes effect when it can.",
+          *_OF_SUBMISSION),
+    _spec("lane.rested", _D, "After an unresolved close nothing is sent to this code for a while.",
+          *_OF_SUBMISSION, "until_ms"),
+    _spec("lane.released", _D, "The rest is over.", *_OF_SUBMISSION, "movement"),
+    # Of hearing.
+    _spec("subscription.established", _I, "We listen.",
+          "transport", "recovery_offered", "recovered", "gap_reason"),
+    _spec("subscription.lost", _W, "We are deaf: an incident begins.", "reason", "watched",
+          do="Nothing, if subscription.restored follows. Otherwise see that the upstream serves."),
+    _spec("subscription.restored", _W, "We listen again: the incident ends.",
+          "transport", "recovered", "gap_reason", "duration_ms", "failures", "touched"),
+    _spec("subscription.failed", _W, "A try to connect failed; another follows. Powers of two are "
+          "told: 1, 2, 4, 8 …", "reason", "error", "failures", "retry_in_s",
+          do="If it does not stop: check CV_SOCKET_URL and that the upstream serves."),
+    _spec("subscription.refused", _C, "The server said no to our subscription.",
+          "reason", "error", "failures", "retry_in_s",
+          do="Check CV_SOCKET_AUTH, CV_SOCKET_NAMESPACE and CV_SOCKET_PATH."),
+    _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
+          "seq", "problem"),
+    _spec("event.never_heard", _E, "Updates were accepted, and no event was ever heard.", "hint",
+          do="Probably the wrong event name, room or namespace."),
+    # Of the upstream.
+    _spec("upstream.held", _W, "The upstream asked for quiet: nothing is sent meanwhile.",
+          "duration_ms"),
+    _spec("upstream.circuit_opened", _W, "Failures in a row: sending pauses, then tries one.",
+          "reason", do="See that the upstream serves."),
+    _spec("upstream.circuit_closed", _I, "The upstream serves again.", "reason"),
+    # Of the daemon.
+    _spec("daemon.started", _I, "The process started.", "python", "state_dir", "url", "settings"),
+    _spec("daemon.ready", _I, "Recovered, listening for submissions.", "host", "port"),
+    _spec("daemon.heartbeat", _I, "We live, and how well.", "open_by_state", "oldest_wait_ms",
+          "connected", "last_frame_age_ms", "last_event_age_ms", "deaf_ms", "in_flight",
+          "enquiries_waiting", "fsync_p99_ms", "loop_lag_ms", "dropped_lines"),
+    _spec("daemon.drain_started", _I, "No further attempt begins; those under way may end.",
+          "in_flight", "signal"),
+    _spec("daemon.drain_cut_short", _W, "Attempts were still under way at the drain's end: the "
+          "next start treats them as possibly sent.", "in_flight"),
+    _spec("daemon.stopped", _I, "The process ends, in order."),
+    _spec("daemon.failed", _C, "The process ends because it cannot keep its promise.",
+          "error_type", "error", "trace", "hint", do="Do what the hint says, then start again."),
+    _spec("journal.recovered", _I, "All state was taken up from the journal.",
+          "lanes", "open", "events", "files_swept", "retold"),
+    _spec("spool.swept", _W, "Files that a crash had left were deleted.", "files"),
+    _spec("retention.purged", _I, "Old closed submissions were deleted.", "submissions"),
+    _spec("intake.opened", _I, "The HTTP API answers.", "host", "port"),
+    _spec("intake.request_failed", _E, "A request ended in an error of ours.",
+          "error_type", "error", "trace"),
+    _spec("handler.failed", _E, "An outcome handler failed; it is asked again, ever later.",
+          "handler", "submission_id", "tries", "error_type", do="Mend the handler."),
+    _spec("upstream.adapter_failed", _E, "A request ended in an error of ours; its attempt counts "
+          "as possibly sent.", "error_type", "error", "trace"),
+    _spec("loop.error", _E, "Something failed where nobody was waiting for it.",
+          "error_type", "error", "trace", "message"),
+    _spec("library.warned", _W, "A library has something to say.",
+          "library", "message", "error_type", "error", "trace"),
+    _spec("log.dropped", _W, "Lines were dropped because nobody read them fast enough.",
+          "dropped", do="See where the log goes."),
+)  # fmt: skip
+
+CATALOGUE: dict[str, EventSpec] = {spec.name: spec for spec in _SPECS}
+"""Every event, by name."""
