@@ -77,7 +77,7 @@ class HttpUpstream:
         self._transport = AiohttpTransport(
             max_connections=max_connections,
             max_response_bytes=max_response_bytes,
-            ssl_context=_trust(ca_file),
+            ssl_context=_trust(ca_file) if url.scheme == "https" else None,
             proxy=proxy,
             keepalive_s=keepalive_s,
         )

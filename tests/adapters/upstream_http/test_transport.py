@@ -12,7 +12,7 @@ import pytest
 
 from listener.adapters.upstream_http.faults import slug
 from listener.adapters.upstream_http.transport import AiohttpTransport
-from listener.adapters.upstream_http.witness import Witness
+from listener.adapters.upstream_http.witness import PhaseClock, Upload, Witness
 from tests.adapters.upstream_http.raw_server import (
     ACCEPTED,
     BOUND_S,
@@ -180,3 +180,41 @@ async def test_an_unread_reply_breaks_its_connection_and_frees_its_place() -> No
                 pass
         async with asyncio.timeout(BOUND_S):
             assert (await http.get(url)).status_code == 200
+
+
+class Chunks(httpx.AsyncByteStream):
+    """Three chunks of one byte."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in (b"a", b"b", b"c"):
+            yield chunk
+
+
+async def test_writing_is_bounded_chunk_by_chunk() -> None:
+    clock = PhaseClock({"write": BOUND_S, "read": 2 * BOUND_S})
+    witness = Witness()
+    witness.expected = 3
+    upload = Upload(Chunks(), witness, clock)
+    async with clock.running("write"):
+        deadline = clock._deadline
+        assert deadline is not None
+        ends = []
+        async for _ in upload:
+            ends.append(deadline.when() or 0)
+            await asyncio.sleep(0.001)
+        assert ends[0] < ends[1] < ends[2]
+        # All handed over: from here on the reply is waited for.
+        assert (deadline.when() or 0) > ends[2] + BOUND_S / 2
+    assert (clock.failure(), witness.unsent) == (None, True)
+    clock.enter("read")  # of a request that is over: nobody's
+
+
+async def test_what_is_asked_for_after_the_end_is_not_handed_over() -> None:
+    witness = Witness()
+    witness.expected = 3
+    upload = Upload(Chunks(), witness, PhaseClock({}))
+    assert await anext(upload) == b"a"
+    upload.stop()
+    with pytest.raises(httpx.LocalProtocolError):
+        await anext(upload)
+    assert witness.handed == 1
