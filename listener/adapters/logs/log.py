@@ -131,7 +131,7 @@ def _stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     """The time, and the fields of every line in their fixed order before all others."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     event["timestamp"] = now
-    return {name: event[name] for name in ALWAYS} | event
+    return {name: event[name] for name in ALWAYS} | dict(event)
 
 
 def _plain_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
