@@ -1,0 +1,354 @@
+"""One connection, from its first byte to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import aiohttp
+import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
+
+from listener.core.names import GapReason
+from listener.ports.event_source import Listening, Resume
+
+from .client import SILENT, TrackedClient
+from .link import End, FrameClock, Link
+from .packets import HEARD, HeardPacket, fast_prefixes
+from .reasons import name_failure, name_refusal, presentable, says_no, secrets_of
+from .reception import Reception
+from .recovery import Recovery
+from .signals import SignalQueue
+from .sockets import tapped_response, tapped_socket, watched_requests
+
+CLOSE_S = 1.0
+"""For a farewell. A peer that is gone does not answer one."""
+
+OLD_SERVER = (
+    "expected a Socket.IO server of version 3 or newer, found a 2.x one (its CONNECT has no sid):"
+    " it would drop us at its first ping"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OnConnect:
+    """An emit that subscribes us. ``ack_timeout_s``: how long the server may take to acknowledge
+    it; None, it is not asked to."""
+
+    event: str
+    args: tuple[object, ...] = field(default=(), repr=False)
+    ack_timeout_s: float | None = 10.0
+
+
+Fresh = Callable[[], Mapping[str, Any] | None]
+"""Called at each attempt, for an object of its own: tokens expire, and the library writes into what
+it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What every connection of a source has in common."""
+
+    url: Callable[[], str]
+    path: str
+    namespace: str
+    event: str
+    auth: Fresh
+    headers: Fresh
+    query: Fresh
+    transports: tuple[str, ...]
+    on_connect: tuple[OnConnect, ...]
+    connect_timeout_s: float
+    silence_margin_s: float
+    max_message_bytes: int
+    fast_path: bool
+    ssl_context: ssl.SSLContext | None
+    proxy: str | None
+
+
+class Room(Protocol):
+    """What a connection shares with those before and after it."""
+
+    queue: SignalQueue
+    recovery: Recovery
+    numbers: Iterator[int]
+    clock: FrameClock
+
+
+class Connection:
+    """Used once. ``listened``: a ``Listening`` was queued. ``offered``: what was sent for recovery.
+    ``answered``: the server said what became of it."""
+
+    def __init__(self, endpoint: Endpoint, room: Room) -> None:
+        self._endpoint = endpoint
+        self._queue = room.queue
+        self._recovery = room.recovery
+        self.link = Link(endpoint.namespace, room.clock)
+        self.offered: Resume | None = None
+        self.answered = False
+        self.listened = False
+        self._recovered = False
+        self._gap_reason: GapReason | None = None
+        self._secrets: tuple[str, ...] = ()
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._reception = Reception(
+            room.queue,
+            room.numbers,
+            room.recovery,
+            self.link,
+            event=endpoint.event,
+            offered=lambda: self.offered,
+            paced=endpoint.fast_path,
+        )
+
+    async def live(self) -> End:
+        """Connect, subscribe, and stay until the end, which is returned. Leaves nothing behind."""
+        try:
+            target = self._target()
+        except Exception as error:  # noqa: BLE001  theirs: a token may be unobtainable for a while
+            kind = type(error).__name__
+            return End("no_credentials", f"url, auth, headers or query raised {kind}", refused=True)
+        session = self._session()
+        client = self._client(session)
+        try:
+            await self._connect(client, target)
+            if self.link.end is None and not self.listened:
+                await self._subscribe(client)
+            if self.link.end is None:
+                await self._watch(client)
+            # What was received before the end is handled before we say that it ended.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        finally:
+            self._reception.shut()
+            await self._abandon(client, session)
+        end = await self.link.wait_end()
+        return End(
+            end.reason,
+            presentable(end.detail, self._secrets),
+            refused=end.refused,
+            overflow=end.overflow,
+            choked=end.choked,
+        )
+
+    # ------------------------------------------------------------------------------- setting up
+
+    def _target(self) -> dict[str, Any]:
+        """The arguments of the library's connect(), all of them new."""
+        endpoint = self._endpoint
+        auth, headers = dict(endpoint.auth() or {}), dict(endpoint.headers() or {})
+        query = dict(endpoint.query() or {})
+        self._secrets = secrets_of(auth, headers, query)
+        parts = urlsplit(endpoint.url())
+        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+            raise ValueError("expected the socket's URL to be http(s):// or ws(s)://, with a host")
+        both = "&".join(filter(None, (parts.query, urlencode(query))))
+
+        def auth_with_offer() -> dict[str, Any]:
+            # Called when the handshake's answer is there: only then is the offer sent.
+            if "websocket" in endpoint.transports:
+                self.offered = self._recovery.offer()
+            if self.offered is None:
+                return auth
+            return {**auth, "pid": self.offered.pid, "offset": self.offered.offset}
+
+        return {
+            "url": urlunsplit((parts.scheme, parts.netloc, "/", both, "")),
+            "headers": headers,
+            "auth": auth_with_offer,
+            "transports": list(endpoint.transports),
+            "namespaces": [endpoint.namespace],
+            "socketio_path": endpoint.path,
+            "wait_timeout": endpoint.connect_timeout_s,
+        }
+
+    def _session(self) -> aiohttp.ClientSession:
+        endpoint = self._endpoint
+        fast = fast_prefixes(endpoint.event, endpoint.namespace) if endpoint.fast_path else None
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=endpoint.ssl_context or True),
+            proxy=endpoint.proxy,
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            ws_response_class=tapped_socket(self.link, self._reception, fast, self._opened),
+            response_class=tapped_response(self.link, endpoint.max_message_bytes),
+            middlewares=(watched_requests(self.link),),
+        )
+
+    def _client(self, session: aiohttp.ClientSession) -> TrackedClient:
+        endpoint = self._endpoint
+        client = TrackedClient(
+            reconnection=False,
+            handle_sigint=False,
+            logger=SILENT,
+            engineio_logger=SILENT,
+            serializer=HeardPacket,
+            http_session=session,
+            request_timeout=endpoint.connect_timeout_s,
+            websocket_extra_options={"max_msg_size": endpoint.max_message_bytes},
+        )
+        client.on("connect", lambda: self._on_connect(client), namespace=endpoint.namespace)
+        client.on("connect_error", self._on_refused, namespace=endpoint.namespace)
+        client.on("disconnect", self._on_disconnect, namespace=endpoint.namespace)
+        client.on(HEARD, self._reception.handle, namespace=endpoint.namespace)
+        return client
+
+    def _opened(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    # ------------------------------------------------------------- handlers, in the library's tasks
+
+    def _on_connect(self, client: TrackedClient) -> None:
+        """The server took us into the namespace. Nothing is awaited here."""
+        if self.answered or self.link.end is not None:
+            return
+        if self.link.sid is None:
+            self.link.close(End("server_2x", OLD_SERVER, refused=True))
+            return
+        self.answered = True
+        self._recovered, self._gap_reason = self._recovery.answered(
+            self.link.pid, client.transport(), self.offered
+        )
+        self._reception.connected = True
+        if self._recovered or not self._endpoint.on_connect:
+            self._listen(client)
+        else:
+            self._reception.on_record = False
+
+    def _on_refused(self, *said: object) -> None:
+        if self.link.status is None and self.link.fault is None and self.link.patience_s:
+            self.link.close(name_refusal(said[0] if said else None))
+
+    def _on_disconnect(self, reason: object = None) -> None:
+        clock, patience_s = self.link.clock, self.link.patience_s
+        if reason == socketio.AsyncClient.reason.SERVER_DISCONNECT:
+            self.link.close(End("server_disconnect"))
+        elif patience_s and clock.monotonic() - clock.last_at >= patience_s * 0.9:
+            self.link.close(self._silence(patience_s))
+        else:
+            self.link.close(End("transport_closed"))
+
+    # ------------------------------------------------------------------------------- its phases
+
+    async def _connect(self, client: TrackedClient, target: dict[str, Any]) -> None:
+        raised: BaseException | None = None
+        try:
+            await self._unless_ended(client.connect(**target), self._endpoint.connect_timeout_s)
+        except Exception as error:  # noqa: BLE001  the library raises anything for a strange answer
+            raised = error
+        if self.link.end is None and (raised is not None or not self.answered):
+            self.link.close(name_failure(self.link, raised))
+
+    async def _subscribe(self, client: TrackedClient) -> None:
+        """The on-connect emits, one after the other, each acknowledged."""
+        for emit in self._endpoint.on_connect:
+            if (end := await self._emit(client, emit)) is not None:
+                self.link.close(end)
+            if self.link.end is not None:
+                return
+        self._listen(client)
+
+    async def _emit(self, client: TrackedClient, emit: OnConnect) -> End | None:
+        namespace = self._endpoint.namespace
+        if emit.ack_timeout_s is None:
+            await client.emit(emit.event, emit.args, namespace=namespace)
+            return None
+        wait_s = emit.ack_timeout_s
+        call = client.call(emit.event, emit.args, namespace=namespace, timeout=wait_s)
+        try:
+            answer = await self._unless_ended(call, wait_s + 1)
+        except (socketio.exceptions.TimeoutError, TimeoutError):
+            return End("subscribe_timeout", f"{emit.event} was not acknowledged in {wait_s:g} s")
+        except socketio.exceptions.SocketIOError as error:
+            return End("subscribe_failed", f"{emit.event}: {type(error).__name__}")
+        if says_no(answer):
+            return End("subscribe_refused", f"{emit.event} was refused", refused=True)
+        return None
+
+    def _listen(self, client: TrackedClient) -> None:
+        self.listened = True
+        self._reception.on_record = True
+        self._recovery.listening()
+        self._queue.put(
+            Listening(
+                at_ms=self.link.clock.now_ms(),
+                recovered=self._recovered,
+                gap_reason=self._gap_reason,
+                pid=self.link.pid,
+                transport=client.transport(),
+            )
+        )
+
+    async def _watch(self, client: TrackedClient) -> None:
+        """Until the end, which any of three may notice: the frames, the clock, the library."""
+        watchers = [
+            asyncio.create_task(self._watch_clock()),
+            asyncio.create_task(self._watch_library(client)),
+        ]
+        try:
+            await self.link.wait_end()
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.wait(watchers)
+
+    async def _watch_clock(self) -> None:
+        """A server that is gone without a word: no frame, not even a ping, for too long."""
+        clock, patience_s = (
+            self.link.clock,
+            self.link.patience_s or self._endpoint.connect_timeout_s,
+        )
+        limit_s = patience_s + self._endpoint.silence_margin_s
+        while self.link.end is None:
+            if self.link.paused:
+                clock.restart()
+            left_s = limit_s - (clock.monotonic() - clock.last_at)
+            if left_s <= 0:
+                self.link.close(self._silence(limit_s))
+                return
+            await asyncio.sleep(left_s)
+
+    async def _watch_library(self, client: TrackedClient) -> None:
+        """The library's read loop may die without calling a handler."""
+        try:
+            await client.wait()
+        except Exception as error:  # noqa: BLE001  whatever killed it, it is dead
+            self.link.close(End("library_failed", type(error).__name__, choked=True))
+        self.link.close(End("transport_closed"))
+
+    def _silence(self, limit_s: float) -> End:
+        return End("silent", f"no frame, not even a ping, in {limit_s:g} s")
+
+    async def _unless_ended(self, work: Coroutine[Any, Any, Any], timeout_s: float) -> Any:
+        """The result of ``work``, None if the connection ended first. Raises TimeoutError.
+
+        The library swallows cancellations in places, so the bound is not left to one.
+        """
+        task = asyncio.ensure_future(work)
+        ended = asyncio.ensure_future(self.link.wait_end())
+        try:
+            await asyncio.wait({task, ended}, timeout=timeout_s, return_when="FIRST_COMPLETED")
+            if task.done():
+                return task.result()
+            if ended.done():
+                return None
+            raise TimeoutError
+        finally:
+            for one in (task, ended):
+                one.cancel()
+            await asyncio.wait({task, ended}, timeout=CLOSE_S)
+            if task.done() and not task.cancelled():
+                task.exception()
+
+    async def _abandon(self, client: TrackedClient, session: aiohttp.ClientSession) -> None:
+        try:
+            await client.abandon(CLOSE_S)
+        finally:
+            if self._socket is not None and not self._socket.closed:
+                with suppress(TimeoutError, aiohttp.ClientError):
+                    async with asyncio.timeout(CLOSE_S):
+                        await self._socket.close()
+            await session.close()

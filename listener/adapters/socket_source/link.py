@@ -1,0 +1,132 @@
+"""What is known of one connection while it lives, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+
+from listener.core.names import Millis
+
+from .packets import HeardPacket
+
+DISCONNECT = 1
+SHORTEST_PATIENCE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a connection ended, or never came to be. ``reason`` is a stable slug. ``choked``: over
+    something received that could not be read."""
+
+    reason: str
+    detail: str = ""
+    refused: bool = False
+    overflow: bool = False
+    choked: bool = False
+
+
+class FrameClock:
+    """When a frame of any kind was last received: by the wall, and by a clock that never steps."""
+
+    def __init__(self, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> None:
+        self.now_ms = now_ms
+        self.monotonic = monotonic
+        self.last_ms: Millis | None = None
+        self.last_at = monotonic()
+
+    def tick(self) -> None:
+        """A frame was received."""
+        self.last_ms = self.now_ms()
+        self.last_at = self.monotonic()
+
+    def restart(self) -> None:
+        """No frame was looked for until now."""
+        self.last_at = self.monotonic()
+
+
+class Link:
+    """One connection. The first end that is named is the one that counts."""
+
+    def __init__(self, namespace: str, clock: FrameClock) -> None:
+        self._namespace = namespace
+        self.clock = clock
+        clock.restart()
+        self.patience_s: float | None = None
+        """After so long without a frame the server is gone. None until its handshake."""
+        self.paused = False
+        """We do not read, for our queue is full: silence proves nothing."""
+        self.sid: str | None = None
+        self.pid: str | None = None
+        self.status: int | None = None
+        """Of the last HTTP response that was no success, and ``words``: what it said."""
+        self.words = ""
+        self.fault: aiohttp.ClientError | None = None
+        self.end: End | None = None
+        self.end_ms: Millis | None = None
+        """From when on we may have been deaf."""
+        self._attachments = 0
+        self._ended = asyncio.Event()
+
+    def close(self, end: End) -> None:
+        """Name the end."""
+        if self.end is None:
+            now = self.clock.now_ms()
+            self.end = end
+            self.end_ms = now if end.overflow else self.clock.last_ms or now
+            self._ended.set()
+
+    async def wait_end(self) -> End:
+        """Wait for it."""
+        while self.end is None:
+            await self._ended.wait()
+        return self.end
+
+    @property
+    def in_attachments(self) -> bool:
+        """Whether the next frames are the attachments of a packet already read."""
+        return self._attachments > 0
+
+    def observe(self, frame: object) -> None:
+        """Note what a frame says of the connection itself, before the library sees it."""
+        if not isinstance(frame, str) or frame.startswith("b"):
+            self._attachments = max(0, self._attachments - 1)
+        elif frame.startswith("0"):
+            self._observe_open(frame)
+        elif frame.startswith("4"):
+            if self.in_attachments:
+                # The library would take this packet for the attachment, and lose it.
+                self.close(End("protocol_error", "an attachment is missing", choked=True))
+            elif frame[1:2] in {"0", "1"}:
+                self._observe_session(frame[1:])
+            elif frame[1:2] in {"5", "6"}:
+                count, dash, _ = frame[2:12].partition("-")
+                self._attachments = int(count) if dash and count.isdecimal() else 0
+
+    def _observe_open(self, frame: str) -> None:
+        try:
+            said = HeardPacket.json.loads(frame[1:])
+            patience_ms = int(said["pingInterval"]) + int(said["pingTimeout"])
+            self.patience_s = max(SHORTEST_PATIENCE_S, patience_ms / 1000)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            self.close(End("bad_handshake", "the server's handshake cannot be read"))
+
+    def _observe_session(self, encoded: str) -> None:
+        try:
+            packet = HeardPacket(encoded_packet=encoded)
+        except ValueError:
+            return
+        if (packet.namespace or "/") != self._namespace:
+            return
+        if packet.packet_type == DISCONNECT:
+            # The library overlooks one that comes before its connect() has returned.
+            self.close(End("server_disconnect"))
+        elif isinstance(packet.data, dict):
+            self.sid = _text(packet.data.get("sid"))
+            self.pid = _text(packet.data.get("pid"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

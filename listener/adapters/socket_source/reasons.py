@@ -1,0 +1,97 @@
+"""Names for how a connection fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import aiohttp
+
+from .link import End, Link
+
+DETAIL_CHARACTERS = 200
+SHORTEST_SECRET = 4
+RETRIED_STATUSES = frozenset({408, 425, 429})
+"""Of the 4xx, those that time alone may mend."""
+
+
+def name_failure(link: Link, raised: BaseException | None) -> End:
+    """Why there is no connection, from what was seen on the way. ``raised``: what the library
+    raised; its text is made of what the server sent and is told only where it cannot be."""
+    if link.status is not None:
+        return _name_status(link.status, link.words)
+    if (fault := link.fault) is not None:
+        return _name_fault(fault)
+    if isinstance(raised, TimeoutError):
+        return End("connect_timeout", "the server did not complete the handshake in time")
+    if raised is None or _says_timeout(raised):
+        return End("connect_timeout", "the server did not answer for the namespace in time")
+    return End("bad_handshake", f"the server's handshake cannot be read ({type(raised).__name__})")
+
+
+def name_refusal(said: object) -> End:
+    """A CONNECT_ERROR: the server's own words, ``{"message", "data"}`` or text."""
+    if isinstance(said, dict):
+        said = said.get("message")
+    words = said if isinstance(said, str) else "no reason given"
+    if "namespace" in words.lower():
+        return End("invalid_namespace", words, refused=True)
+    return End("refused", words, refused=True)
+
+
+def says_no(answer: object) -> bool:
+    """Whether the acknowledgement of an on-connect emit is a refusal, by the usual conventions."""
+    if isinstance(answer, tuple):
+        answer = answer[0] if answer else None
+    if not isinstance(answer, dict):
+        return False
+    return (
+        answer.get("ok") is False
+        or answer.get("success") is False
+        or bool(answer.get("error"))
+        or answer.get("status") in {"error", "fail"}
+    )
+
+
+def secrets_of(*sources: Mapping[str, object] | None) -> tuple[str, ...]:
+    """The texts in auth, headers and query that a server may repeat to us."""
+    found = {text for source in sources if source for text in _texts(source.values())}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def presentable(detail: str, secrets: Iterable[str]) -> str:
+    """For a log line: short, printable, none of our secrets in it."""
+    for secret in secrets:
+        detail = detail.replace(secret, "…")
+    shown = "".join(c if c.isprintable() else "�" for c in detail[: DETAIL_CHARACTERS + 1])
+    return shown if len(shown) <= DETAIL_CHARACTERS else shown[: DETAIL_CHARACTERS - 1] + "…"
+
+
+def _texts(values: Iterable[object]) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+            yield value
+            # "Bearer …": the token alone, too.
+            yield from (word for word in value.split() if len(word) > SHORTEST_SECRET)
+        elif isinstance(value, Mapping):
+            yield from _texts(value.values())
+
+
+def _name_status(status: int, words: str) -> End:
+    if 300 <= status < 400:
+        return End("redirected", f"HTTP {status}: redirects are not followed", refused=True)
+    refused = 400 <= status < 500 and status not in RETRIED_STATUSES
+    return End(f"http_{status}", f"HTTP {status} {words}".rstrip(), refused=refused)
+
+
+def _name_fault(fault: aiohttp.ClientError) -> End:
+    if isinstance(fault, aiohttp.ClientConnectorDNSError):
+        return End("dns_failed", "the host's name cannot be resolved")
+    if isinstance(fault, aiohttp.ClientSSLError):
+        return End("tls_failed", type(fault).__name__)
+    if isinstance(fault, aiohttp.ClientConnectorError):
+        return End("unreachable", fault.os_error.strerror or type(fault.os_error).__name__)
+    return End("transport_closed", type(fault).__name__)
+
+
+def _says_timeout(raised: BaseException) -> bool:
+    return str(raised) == "Unexpected connection error"

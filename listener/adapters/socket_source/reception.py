@@ -1,0 +1,137 @@
+"""Where an event is given its number, and takes its place in the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import orjson
+
+from listener.core.wire import EventBody, read_event
+from listener.ports.event_source import ReceivedEvent, Resume
+
+from .link import End, Link
+from .packets import Arrival
+from .recovery import Recovery
+from .signals import SignalQueue
+
+OVERSHOOT = 256
+"""Events beyond the queue's limit that a paced reader may still have in its hands."""
+
+
+class Reception:
+    """One connection's events, from either path, in order of receipt."""
+
+    def __init__(
+        self,
+        queue: SignalQueue,
+        numbers: Iterator[int],
+        recovery: Recovery,
+        link: Link,
+        *,
+        event: str,
+        offered: Callable[[], Resume | None],
+        paced: bool,
+    ) -> None:
+        self.queue = queue
+        self._numbers = numbers
+        self._recovery = recovery
+        self._link = link
+        self._event = event
+        self._offered = offered
+        self._limit = queue.limit + (OVERSHOOT if paced else 0)
+        self._open = True
+        self.connected = False
+        self.on_record = True
+        """Whether offsets are told to the reader. Those of a new session are not until it knows of
+        the session: they would be stored beside the old one's id, and a restart between the two
+        would take another session's offset for proof."""
+        self.dropped = 0
+
+    def shut(self) -> None:
+        """Whatever comes now comes too late: it will be replayed, or stands in a gap."""
+        self._open = False
+
+    def take(self, encoded: str) -> bool:
+        """The fast path: the JSON of a plain event of ours. False: it is for the library."""
+        try:
+            _, *args = orjson.loads(encoded)
+        except ValueError:
+            return False
+        self._hear(args, None)
+        return True
+
+    async def handle(self, arrival: Arrival, *args: object) -> None:
+        """The library's handler. All is done before the first await; it returns, and so
+        acknowledges the event, when that is on disk."""
+        if arrival.name != self._event and arrival.name is not None:
+            self._offset(list(args), wants_ack=arrival.wants_ack)
+            return
+        done = asyncio.get_running_loop().create_future() if arrival.wants_ack else None
+        kept = self._hear_nothing(done) if arrival.name is None else self._hear(list(args), done)
+        if done is not None and kept:
+            await done
+        elif done is not None:
+            # Not acknowledged: returning would be. The connection ends, and this task with it.
+            await asyncio.Event().wait()
+
+    def _hear(self, args: list[object], done: asyncio.Future[None] | None) -> bool:
+        if not self._room():
+            return False
+        offset = self._offset(args, wants_ack=done is not None)
+        self._put(read_event(args), offset, done)
+        return True
+
+    def _hear_nothing(self, done: asyncio.Future[None] | None) -> bool:
+        if not self._room():
+            return False
+        self._put(EventBody(None, "bad_packet", "{}"), None, done)
+        return True
+
+    def _put(self, body: EventBody, offset: str | None, done: asyncio.Future[None] | None) -> None:
+        self.queue.put(
+            ReceivedEvent(
+                seq=next(self._numbers),
+                heard_ms=self._link.clock.now_ms(),
+                code=body.code,
+                payload=body.payload,
+                problem=body.problem,
+                replayed=not self.connected and self._offered() is not None,
+                offset=offset if self.on_record else None,
+                acknowledge=None if done is None else _acknowledgement(done),
+            )
+        )
+
+    def _room(self) -> bool:
+        """Whether the next event can be kept. Once one cannot, none is: an offset beyond a lost
+        event must never be remembered."""
+        if not self._open:
+            return False
+        if self.queue.events < self._limit:
+            return True
+        self.dropped += 1
+        self._open = False
+        self._recovery.overflowed()
+        self._link.close(End("overflow", "our queue is full", overflow=True))
+        return False
+
+    def _offset(self, args: list[object], *, wants_ack: bool) -> str | None:
+        """Take the offset off the arguments, where the server appends one: not to an event that
+        wants an answer, and only in a session that it can recover."""
+        session = self._link.pid if self.connected else self._offered()
+        if not self._open or session is None or wants_ack or not args:
+            return None
+        offset = args[-1]
+        if not isinstance(offset, str):
+            return None
+        del args[-1]
+        self._recovery.received(offset)
+        return offset
+
+
+def _acknowledgement(done: asyncio.Future[None]) -> Callable[[], Awaitable[None]]:
+    async def acknowledge() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    return acknowledge

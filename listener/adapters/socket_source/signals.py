@@ -1,0 +1,79 @@
+"""The one queue between the connection and the reader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+
+from listener.core.names import CvCode
+from listener.ports.event_source import ReceivedEvent, Signal
+
+
+class SignalQueue:
+    """Ordered; bounded in events, in that whoever fills it asks ``full`` first. One reader.
+
+    Signals about the connection always have room: they are few, and none may be lost.
+    """
+
+    def __init__(self, limit: int) -> None:
+        if limit < 1:
+            raise ValueError(f"expected room for one event at least, found a limit of {limit}")
+        self.limit = limit
+        self._signals: deque[Signal] = deque()
+        self._codes: Counter[CvCode] = Counter()
+        self._events = 0
+        self._arrived = asyncio.Event()
+        self._space = asyncio.Event()
+        self._space.set()
+
+    @property
+    def events(self) -> int:
+        """Events not yet handed out."""
+        return self._events
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached; it stays so until half of it is free again."""
+        return not self._space.is_set()
+
+    def put(self, signal: Signal) -> None:
+        """Append. Never waits, never refuses."""
+        self._signals.append(signal)
+        if isinstance(signal, ReceivedEvent):
+            self._events += 1
+            if signal.code is not None:
+                self._codes[signal.code] += 1
+            if self._events >= self.limit:
+                self._space.clear()
+        self._arrived.set()
+
+    async def space(self) -> None:
+        """Wait until the queue is not full."""
+        await self._space.wait()
+
+    async def take(self, limit: int) -> list[Signal]:
+        """Wait for one signal, return up to ``limit``. Cancelled while waiting, it loses none."""
+        await self._arrived.wait()
+        signals = [self._signals.popleft() for _ in range(min(limit, len(self._signals)))]
+        for signal in signals:
+            if isinstance(signal, ReceivedEvent):
+                self._forget(signal)
+        if not self._signals:
+            self._arrived.clear()
+        if self._events <= self.limit // 2:
+            self._space.set()
+        return signals
+
+    def holds(self, code: CvCode) -> bool:
+        """Whether an event of this code waits here."""
+        return code in self._codes
+
+    def _forget(self, event: ReceivedEvent) -> None:
+        self._events -= 1
+        if event.code is None:
+            return
+        left = self._codes[event.code] - 1
+        if left:
+            self._codes[event.code] = left
+        else:
+            del self._codes[event.code]

@@ -1,0 +1,170 @@
+"""The supervisor: keeps one connection up, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random as chance
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from listener.core.names import CvCode, Millis
+from listener.ports.event_source import ConnectFailed, Lost, Resume, Signal
+
+from .backoff import Backoff, Delays
+from .client import raise_polling_limit
+from .connection import Connection, Endpoint, Fresh, OnConnect
+from .link import End, FrameClock
+from .recovery import Recovery
+from .signals import SignalQueue
+
+STABLE_S = 10.0
+"""A connection that was up for so long is a success: the next delay is the first again."""
+
+
+def _nothing() -> None:
+    return None
+
+
+class SocketSource:
+    """Implements ``ports.event_source.EventSource``.
+
+    ``url``: ``http(s)://`` or ``ws(s)://``; its path is not used, ``path`` is. ``auth``,
+    ``headers`` and ``query`` are called at each attempt for new objects; what any of them raises
+    is a failed attempt. ``on_connect`` runs after every connection that was not recovered.
+    ``backoff_*`` are for faults, ``refused_*`` for refusals. ``queue_limit``: events not yet handed
+    out; at the limit the fast path stops reading, and the other drops the connection.
+    ``first_seq``: the number of the first event. ``proxy``: an ``http://`` URL, with credentials.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: Callable[[], str] | str,
+        now_ms: Callable[[], Millis],
+        first_seq: int,
+        resume: Resume = Resume(),  # noqa: B008  frozen, and the same for everyone
+        path: str = "/socket.io",
+        namespace: str = "/",
+        event: str = "cv_updated",
+        auth: Fresh = _nothing,
+        headers: Fresh = _nothing,
+        query: Fresh = _nothing,
+        transports: Sequence[str] = ("websocket",),
+        on_connect: Sequence[OnConnect] = (),
+        connect_timeout_s: float = 10.0,
+        backoff_first_s: float = 0.5,
+        backoff_cap_s: float = 30.0,
+        refused_first_s: float = 10.0,
+        refused_cap_s: float = 120.0,
+        silence_margin_s: float = 5.0,
+        max_message_bytes: int = 16 * 1024 * 1024,
+        queue_limit: int = 10_000,
+        fast_path: bool = True,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        random: Callable[[], float] = chance.random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not transports or not set(transports) <= {"websocket", "polling"}:
+            raise ValueError(f"expected websocket, polling or both, found {tuple(transports)}")
+        if "polling" in transports:
+            raise_polling_limit()
+        self._endpoint = Endpoint(
+            url=url if callable(url) else lambda: url,
+            path=path,
+            namespace=namespace if namespace.startswith("/") else f"/{namespace}",
+            event=event,
+            auth=auth,
+            headers=headers,
+            query=query,
+            transports=tuple(transports),
+            on_connect=tuple(on_connect),
+            connect_timeout_s=connect_timeout_s,
+            silence_margin_s=silence_margin_s,
+            max_message_bytes=max_message_bytes,
+            fast_path=fast_path,
+            ssl_context=ssl_context,
+            proxy=proxy,
+        )
+        self.queue = SignalQueue(queue_limit)
+        self.recovery = Recovery(resume)
+        self.numbers: Iterator[int] = itertools.count(first_seq)
+        self.clock = FrameClock(now_ms, monotonic)
+        self._backoff = Backoff(
+            Delays(backoff_first_s, backoff_cap_s), Delays(refused_first_s, refused_cap_s), random
+        )
+        self._failures = 0
+
+    # ------------------------------------------------------------------------------- the port
+
+    async def run(self) -> None:
+        """As the port says. One at a time; after a cancellation it may be run again."""
+        while True:
+            # A full queue would be overflowed again by the replay.
+            await self.queue.space()
+            began = self.clock.monotonic()
+            connection = Connection(self._endpoint, self)
+            try:
+                end = await connection.live()
+            except asyncio.CancelledError:
+                self._stopped(connection)
+                raise
+            delay_s = self._conclude(connection, end, self.clock.monotonic() - began)
+            await asyncio.sleep(delay_s)
+
+    async def next_batch(self, limit: int) -> list[Signal]:
+        """As the port says. One reader at a time."""
+        return await self.queue.take(limit)
+
+    def pending(self, code: CvCode) -> bool:
+        """As the port says."""
+        return self.queue.holds(code)
+
+    def committed(self, offset: str) -> None:
+        """Nothing is left to do: within a process the last offset *received* is what a reconnect
+        may offer (see ``recovery``), and the next process reads the journal's."""
+
+    @property
+    def last_frame_ms(self) -> Millis | None:
+        """As the port says."""
+        return self.clock.last_ms
+
+    # ------------------------------------------------------------------------------- the ends
+
+    def _conclude(self, connection: Connection, end: End, lived_s: float) -> float:
+        """Say how a connection ended. Returns the seconds until the next."""
+        unanswered = connection.offered is not None and not connection.answered
+        if unanswered and not end.refused and not end.overflow:
+            self.recovery.failed(choked=end.choked)
+        if connection.listened:
+            self._failures = 0
+            if lived_s >= STABLE_S:
+                self._backoff.settle()
+            self.queue.put(Lost(self._deaf_from(connection), end.reason, end.overflow))
+            return self._backoff.next_s(refused=False)
+        if end.overflow:
+            # No failure of the server's: as soon as there is room, on with the replay.
+            return 0.0
+        self._failures += 1
+        delay_s = self._backoff.next_s(refused=end.refused)
+        self.queue.put(
+            ConnectFailed(
+                at_ms=self.clock.now_ms(),
+                reason=end.reason,
+                detail=end.detail,
+                refused=end.refused,
+                retry_in_s=delay_s,
+                failures=self._failures,
+            )
+        )
+        return delay_s
+
+    def _stopped(self, connection: Connection) -> None:
+        """We were stopped: what was heard until now stands, and from now on we are deaf."""
+        if connection.listened:
+            self.queue.put(Lost(self._deaf_from(connection), "stopped"))
+
+    def _deaf_from(self, connection: Connection) -> Millis:
+        return connection.link.end_ms or self.clock.last_ms or self.clock.now_ms()
