@@ -14,6 +14,10 @@ ACCEPTED = b'{"status":"success","data":{"cv_id":456,"application_id":null,"stat
 BOUND_S = 30
 """Of every wait in these tests: long enough for a loaded machine, and never waited out."""
 
+BIG = 4_000_000
+"""Bytes: more than the kernel's buffers take on either side."""
+SMALL_BUFFER = 4096
+
 
 def reply(body: bytes = ACCEPTED, status: str = "200 OK", *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
