@@ -263,6 +263,16 @@ _SPECS = (
     _spec("intake.opened", _I, "The HTTP API answers.", "host", "port"),
     _spec("intake.request_failed", _E, "A request ended in an error of ours.",
           "error_type", "error", "trace"),
+    _spec(
+        "outcome.reported",
+        _D,
+        "Handlers have heard of this version of the outcome.",
+        *_OF_SUBMISSION,
+        "outcome",
+        "attribution",
+        "late",
+        "submission_version",
+    ),
     _spec("handler.failed", _E, "An outcome handler failed; it is asked again, ever later.",
           "handler", "submission_id", "tries", "error_type", do="Mend the handler."),
     _spec("upstream.adapter_failed", _E, "A request ended in an error of ours; its attempt counts "

@@ -130,6 +130,8 @@ class Engine:
                 if await self._commit(row, decision, given, idempotency):
                     break
                 self._cache.pop(code, None)
+                if idempotency and await self._journal.idempotency(idempotency.key):
+                    return Decision(lane=(await self._load(code)).lane, refusal="key_taken")
         tell(self._log, code, decision.facts, {s.id: s for s in decision.changed})
         for effect in decision.effects:
             self._perform(code, effect)

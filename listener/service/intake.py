@@ -122,9 +122,7 @@ class Intake:
             known = await self._journal.idempotency(key)
             if known is not None:
                 await self._spool.remove(submission_id)
-                if known.fingerprint != fingerprint:
-                    return Declined("key_reused")
-                return Accepted(known.submission_id, repeated=True)
+                return _again(known, fingerprint)
             record = IdempotencyKey(key, fingerprint, submission_id, self._clock.now_ms())
 
         def make(moment: Moment) -> Submit:
@@ -139,8 +137,19 @@ class Intake:
         decision = await self._engine.give(code, make, record)
         if decision.refusal is not None:
             await self._spool.remove(submission_id)
+            # Another submission with the same key came first, by a moment.
+            taken = None if record is None else await self._journal.idempotency(record.key)
+            if decision.refusal == "key_taken" and record is not None and taken is not None:
+                return _again(taken, record.fingerprint)
             return Declined(decision.refusal)
         return Accepted(submission_id)
+
+
+def _again(known: IdempotencyKey, fingerprint: str) -> Accepted | Declined:
+    """The key was used before: for the same thing it is the same submission."""
+    if known.fingerprint != fingerprint:
+        return Declined("key_reused")
+    return Accepted(known.submission_id, repeated=True)
 
 
 def _fingerprint(code: CvCode, facts: FileFacts) -> str:

@@ -30,6 +30,9 @@ async def violations(life: Life) -> list[str]:
         for _ in life.upstream.ledger.overlaps[:1]
     )
     found.extend(_lines(life))
+    found.extend(_lanes(life))
+    left = await life.journal.undisposed()
+    found.extend(f"I5 event {row.heard.seq} was journaled and never correlated" for row in left)
     found.extend(f"the service fell over: {error}" for error in life.fell_over)
     return found
 
@@ -119,6 +122,24 @@ def _lines(life: Life) -> Iterator[str]:
     for name in life.accepted:
         if not closes[name] and name not in again:
             yield f"I7 no canonical line [{name}]"
+
+
+def _lanes(life: Life) -> Iterator[str]:
+    """Rule 1, as the log tells it: one update of a code in flight at a time."""
+    flying: dict[object, object] = {}
+    for line in life.log.lines:
+        ref, who = line.fields.get("cv_ref"), line.fields.get("submission_id")
+        match line.event:
+            case "attempt.began":
+                if flying.get(ref, who) != who:
+                    yield f"lane: {who} was sent while {flying[ref]} was in flight"
+                flying[ref] = who
+            case "submission.closed" | "submission.requeued" if flying.get(ref) == who:
+                del flying[ref]
+            case "attempt.ended" if line.fields["state"] == "queued" and flying.get(ref) == who:
+                del flying[ref]
+            case _:
+                pass
 
 
 def summary(life: Life) -> str:

@@ -8,7 +8,6 @@ import selectors
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
 MOST_TURNS = 50_000
 """Turns of the loop without any time passing, after which it is a spin and no longer work."""
 
@@ -68,20 +67,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _advance(self, seconds: float) -> None:
         self._now += seconds
-
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
-        """Inline, and done a little later: threads would not be deterministic."""
-        future = self.create_future()
-        try:
-            result = func(*args)
-        except Exception as error:  # noqa: BLE001  # as an executor does: the caller gets it
-            outcome: Callable[[], None] = lambda error=error: future.set_exception(error)  # type: ignore[misc]  # noqa: E731  # binds the error, which the except block unbinds
-        else:
-            outcome = lambda: future.set_result(result)  # noqa: E731  # the pair of the one above
-        self.call_later(
-            self._random.uniform(0, 0.005), lambda: None if future.done() else outcome()
-        )
-        return future
 
     def _run_once(self) -> None:
         if self._shuffle and len(self._ready) > 1:

@@ -99,6 +99,14 @@ class StructuredLog:
             ref = self._refs[code] = cv_ref(self._ref_key, code)
         return ref
 
+    def dropped_lines(self) -> int:
+        """Lines dropped since the start."""
+        return self._writer.dropped
+
+    def close(self) -> None:
+        """Write what is queued, within a bound. Idempotent."""
+        self._writer.close()
+
     def _unlisted(self, event: str, fields: Mapping[str, object]) -> str:
         spec = CATALOGUE.get(event)
         if spec is None:

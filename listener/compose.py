@@ -1,0 +1,344 @@
+"""The one place where concrete classes meet."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import platform
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import urlsplit
+
+import listener
+from handlers.log import outcome_log
+from listener.adapters.clock import SystemClock
+from listener.adapters.identity import install_key, new_submission_id
+from listener.adapters.journal_sqlite import SqliteJournal
+from listener.adapters.logs import Redactor, StructuredLog, Writer, quiet_libraries, watch_loop
+from listener.adapters.logs.log import looks
+from listener.adapters.socket_source import OnConnect, SocketSource
+from listener.adapters.spool import DiskSpool
+from listener.adapters.tls import client_context
+from listener.adapters.upstream_http import HttpUpstream
+from listener.adapters.web import Scope, Tokens, WebServer, state_token
+from listener.core.catalogue import Level
+from listener.core.endings import OK, exit_status, hint, root
+from listener.core.errors import CvListenerError, SettingsInvalid
+from listener.core.names import State
+from listener.core.policy import Policy
+from listener.core.view import public
+from listener.ports.reaction import OutcomeHandler
+from listener.service.dispatcher import SendingPolicy
+from listener.service.front import ServiceFront
+from listener.service.intake import Declined
+from listener.service.service import Service, ServicePolicy, World
+
+if TYPE_CHECKING:
+    from listener.settings import Settings
+
+MAX_RESPONSE_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Daemon:
+    """A running daemon: what stands behind its doors."""
+
+    service: Service
+    world: World
+    web: WebServer | None
+    settings: Settings
+
+
+def service_policy(settings: Settings) -> ServicePolicy:
+    """The service's numbers, from the settings'."""
+    return ServicePolicy(
+        core=Policy(
+            confirm_timeout_ms=_ms(settings.confirm_timeout_s),
+            settle_ms=_ms(settings.settle_period_s),
+            give_up_after_ms=_ms(settings.give_up_after_s),
+            deliver_within_ms=_ms(settings.deliver_within_s),
+            late_window_ms=_ms(settings.late_window_s),
+            keep_unresolved_ms=_ms(settings.keep_unresolved_s),
+            lane_policy=settings.lane_policy,
+            max_attempts=settings.max_attempts,
+            enquiries_ms=tuple(_ms(offset) for offset in settings.enquiries_s),
+            baseline=settings.baseline,
+        ),
+        sending=SendingPolicy(
+            max_in_flight=settings.max_in_flight, listen_wait_ms=_ms(settings.listen_wait_s)
+        ),
+        heartbeat_s=settings.heartbeat_s,
+        retention_days=settings.retention_days,
+        drain_s=settings.drain_timeout_s,
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def open_log(settings: Settings, stream: TextIO, *, strict: bool = False) -> StructuredLog:
+    """The log on a stream, as the settings want it. Makes the state folder and the key."""
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    console, colour = looks(stream, settings.log_format)
+    redactor = Redactor()
+    for secret in settings.secrets():
+        redactor.add_secret(secret)
+    return StructuredLog(
+        Writer(stream),
+        redactor,
+        ref_key=ref_key(settings),
+        run_id=secrets.token_hex(4),
+        version=listener.__version__,
+        replica=settings.replica,
+        least=Level(settings.log_level),
+        console=console,
+        colour=colour,
+        strict=strict,
+    )
+
+
+def ref_key(settings: Settings) -> bytes:
+    """The key behind ``cv_ref``: the setting's, or the one kept in the state folder."""
+    if settings.ref_key is not None:
+        return bytes(settings.ref_key.get_secret_value().encode())
+    return install_key(settings.state_dir / "ref.key")
+
+
+def outcome_handlers(
+    settings: Settings, log: StructuredLog
+) -> Sequence[tuple[str, OutcomeHandler]]:
+    """The handlers that the settings name: ``log``, or ``package.module:function``."""
+    found: list[tuple[str, OutcomeHandler]] = []
+    for name in settings.outcome_handlers:
+        if name == "log":
+            found.append((name, outcome_log(log)))
+            continue
+        module, _, attribute = name.partition(":")
+        try:
+            handler: OutcomeHandler = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise SettingsInvalid(
+                "CV_OUTCOME_HANDLERS: expected 'log' or the name of a function as "
+                f"package.module:function, found {name!r}, which cannot be loaded "
+                f"({type(error).__name__}): see that it is installed and spelled so"
+            ) from error
+        found.append((name, handler))
+    return found
+
+
+@asynccontextmanager
+async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[World]:
+    """Every adapter, opened on the settings' state folder; closed in reverse."""
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        journal = await SqliteJournal.open(settings.state_dir / "journal.db")
+        stack.push_async_callback(journal.close)
+        upstream = HttpUpstream(
+            base_url=settings.api_base_url,
+            timeout_s=settings.api_timeout_s,
+            upload_timeout_s=settings.api_upload_timeout_s,
+            max_connections=settings.max_in_flight + 16,
+            max_response_bytes=MAX_RESPONSE_BYTES,
+            retry_after_cap_ms=_ms(settings.retry_after_cap_s),
+            now_ms=clock.now_ms,
+            headers=settings.api_headers_plain,
+            proxy=settings.api_proxy_plain(),
+            ca_file=settings.tls_ca_file,
+            not_applied_statuses=settings.not_applied_statuses,
+            on_fault=lambda error: log.fault("upstream.adapter_failed", error),
+        )
+        stack.push_async_callback(upstream.close)
+        source = SocketSource(
+            url=settings.socket_url,
+            now_ms=clock.now_ms,
+            first_seq=await journal.highest_seq() + 1,
+            resume=await journal.resume_cursor(),
+            path=settings.socket_path,
+            namespace=settings.socket_namespace,
+            event=settings.socket_event,
+            auth=settings.socket_auth_plain,
+            headers=settings.socket_headers_plain,
+            query=settings.socket_query_plain,
+            transports=settings.socket_transports,
+            on_connect=[
+                OnConnect(emit.event, tuple(emit.args), emit.ack_timeout_s)
+                for emit in settings.socket_on_connect
+            ],
+            ssl_context=client_context(settings.tls_ca_file),
+            proxy=settings.api_proxy_plain(),
+        )
+        yield World(
+            journal=journal,
+            spool=DiskSpool(
+                settings.state_dir / "spool", settings.spool_quota_bytes, settings.max_file_bytes
+            ),
+            upstream=upstream,
+            source=source,
+            clock=clock,
+            log=log,
+            new_id=new_submission_id,
+            handlers=outcome_handlers(settings, log),
+            dropped_lines=log.dropped_lines,
+        )
+
+
+def intake_tokens(settings: Settings) -> Tokens:
+    """The settings' tokens, or the one of the state folder."""
+    tokens = {token: Scope(scope) for token, scope in settings.intake_tokens_plain().items()}
+    if settings.cli_token is not None:
+        tokens[settings.cli_token] = Scope.ADMIN
+    if not tokens:
+        tokens[state_token(settings.state_dir / "token")] = Scope.ADMIN
+    return Tokens(tokens)
+
+
+@asynccontextmanager
+async def daemon(
+    settings: Settings, log: StructuredLog, *, web: bool = True
+) -> AsyncIterator[Daemon]:
+    """A daemon that serves within the block, and drains at its end.
+
+    A fault of the service cancels the block; the ExceptionGroup says why.
+    """
+    async with open_world(settings, log) as world:
+        service = Service(world, service_policy(settings))
+        server = None
+        if web:
+            server = WebServer(
+                ServiceFront(service, world),
+                log,
+                intake_tokens(settings),
+                host=settings.intake_host,
+                port=settings.intake_port,
+                names=settings.intake_hosts,
+                max_file_bytes=settings.max_file_bytes,
+                version=listener.__version__,
+                address_file=settings.state_dir / "intake.json",
+            )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(service.run(), name="service")
+            await service.ready.wait()
+            if server is not None:
+                await server.start()
+                log.emit("daemon.ready", host=settings.intake_host, port=server.port)
+            try:
+                yield Daemon(service, world, server, settings)
+            finally:
+                service.stop()
+                if not running.done():
+                    await asyncio.wait({running})
+                if server is not None:
+                    await server.stop()
+
+
+async def serve(
+    settings: Settings, log: StructuredLog, on_ready: Callable[[Daemon], None] | None = None
+) -> None:
+    """Run the daemon until SIGTERM or SIGINT, then drain. A second signal ends it at once."""
+    loop = asyncio.get_running_loop()
+    watch_loop(loop, log)
+    stop = asyncio.Event()
+
+    def ended(number: signal.Signals) -> None:
+        if stop.is_set():
+            log.close()
+            # At once: what is under way counts as possibly sent at the next start.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended, number)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    _say_started(settings, log)
+    async with daemon(settings, log) as running:
+        if on_ready is not None:
+            on_ready(running)
+        await stop.wait()
+    log.emit("daemon.stopped")
+
+
+def _say_started(settings: Settings, log: StructuredLog) -> None:
+    upstream = urlsplit(settings.api_base_url)
+    log.emit(
+        "daemon.started",
+        python=platform.python_version(),
+        state_dir=str(settings.state_dir),
+        url=f"{upstream.scheme}://{upstream.netloc.rpartition('@')[2]}",
+        settings=settings.changed(),
+    )
+
+
+def run_daemon(settings: Settings) -> int:
+    """Run the daemon in this process; the exit status."""
+    try:
+        log = open_log(settings, sys.stdout)
+    except (OSError, CvListenerError) as error:
+        sys.stderr.write(f"cv-listener: {_state_dir_fault(settings.state_dir, error)}\n")
+        return exit_status(error)
+    quiet_libraries(log)
+    try:
+        asyncio.run(serve(settings, log))
+    except BaseException as error:  # noqa: BLE001  # the last one to see it: it is told, and is the exit status
+        status = exit_status(error)
+        if status != OK:
+            log.fault("daemon.failed", error, hint=hint(error))
+        return status
+    finally:
+        log.close()
+    return OK
+
+
+def _state_dir_fault(folder: Path, error: BaseException) -> str:
+    return (
+        f"expected a state folder that can be written to, found {error}: "
+        f"check CV_STATE_DIR ({folder})"
+    )
+
+
+def submit_once(settings: Settings, code: str, file: Path) -> dict[str, Any]:
+    """Without a daemon: listen, send one file, wait for its outcome, end. The public JSON form.
+
+    Keeps its own journal, in ``once`` of the state folder: what an interrupted call left is taken
+    up by the next.
+    """
+    own = settings.model_copy(update={"state_dir": settings.state_dir / "once"})
+    log = open_log(own, sys.stderr)
+    quiet_libraries(log)
+    try:
+        return asyncio.run(_once(own, log, code, file))
+    except BaseExceptionGroup as group:
+        raise root(group) from group
+    finally:
+        log.close()
+
+
+async def _once(settings: Settings, log: StructuredLog, code: str, file: Path) -> dict[str, Any]:
+    watch_loop(asyncio.get_running_loop(), log)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        with file.open("rb") as stream:
+            while block := await asyncio.to_thread(stream.read, 1 << 18):
+                yield block
+
+    async with daemon(settings, log, web=False) as running:
+        service, journal = running.service, running.world.journal
+        answer = await service.intake.submit(code, chunks(), file.name)
+        if isinstance(answer, Declined):
+            raise SettingsInvalid(
+                f"expected to submit, found the submission declined: {answer.reason}"
+            )
+        with service.bulletin.watch(answer.submission_id) as news:
+            while True:
+                news.clear()
+                stored = await journal.submission(answer.submission_id)
+                if stored is not None and stored.submission.state is State.CLOSED:
+                    return public(stored.submission, log.ref(stored.code))
+                await news.wait()

@@ -1,0 +1,58 @@
+"""How the process ends: from an error to an exit status (sysexits.h) and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .errors import CvListenerError, JournalFault, JournalLocked, JournalTooNew, SettingsInvalid
+
+OK = 0
+UNAVAILABLE = 69
+INTERNAL = 70
+IO_FAILED = 74
+TRY_LATER = 75
+PERMISSION = 77
+CONFIGURATION = 78
+
+
+def root(error: BaseException) -> BaseException:
+    """The error that a group is about: the gravest of ours first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [root(inner) for inner in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, CvListenerError)), leaves[0])
+
+
+def exit_status(error: BaseException) -> int:
+    """What the process ends with because of this error (sysexits.h)."""
+    match root(error):
+        case KeyboardInterrupt() | asyncio.CancelledError():
+            return OK
+        case JournalLocked():
+            return TRY_LATER
+        case JournalTooNew() | SettingsInvalid():
+            return CONFIGURATION
+        case PermissionError():
+            return PERMISSION
+        case JournalFault():
+            return IO_FAILED
+        case OSError() as fault:
+            return UNAVAILABLE if fault.filename is None else IO_FAILED
+        case _:
+            return INTERNAL
+
+
+def hint(error: BaseException) -> str:
+    """What to do about it."""
+    return _HINTS.get(
+        exit_status(error), "A fault of the program: please report it, with this line."
+    )
+
+
+_HINTS = {
+    UNAVAILABLE: "Another program uses the address: set CV_INTAKE_PORT, or stop that program.",
+    IO_FAILED: "See to the disk under CV_STATE_DIR; nothing acknowledged is lost.",
+    TRY_LATER: "Another daemon uses CV_STATE_DIR: stop it, or give this one another folder.",
+    PERMISSION: "Let this user read and write CV_STATE_DIR.",
+    CONFIGURATION: "Mend what the error names, then start again.",
+}
