@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from listener.core.names import CvCode, GapReason, Millis
@@ -14,12 +14,13 @@ class ReceivedEvent:
     """One event as it came in. ``seq`` was stamped before any await, starting above the journal's
     highest. ``code`` None: malformed, and ``problem`` says how (a stable slug). ``payload`` is a
     small JSON text of the fields known (never the whole of a hostile one). ``offset`` is the
-    server's, where it offers recovery. ``acknowledge``: the upstream asked for an ack; to be called
-    once, after the commit."""
+    server's, where it offers recovery: of the session that the reader knows of (from its journal,
+    or by a ``Listening`` before); an event of a newer one carries none. ``acknowledge``: the
+    upstream asked for an ack; to be called once, after the commit."""
 
     seq: int
     heard_ms: Millis
-    code: CvCode | None
+    code: CvCode | None = field(repr=False)
     payload: str
     problem: str | None = None
     replayed: bool = False

@@ -81,6 +81,23 @@ class NodeServer:
         named = {} if event is None else {"event": event}
         await self.control("emit", bodies=bodies, how=how, **named)
 
+    async def burst(self, count: int, prefix: str = "code") -> None:
+        """Events with the codes prefix-0, prefix-1, …, as fast as they go."""
+        await self.control("burst", count=count, prefix=prefix)
+
+    async def kick(self) -> None:
+        """Every client is disconnected by name: "io server disconnect"."""
+        await self.control("kick")
+
+    async def drop(self) -> None:
+        """Every connection is cut, with no word."""
+        await self.control("drop")
+
+    async def restart(self) -> None:
+        """The server goes away and comes back, its sessions forgotten."""
+        await self.control("restart")
+        await self.wait_up()
+
     async def status(self) -> dict[str, Any]:
         """Connections, acknowledgements, the auth last seen."""
         return await self._get("/_status")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -76,23 +76,29 @@ class TrackedClient(socketio.AsyncClient):  # type: ignore[misc]  # the library'
         The server sees the transport close. It is not told that we leave the namespace: to a
         server that says "we want nothing more", and it would forget the session.
         """
+        # In a task of its own: it awaits tasks whose cancellation would look like ours.
+        farewell = asyncio.ensure_future(self.eio.disconnect())
         try:
-            async with asyncio.timeout(patience_s):
-                await self.eio.disconnect()
-        except Exception:  # noqa: BLE001,S110  whatever the library meets here, we go on to end it
-            pass
+            await asyncio.wait({farewell}, timeout=patience_s)
         finally:
-            await self._end_tasks()
+            await end_tasks({farewell})
+            await end_tasks(self.eio.background)
             if self.eio in engineio.base_client.connected_clients:
                 engineio.base_client.connected_clients.remove(self.eio)
 
-    async def _end_tasks(self) -> None:
-        for _ in range(STUBBORN):
-            if not (tasks := list(self.eio.background)):
-                return
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=1)
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel, and wait until they are gone. What they raise is not looked at."""
+    for _ in range(STUBBORN):
+        left = [task for task in tasks if not task.done()]
+        if not left:
+            break
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=1)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()
 
 
 def raise_polling_limit() -> None:

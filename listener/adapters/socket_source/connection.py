@@ -16,7 +16,7 @@ import socketio  # type: ignore[import-untyped]  # python-socketio ships no type
 from listener.core.names import GapReason
 from listener.ports.event_source import Listening, Resume
 
-from .client import SILENT, TrackedClient
+from .client import SILENT, TrackedClient, end_tasks
 from .link import End, FrameClock, Link
 from .packets import HEARD, HeardPacket, fast_prefixes
 from .reasons import name_failure, name_refusal, presentable, says_no, secrets_of
@@ -291,9 +291,7 @@ class Connection:
         try:
             await self.link.wait_end()
         finally:
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.wait(watchers)
+            await end_tasks(watchers)
 
     async def _watch_clock(self) -> None:
         """A server that is gone without a word: no frame, not even a ping, for too long."""
@@ -313,10 +311,13 @@ class Connection:
 
     async def _watch_library(self, client: TrackedClient) -> None:
         """The library's read loop may die without calling a handler."""
-        try:
-            await client.wait()
-        except Exception as error:  # noqa: BLE001  whatever killed it, it is dead
-            self.link.close(End("library_failed", type(error).__name__, choked=True))
+        # Not client.wait(): to cancel that is to cancel the read loop.
+        reader: asyncio.Task[None] | None = client.eio.read_loop_task
+        if reader is not None:
+            await asyncio.wait({reader})
+            error = None if reader.cancelled() else reader.exception()
+            if error is not None:
+                self.link.close(End("library_failed", type(error).__name__, choked=True))
         self.link.close(End("transport_closed"))
 
     def _silence(self, limit_s: float) -> End:
@@ -331,17 +332,15 @@ class Connection:
         ended = asyncio.ensure_future(self.link.wait_end())
         try:
             await asyncio.wait({task, ended}, timeout=timeout_s, return_when="FIRST_COMPLETED")
+            if task.cancelled():
+                raise ConnectionAbortedError("the library gave up")
             if task.done():
                 return task.result()
             if ended.done():
                 return None
             raise TimeoutError
         finally:
-            for one in (task, ended):
-                one.cancel()
-            await asyncio.wait({task, ended}, timeout=CLOSE_S)
-            if task.done() and not task.cancelled():
-                task.exception()
+            await end_tasks({task, ended})
 
     async def _abandon(self, client: TrackedClient, session: aiohttp.ClientSession) -> None:
         try:
