@@ -21,7 +21,8 @@ from .submission import Submission
 
 
 def correlate(draft: Draft, heard: Heard) -> None:
-    """Find the owner of one event. Hearing the same ``seq`` again changes nothing."""
+    """Find the owner of one event. One that a submission keeps changes nothing if given again;
+    the others cannot be, for their disposition is committed with the lane."""
     if _known(draft, heard):
         return
     owner = owner_candidate(draft.lane)

@@ -16,6 +16,7 @@ from .standing import (
     accepted,
     deaf_in_window,
     first_sent,
+    foreign_update_seen,
     in_flight,
     in_late_window,
     last_end_ms,
@@ -60,7 +61,9 @@ def _see(draft: Draft, reading: Reading) -> None:
         for s in lane.submissions
         if possibly_sent(s) and (s.state is not State.CLOSED or unresolved_here(draft, s))
     )
-    draft.lane = replace(lane, last_seen=reading, ours_since_seen=ours)
+    # Seen by an enquiry, it is not seen by the next baseline: it must be remembered here.
+    foreign_ms = draft.at_ms if foreign_update_seen(lane, reading) else lane.foreign_ms
+    draft.lane = replace(lane, last_seen=reading, ours_since_seen=ours, foreign_ms=foreign_ms)
 
 
 def unresolved_here(draft: Draft, submission: Submission) -> bool:

@@ -8,7 +8,7 @@ from .correlation import apply_held, contradict, disown_held
 from .draft import Draft
 from .effects import Post
 from .errors import IllegalInput
-from .evidence import PostResult, Reading, newly_processing
+from .evidence import PostResult, Reading
 from .facts import (
     AttemptBegan,
     AttemptFinished,
@@ -19,6 +19,7 @@ from .facts import (
 from .inputs import AttemptEnded, CancelRequested, SendBegins, Submit
 from .names import LanePolicy, Millis, Movement, Outcome, PostKind, State
 from .standing import (
+    foreign_update_seen,
     movement_of,
     next_enquiry_ms,
     open_submissions,
@@ -95,25 +96,21 @@ def _resend(draft: Draft, submission: Submission, reading: Reading | None) -> st
     return "not_unmoved"
 
 
-def _foreign_update_seen(lane: Lane, baseline: Reading | None) -> bool:
-    """Whether the record moved since it was last seen, and no update of ours can have moved it."""
-    seen = lane.last_seen
-    if seen is None or baseline is None or not baseline.known or lane.ours_since_seen:
-        return False
-    both = seen.path_digest is not None and baseline.path_digest is not None
-    return (both and seen.path_digest != baseline.path_digest) or newly_processing(seen, baseline)
-
-
 def _start(draft: Draft, submission: Submission, baseline: Reading | None) -> None:
+    foreign = foreign_update_seen(draft.lane, baseline)
     attempt = Attempt(
         number=len(submission.attempts) + 1,
         began_ms=draft.at_ms,
         baseline=baseline,
-        contended=_foreign_update_seen(draft.lane, baseline),
+        contended=foreign,
     )
     known = baseline is not None and baseline.known
-    seen = baseline if known else draft.lane.last_seen
-    draft.lane = replace(draft.lane, last_seen=seen, ours_since_seen=True)
+    draft.lane = replace(
+        draft.lane,
+        last_seen=baseline if known else draft.lane.last_seen,
+        ours_since_seen=True,
+        foreign_ms=draft.at_ms if foreign else draft.lane.foreign_ms,
+    )
     draft.put(
         replace(
             submission,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .evidence import Hearing, Reading, compare
+from .evidence import Hearing, Reading, compare, newly_processing
 from .names import Attribution, Millis, Movement, Outcome, State
 from .policy import Policy
 from .submission import Attempt, Lane, Submission
@@ -83,6 +83,15 @@ def in_late_window(submission: Submission, at_ms: int, policy: Policy) -> bool:
     return submission.closed_ms is not None and (
         at_ms <= submission.closed_ms + policy.late_window_ms
     )
+
+
+def foreign_update_seen(lane: Lane, reading: Reading | None) -> bool:
+    """Whether the record moved since it was last seen, and no update of ours can have moved it."""
+    seen = lane.last_seen
+    if seen is None or reading is None or not reading.known or lane.ours_since_seen:
+        return False
+    both = seen.path_digest is not None and reading.path_digest is not None
+    return (both and seen.path_digest != reading.path_digest) or newly_processing(seen, reading)
 
 
 def contended(lane: Lane, submission: Submission, at_ms: int, policy: Policy) -> bool:

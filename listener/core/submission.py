@@ -103,7 +103,8 @@ class Lane:
     ``rest_until_ms``: nothing is sent before it, and an enquiry ends the rest. ``review_ms``: the
     next GET on behalf of closed submissions, ``reviews`` how many there were since the last close.
     ``last_seen``: the record as last read. ``ours_since_seen``: an update of ours may have moved it
-    since. ``foreign_ms``: when an event was last heard that no submission of ours can own.
+    since. ``foreign_ms``: when somebody else's update was last seen: an event that no submission of
+    ours can own, or a movement of the record.
     """
 
     submissions: tuple[Submission, ...] = ()
