@@ -1,0 +1,158 @@
+"""The daemon as a process: started, asked over HTTP, killed, started again; its output kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START_S = 60.0
+STOP_S = 30.0
+
+
+class DaemonProcess:
+    """``async with DaemonProcess(folder, base_url, …) as daemon``; settings by name, without CV_.
+
+    One output file for all its lives, so that a search finds what any of them wrote.
+    """
+
+    def __init__(self, folder: Path, base_url: str, socket_url: str, **settings: object) -> None:
+        self.state_dir = folder / "state"
+        self.output = folder / "output.log"
+        self._environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CV_")},
+            "CV_API_BASE_URL": base_url,
+            "CV_SOCKET_URL": socket_url,
+            "CV_STATE_DIR": str(self.state_dir),
+            "CV_INTAKE_PORT": "0",
+            "CV_LOG_FORMAT": "json",
+            "CV_LOG_LEVEL": "debug",
+            **{f"CV_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None and self._process.returncode is None:
+            await self.kill()
+
+    async def start(self) -> None:
+        """Start a process, and wait until it is ready."""
+        (self.state_dir / "intake.json").unlink(missing_ok=True)
+        with self.output.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "listener",
+                "run",
+                cwd=self._folder,
+                env=self._environ | {"PYTHONPATH": str(ROOT)},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        async with asyncio.timeout(START_S):
+            while not (self.state_dir / "intake.json").exists():
+                if self._process.returncode is not None:
+                    raise AssertionError(f"the daemon ended: {self.output.read_text()[-2000:]}")
+                await asyncio.sleep(0.02)
+        address = json.loads((self.state_dir / "intake.json").read_text())
+        token = (self.state_dir / "token").read_text().strip()
+        self._client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{address['port']}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+            limits=httpx.Limits(max_connections=32),
+        )
+
+    async def kill(self) -> None:
+        """``kill -9``."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        return await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        async with asyncio.timeout(STOP_S):
+            return await self._process.wait()
+
+    async def submit(self, code: str, file: Path) -> str | None:
+        """The id of an accepted submission; None if the daemon died before it answered."""
+        assert self._client is not None
+        try:
+            answer = await self._client.post(
+                "/v1/submissions",
+                data={"cv_code": code},
+                files={"cv": (file.name, file.read_bytes(), "application/pdf")},
+            )
+        except httpx.TransportError:
+            return None
+        assert answer.status_code in (200, 202), answer.text
+        return str(answer.json()["id"])
+
+    async def get(self, path: str) -> Any:
+        """The JSON of one GET."""
+        assert self._client is not None
+        answer = await self._client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def closed(self, ids: Iterable[str], seconds: float) -> dict[str, dict[str, Any]]:
+        """Each submission once it is closed."""
+        assert self._client is not None
+        found: dict[str, dict[str, Any]] = {}
+        async with asyncio.timeout(seconds):
+            for name in ids:
+                shown: dict[str, Any] = {"state": None}
+                while shown["state"] != "closed":
+                    answer = await self._client.get(
+                        f"/v1/submissions/{name}", headers={"Prefer": "wait=20"}
+                    )
+                    assert answer.status_code == 200, answer.text
+                    shown = answer.json()
+                found[name] = shown
+        return found
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every line of its log, all lives of it. What is no JSON fails here."""
+        return [json.loads(line) for line in self.output.read_text().splitlines()]
+
+    def spooled(self) -> list[Path]:
+        """Files in the spool."""
+        return [path for path in (self.state_dir / "spool").iterdir() if path.is_file()]
+
+
+def no_code_in(daemon: DaemonProcess, codes: Iterable[str]) -> None:
+    """No code in the output, in any form it could take there."""
+    text = daemon.output.read_text()
+    for code in codes:
+        forms = {code, quote(code, safe=""), quote(code), json.dumps(code)[1:-1], repr(code)[1:-1]}
+        for form in forms:
+            assert form not in text, "a code stands in the output"
