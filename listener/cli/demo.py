@@ -39,25 +39,25 @@ class Scene:
 
 
 SCENES = (
-    Scene("plain, to the documented code", "amina-haddad.pdf", DOCUMENTED_CODE, None,
+    Scene("the documented code", "amina-haddad.pdf", DOCUMENTED_CODE, None,
           ("confirmed",)),
-    Scene("a code with / ? % and blanks", "fatima-alaoui.docx", "Zü/1 ? 100%", None,
+    Scene("a code with / ? % in it", "fatima-alaoui.docx", "Zü/1 ? 100%", None,
           ("confirmed",)),
-    Scene("the event comes before the reply", "jose-nunez-garcia.pdf", "Demo+early&1",
+    Scene("event before its reply", "jose-nunez-garcia.pdf", "Demo+early&1",
           "event_first",
           ("confirmed",)),
-    Scene("applied, and the connection is reset", "li-ming.pdf", "Demo=reset;2", "reset_after",
+    Scene("applied, then a reset", "li-ming.pdf", "Demo=reset;2", "reset_after",
           ("confirmed",)),
     Scene("429, Retry-After: 1", "li-ming.pdf", "Demo~wait.3", "throttled",
           ("confirmed",), posts=2),
-    Scene("500, never applied: enquired, sent again", "amina-haddad.pdf", "Demo'error'4",
+    Scene("500, unapplied: sent again", "amina-haddad.pdf", "Demo'error'4",
           "error_before", ("confirmed",), posts=2),
-    Scene("accepted, and nothing dispatched", "fatima-alaoui.docx", 'Demo"none"5', "not_dispatched",
+    Scene("accepted, not dispatched", "fatima-alaoui.docx", 'Demo"none"5', "not_dispatched",
           ("not_dispatched",), applied=0),
     Scene("refused with 404", "jose-nunez-garcia.pdf", "Demo!gone!6", "not_found",
           ("rejected",), applied=0),
 )  # fmt: skip
-DEAF = Scene("event lost while we were cut off", "li-ming.pdf", "Demo@deaf@7", "late_event",
+DEAF = Scene("event lost while cut off", "li-ming.pdf", "Demo@deaf@7", "late_event",
              ("presumed",))  # fmt: skip
 
 
@@ -140,7 +140,9 @@ async def _scenes(settings: Any, log: Any) -> list[Ending]:
         async with daemon(own, log) as running:
             for scene in (*SCENES, DEAF):
                 upstream.create(scene.code)
-                if scene.fault is not None:
+                if scene is DEAF:
+                    upstream.plan(scene.code, "late_event", event_delay_ms=700)
+                elif scene.fault is not None:
                     upstream.plan(scene.code, scene.fault)
             first = [await _submit(running, scene) for scene in SCENES]
             ends = [await _closed(running, submission_id) for submission_id in first]
@@ -151,13 +153,10 @@ async def _scenes(settings: Any, log: Any) -> list[Ending]:
 
 
 async def _deaf(running: Daemon, upstream: Emulator) -> Mapping[str, Any]:
-    """Cut the subscription after the update was applied, and keep it cut past its event."""
+    """Restart the upstream's socket after the update was applied: its event comes meanwhile."""
     submission_id = await _submit(running, DEAF)
     await upstream.ledger.until(lambda ledger: any(p.applied for p in ledger.posts(DEAF.code)))
-    upstream.socket.pause()
-    upstream.socket.drop()
-    await upstream.ledger.until(lambda ledger: ledger.events(DEAF.code))
-    upstream.socket.resume()
+    await upstream.socket.restart(down_ms=1_500)
     return await _closed(running, submission_id)
 
 

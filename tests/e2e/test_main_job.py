@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from listener.emulator import Emulator, Options
-from tests.interop.install import ToolMissing
 from tests.interop.node_server import NodeServer
+from tests.tools import ToolMissing
 
 from .process import ROOT, DaemonProcess, no_code_in
 
