@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 import listener
+from handlers import cv_updated
 from handlers.log import outcome_log
 from listener.adapters.clock import SystemClock
 from listener.adapters.identity import install_key, new_submission_id
@@ -163,6 +164,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             path=settings.socket_path,
             namespace=settings.socket_namespace,
             event=settings.socket_event,
+            read=cv_updated.read,
             auth=settings.socket_auth_plain,
             headers=settings.socket_headers_plain,
             query=settings.socket_query_plain,

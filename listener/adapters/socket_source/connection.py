@@ -20,7 +20,7 @@ from .client import SILENT, TrackedClient, end_tasks
 from .link import End, FrameClock, Link
 from .packets import HEARD, HeardPacket, fast_prefixes
 from .reasons import name_failure, name_refusal, presentable, says_no, secrets_of
-from .reception import Reception
+from .reception import ReadEvent, Reception
 from .recovery import Recovery
 from .signals import SignalQueue
 from .sockets import tapped_response, tapped_socket, watched_requests
@@ -57,6 +57,7 @@ class Endpoint:
     path: str
     namespace: str
     event: str
+    read: ReadEvent
     auth: Fresh
     headers: Fresh
     query: Fresh
@@ -101,6 +102,7 @@ class Connection:
             room.recovery,
             self.link,
             event=endpoint.event,
+            read=endpoint.read,
             offered=lambda: self.offered,
             paced=endpoint.fast_path,
         )

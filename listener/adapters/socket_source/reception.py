@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import orjson
 
-from listener.core.wire import EventBody, read_event
+from listener.core.wire import EventBody
 from listener.ports.event_source import ReceivedEvent, Resume
 
 from .link import End, Link
 from .packets import Arrival
 from .recovery import Recovery
 from .signals import SignalQueue
+
+ReadEvent = Callable[[Sequence[object]], EventBody]
+"""What is made of one event's arguments. Never raises, whatever was sent."""
 
 OVERSHOOT = 256
 """Events beyond the queue's limit that a paced reader may still have in its hands."""
@@ -30,6 +33,7 @@ class Reception:
         link: Link,
         *,
         event: str,
+        read: ReadEvent,
         offered: Callable[[], Resume | None],
         paced: bool,
     ) -> None:
@@ -38,6 +42,7 @@ class Reception:
         self._recovery = recovery
         self._link = link
         self._event = event
+        self._read = read
         self._offered = offered
         self._limit = queue.limit + (OVERSHOOT if paced else 0)
         self._open = True
@@ -79,7 +84,7 @@ class Reception:
         if not self._room():
             return False
         offset = self._offset(args, wants_ack=done is not None)
-        self._put(read_event(args), offset, done)
+        self._put(self._read(args), offset, done)
         return True
 
     def _hear_nothing(self, done: asyncio.Future[None] | None) -> bool:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from listener.core.names import CvCode, Millis
+from listener.core.wire import read_event
 from listener.ports.event_source import ConnectFailed, Lost, Resume, Signal
 
 from .backoff import Backoff, Delays
 from .client import raise_polling_limit
 from .connection import Connection, Endpoint, Fresh, OnConnect
 from .link import End, FrameClock
+from .reception import ReadEvent
 from .recovery import Recovery
 from .signals import SignalQueue
 
@@ -35,7 +37,8 @@ class SocketSource:
     is a failed attempt. ``on_connect`` runs after every connection that was not recovered.
     ``backoff_*`` are for faults, ``refused_*`` for refusals. ``queue_limit``: events not yet handed
     out; at the limit the fast path stops reading, and the other drops the connection.
-    ``first_seq``: the number of the first event. ``proxy``: an ``http://`` URL, with credentials.
+    ``read``: what is made of an event's arguments. ``first_seq``: the number of the first event.
+    ``proxy``: an ``http://`` URL, with credentials.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class SocketSource:
         path: str = "/socket.io",
         namespace: str = "/",
         event: str = "cv_updated",
+        read: ReadEvent = read_event,
         auth: Fresh = _nothing,
         headers: Fresh = _nothing,
         query: Fresh = _nothing,
@@ -76,6 +80,7 @@ class SocketSource:
             path=path,
             namespace=namespace if namespace.startswith("/") else f"/{namespace}",
             event=event,
+            read=read,
             auth=auth,
             headers=headers,
             query=query,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
+from listener.adapters.tls import client_context
 from listener.core import wire
 from listener.core.evidence import PostResult, Reading
 from listener.core.names import CvCode, Millis, PostKind
@@ -77,7 +77,7 @@ class HttpUpstream:
         self._transport = AiohttpTransport(
             max_connections=max_connections,
             max_response_bytes=max_response_bytes,
-            ssl_context=_trust(ca_file) if url.scheme == "https" else None,
+            ssl_context=client_context(ca_file) if url.scheme == "https" else None,
             proxy=proxy,
             keepalive_s=keepalive_s,
         )
@@ -209,10 +209,3 @@ async def _body(reply: httpx.Response) -> bytes:
         return b"".join([chunk async for chunk in reply.aiter_raw()])
     finally:
         await reply.aclose()
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    context = httpx.create_ssl_context(trust_env=False)
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
