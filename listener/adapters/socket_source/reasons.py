@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import aiohttp
 
@@ -38,18 +38,17 @@ def name_refusal(said: object) -> End:
     return End("refused", words, refused=True)
 
 
-def says_no(answer: object) -> bool:
-    """Whether the acknowledgement of an on-connect emit is a refusal, by the usual conventions."""
-    if isinstance(answer, tuple):
-        answer = answer[0] if answer else None
-    if not isinstance(answer, dict):
-        return False
-    return (
-        answer.get("ok") is False
-        or answer.get("success") is False
-        or bool(answer.get("error"))
-        or answer.get("status") in {"error", "fail"}
-    )
+def says_no(answer: Sequence[object]) -> bool:
+    """Whether the arguments of an acknowledgement are a refusal, by the usual conventions."""
+    match answer:
+        case [dict(said), *_]:
+            return (
+                said.get("ok") is False
+                or said.get("success") is False
+                or bool(said.get("error"))
+                or said.get("status") in ("error", "fail")
+            )
+    return False
 
 
 def secrets_of(*sources: Mapping[str, object] | None) -> tuple[str, ...]:

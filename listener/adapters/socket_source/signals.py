@@ -26,6 +26,10 @@ class SignalQueue:
         self._space = asyncio.Event()
         self._space.set()
 
+    def __len__(self) -> int:
+        """Signals not yet handed out."""
+        return len(self._signals)
+
     @property
     def events(self) -> int:
         """Events not yet handed out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -73,6 +73,16 @@ class Ear:
     async def hear(self, count: int) -> list[ReceivedEvent]:
         """The next so many events; what else comes is read over."""
         return [await self.until(ReceivedEvent) for _ in range(count)]
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> None:
+    """Wait until it holds: for what no event tells of."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            told = holds()
+            if told if isinstance(told, bool) else await told:
+                return
+            await asyncio.sleep(0.01)
 
 
 def codes(events: list[ReceivedEvent]) -> list[str | None]:

@@ -115,7 +115,7 @@ class PythonServer:
         self._io.on("connect", self._welcome, namespace=self._namespace)
         if self._join is not None:
             self._io.on(self._join, self._joined, namespace=self._namespace)
-        self._runner = web.ServerRunner(web.Server(self._handle))
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()

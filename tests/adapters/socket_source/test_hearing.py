@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from listener.adapters.socket_source import OnConnect
 from listener.core.names import CvCode, GapReason
 from listener.ports.event_source import ConnectFailed, Listening, Lost
 
 from .conftest import Start
-from .ear import PATIENCE_S, Ear, codes
+from .ear import Ear, codes, eventually
 
 
 async def test_what_is_emitted_is_heard(start: Start, fast_path: bool) -> None:
@@ -52,22 +50,22 @@ async def test_every_kind_of_event_keeps_its_place(start: Start, fast_path: bool
 
 async def test_an_ack_goes_out_after_the_commit(start: Start, fast_path: bool) -> None:
     server = await start()
+
+    async def acked(count: int) -> bool:
+        return len((await server.status())["acks"]) >= count
+
     async with Ear(server.url, fast_path=fast_path) as ear:
         await ear.until(Listening)
         await server.emit({"cv_code": "a"}, {"cv_code": "b"}, how="ack")
         first, second = await ear.hear(2)
         assert first.acknowledge is not None and second.acknowledge is not None
         await second.acknowledge()
-        async with asyncio.timeout(PATIENCE_S):
-            while not (acks := (await server.status())["acks"]):
-                await asyncio.sleep(0.01)
-        assert acks == ["b"]
+        await eventually(lambda: acked(1))
+        assert (await server.status())["acks"] == ["b"]
         await first.acknowledge()
         await first.acknowledge()
-        async with asyncio.timeout(PATIENCE_S):
-            while len(acks := (await server.status())["acks"]) < 2:
-                await asyncio.sleep(0.01)
-        assert acks == ["b", "a"]
+        await eventually(lambda: acked(2))
+        assert (await server.status())["acks"] == ["b", "a"]
 
 
 async def test_an_ack_to_a_connection_that_is_gone_harms_nobody(
@@ -231,9 +229,7 @@ async def test_pings_keep_a_quiet_connection(start: Start, fast_path: bool) -> N
         await ear.until(Listening)
         before = ear.source.last_frame_ms
         assert before is not None
-        async with asyncio.timeout(PATIENCE_S):
-            while (ear.source.last_frame_ms or 0) < before + 500:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: (ear.source.last_frame_ms or 0) >= before + 500)
         await server.emit({"cv_code": "still"})
         assert codes(await ear.hear(1)) == ["still"]
         assert len(ear.signals) == 2
@@ -244,9 +240,7 @@ async def test_pending_until_it_is_handed_out(start: Start, fast_path: bool) -> 
     async with Ear(server.url, fast_path=fast_path) as ear:
         await ear.until(Listening)
         await server.emit({"cv_code": "a"}, {"cv_code": "b"}, {"cv_code": "a"})
-        async with asyncio.timeout(PATIENCE_S):
-            while ear.source.queue.events < 3:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: ear.source.queue.events == 3)
         pending = ear.source.pending
         a, b, c = CvCode("a"), CvCode("b"), CvCode("c")
         assert pending(a) and pending(b) and not pending(c)
