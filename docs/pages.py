@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from docs import states
+from docs import configuration, states
 
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES: dict[str, Callable[[], str]] = {
+    ".env.example": configuration.env_example,
+    "docs/configuration.md": configuration.page,
     "docs/states.md": states.page,
 }
 """Path from the root → what writes it."""

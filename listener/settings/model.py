@@ -1,0 +1,365 @@
+"""Every setting: its name, its kind, its default, and what it is for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from listener.core.errors import SettingsInvalid
+from listener.core.names import LanePolicy
+
+from . import kinds
+from .forms import Form, origin
+
+
+class Group(StrEnum):
+    """What settings stand together under, in the papers."""
+
+    API = "The upstream's API"
+    SOCKET = "The upstream's events"
+    INTAKE = "The daemon's own HTTP"
+    SENDING = "Sending"
+    WAITING = "How long to wait"
+    KEEPING = "What is kept"
+    DAEMON = "The daemon and its log"
+
+
+def _env(group: Group, name: str, default: object, *, otherwise: str = "") -> Any:
+    """``default`` may be a function of what was validated before it, or of nothing; ``otherwise``
+    then says in words what it gives."""
+    about: dict[str, Any] = {
+        "validation_alias": name,
+        "json_schema_extra": {"group": group, "otherwise": otherwise},
+    }
+    if callable(default):
+        return Field(default_factory=default, **about)
+    return Field(default, **about)
+
+
+def default_state_dir(env: Mapping[str, str]) -> Path:
+    """systemd's state folder, else the user's (XDG). Raises SettingsInvalid without a home."""
+    if given := env.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    base = Path(env.get("XDG_STATE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path(env.get("HOME") or Path.home()) / ".local" / "state"
+        except RuntimeError:
+            raise SettingsInvalid(
+                "CV_STATE_DIR: expected a folder to keep state in, found none given and no home"
+                " folder: set CV_STATE_DIR"
+            ) from None
+    return (base / "cv-listener").absolute()
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Read by :func:`listener.settings.load`.
+
+    Built by hand it takes plain values by field name, reads neither environment nor ``.env``, and
+    raises pydantic's ValidationError. Secrets do not show in its ``repr``.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        validate_default=False,
+    )
+
+    api_base_url: kinds.HttpUrl = _env(
+        Group.API, "CV_API_BASE_URL", "https://api-v2.uptal.com/cv-enhance"
+    )
+    """Where the upstream's records are. The default is its development host; in production it is
+    `https://api.uptal.com/cv-enhance`."""
+    api_timeout_s: kinds.Seconds = _env(Group.API, "CV_API_TIMEOUT", 10.0)
+    """Bound on connecting, and on each step of a request."""
+    api_upload_timeout_s: kinds.Seconds = _env(
+        Group.API,
+        "CV_API_UPLOAD_TIMEOUT",
+        lambda known: 3 * known["api_timeout_s"],
+        otherwise="three times CV_API_TIMEOUT",
+    )
+    """Bound on each step of sending a file, and on waiting for the reply to it."""
+    api_headers: kinds.Headers = _env(Group.API, "CV_API_HEADERS", None)
+    """Sent with every request: for authentication, say."""
+    api_proxy: kinds.ProxyUrl = _env(Group.API, "CV_API_PROXY", None)
+    """The proxy, for HTTP and for the socket. The usual proxy variables are not looked at."""
+    tls_ca_file: kinds.CaFile = _env(Group.API, "CV_TLS_CA_FILE", None)
+    """Authorities to trust besides the usual ones, for HTTP and for the socket."""
+    retry_after_cap_s: kinds.Seconds = _env(Group.API, "CV_RETRY_AFTER_CAP", 300.0)
+    """The longest quiet that the upstream may ask for with `Retry-After`."""
+    not_applied_statuses: kinds.Statuses = _env(Group.API, "CV_NOT_APPLIED_STATUSES", ())
+    """Statuses that a proxy before the upstream is known to give without passing anything on. After
+    one of them an update is sent again without enquiry, so be sure."""
+
+    socket_url: kinds.SocketUrl = _env(
+        Group.SOCKET,
+        "CV_SOCKET_URL",
+        lambda known: origin(known["api_base_url"]),
+        otherwise="scheme, host and port of CV_API_BASE_URL",
+    )
+    """The Socket.IO server."""
+    socket_path: kinds.SocketPath = _env(Group.SOCKET, "CV_SOCKET_PATH", "/socket.io")
+    """Its path."""
+    socket_namespace: kinds.Namespace = _env(Group.SOCKET, "CV_SOCKET_NAMESPACE", "/")
+    """The namespace that events come in."""
+    socket_event: kinds.EventName = _env(Group.SOCKET, "CV_SOCKET_EVENT", "cv_updated")
+    """The event to listen for."""
+    socket_auth: kinds.JsonObject = _env(Group.SOCKET, "CV_SOCKET_AUTH", None)
+    """Sent as Socket.IO's auth payload."""
+    socket_headers: kinds.Headers = _env(Group.SOCKET, "CV_SOCKET_HEADERS", None)
+    """Sent with the socket's HTTP requests."""
+    socket_query: kinds.Texts = _env(Group.SOCKET, "CV_SOCKET_QUERY", None)
+    """Added to the query of the socket's URL."""
+    socket_on_connect: kinds.Emits = _env(Group.SOCKET, "CV_SOCKET_ON_CONNECT", ())
+    """What to emit once connected, where events come only to those who ask for them."""
+    socket_transports: kinds.Transports = _env(Group.SOCKET, "CV_SOCKET_TRANSPORTS", ("websocket",))
+    """How to connect. Over polling, what was missed while away cannot be recovered."""
+
+    intake_host: kinds.Host = _env(Group.INTAKE, "CV_INTAKE_HOST", "127.0.0.1")
+    """The address that the daemon listens on."""
+    intake_port: kinds.Port = _env(Group.INTAKE, "CV_INTAKE_PORT", 8600)
+    """And the port; 0 takes any free one, which the command line finds."""
+    intake_hosts: kinds.Hosts = _env(Group.INTAKE, "CV_INTAKE_HOSTS", ())
+    """Further names that requests may call it by, beside localhost, any address, and
+    CV_INTAKE_HOST."""
+    intake_token: kinds.Token = _env(Group.INTAKE, "CV_INTAKE_TOKEN", None)
+    """The token that may do everything. Where neither this nor CV_INTAKE_TOKENS is set, one is made
+    and kept in the state folder, where the command line finds it."""
+    intake_tokens: kinds.Tokens = _env(Group.INTAKE, "CV_INTAKE_TOKENS", None)
+    """Tokens by what they may do; each scope includes those before it: read, submit, admin. The
+    command line uses CV_INTAKE_TOKEN, or else an admin's."""
+
+    lane_policy: kinds.Policy = _env(Group.SENDING, "CV_LANE_POLICY", LanePolicy.QUEUE)
+    """What a second update of one CV does while another is open: wait in line (queue), be refused
+    (reject), or replace those of which nothing was possibly sent (coalesce)."""
+    max_attempts: kinds.Attempts = _env(Group.SENDING, "CV_MAX_ATTEMPTS", 3)
+    """How many attempts of one submission may be possibly sent."""
+    max_in_flight: kinds.InFlight = _env(Group.SENDING, "CV_MAX_IN_FLIGHT", 16)
+    """How many attempts are made at one time."""
+    listen_wait_s: kinds.Seconds = _env(Group.SENDING, "CV_LISTEN_WAIT", 30.0)
+    """How long sending waits for the subscription: what is sent while deaf cannot be heard."""
+    baseline: kinds.Switch = _env(Group.SENDING, "CV_BASELINE", True)
+    """Whether the record is read right before sending. Without that nothing in doubt is ever sent
+    again."""
+    max_file_bytes: kinds.Size = _env(Group.SENDING, "CV_MAX_FILE_BYTES", 5 << 20)
+    """The largest file that is taken. The upstream's known limit is 5 MiB."""
+
+    confirm_timeout_s: kinds.Seconds = _env(Group.WAITING, "CV_CONFIRM_TIMEOUT", 30.0)
+    """How long to wait for the event, from the end of the attempt."""
+    settle_period_s: kinds.Seconds = _env(Group.WAITING, "CV_SETTLE_PERIOD", 30.0)
+    """After how long a record that has not moved is believed, and the update may be sent again. It
+    must exceed the longest that the upstream takes to apply an update."""
+    enquiries_s: kinds.SecondsList = _env(Group.WAITING, "CV_ENQUIRIES", (2.0, 5.0, 15.0))
+    """When the record is read while an attempt is in doubt."""
+    give_up_after_s: kinds.Seconds = _env(Group.WAITING, "CV_GIVE_UP_AFTER", 3_600.0)
+    """The end of all waiting for what was possibly sent."""
+    deliver_within_s: kinds.Seconds = _env(Group.WAITING, "CV_DELIVER_WITHIN", 86_400.0)
+    """The end of trying, while nothing was possibly sent."""
+    late_window_s: kinds.Seconds = _env(Group.WAITING, "CV_LATE_WINDOW", 86_400.0)
+    """How long a late event may still correct an outcome."""
+
+    state_dir: kinds.Folder = _env(
+        Group.KEEPING,
+        "CV_STATE_DIR",
+        lambda: default_state_dir(os.environ),
+        otherwise="systemd's $STATE_DIRECTORY, else $XDG_STATE_HOME/cv-listener, else"
+        " ~/.local/state/cv-listener",
+    )
+    """The folder of journal, files, key and token. Each daemon has its own."""
+    keep_unresolved_s: kinds.Seconds = _env(Group.KEEPING, "CV_KEEP_UNRESOLVED", 86_400.0)
+    """How long the file of an unresolved submission is kept, so that it can be retried."""
+    spool_quota_bytes: kinds.Size = _env(Group.KEEPING, "CV_SPOOL_QUOTA", 1 << 30)
+    """How much room the files may take; beyond it submissions are refused."""
+    retention_days: kinds.Days = _env(Group.KEEPING, "CV_RETENTION_DAYS", 30)
+    """After how many days closed submissions are deleted."""
+    ref_key: kinds.Key = _env(
+        Group.KEEPING, "CV_REF_KEY", None, otherwise="made once, and kept in the state folder"
+    )
+    """The key behind cv_ref. Daemons with the same key give one code the same cv_ref."""
+
+    log_format: kinds.LogFormat = _env(Group.DAEMON, "CV_LOG_FORMAT", "auto")
+    """One JSON object a line (json), or lines for people (console); auto: on a terminal for
+    people."""
+    log_level: kinds.LogLevel = _env(Group.DAEMON, "CV_LOG_LEVEL", "info")
+    """The least that is written."""
+    outcome_handlers: kinds.Handlers = _env(Group.DAEMON, "CV_OUTCOME_HANDLERS", ("log",))
+    """What is called with each outcome."""
+    heartbeat_s: kinds.Seconds = _env(Group.DAEMON, "CV_HEARTBEAT_INTERVAL", 30.0)
+    """How often daemon.heartbeat is written."""
+    drain_timeout_s: kinds.Seconds = _env(Group.DAEMON, "CV_DRAIN_TIMEOUT", 10.0)
+    """How long, at SIGTERM, attempts under way may take to end."""
+    replica: kinds.Name = _env(
+        Group.DAEMON,
+        "CV_REPLICA",
+        lambda: os.uname().nodename or "unnamed",
+        otherwise="the host's name",
+    )
+    """What this instance is called in the log."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What it is given alone: the environment is read by ``load``, which knows where each value
+        came from, refuses unknown names, and shows no secret."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Settings:
+        if wrong := list(_disagreements(self)):
+            raise ValueError("\n".join(wrong))
+        return self
+
+    # What is secret, in plain: each call gives an object of its own.
+
+    def api_headers_plain(self) -> dict[str, str]:
+        """Names and values."""
+        return dict(self.api_headers.get_secret_value()) if self.api_headers else {}
+
+    def api_proxy_plain(self) -> str | None:
+        """The proxy's URL, its credentials included."""
+        return self.api_proxy.get_secret_value() if self.api_proxy else None
+
+    def socket_auth_plain(self) -> dict[str, Any] | None:
+        """The auth payload."""
+        return dict(self.socket_auth.get_secret_value()) if self.socket_auth else None
+
+    def socket_headers_plain(self) -> dict[str, str] | None:
+        """Names and values."""
+        return dict(self.socket_headers.get_secret_value()) if self.socket_headers else None
+
+    def socket_query_plain(self) -> dict[str, str] | None:
+        """Names and values."""
+        return dict(self.socket_query.get_secret_value()) if self.socket_query else None
+
+    def intake_tokens_plain(self) -> dict[str, str]:
+        """Token → scope, of CV_INTAKE_TOKENS alone."""
+        return dict(self.intake_tokens.get_secret_value()) if self.intake_tokens else {}
+
+    @property
+    def cli_token(self) -> str | None:
+        """A token that may do everything, for the command line. None: the state folder's."""
+        if self.intake_token is not None:
+            return self.intake_token.get_secret_value()
+        tokens = self.intake_tokens_plain().items()
+        return next((token for token, scope in tokens if scope == "admin"), None)
+
+    def secrets(self) -> frozenset[str]:
+        """Every text in them that nothing may show."""
+        keys = (key for key in (self.intake_token, self.ref_key) if key is not None)
+        proxy = self.api_proxy_plain() or ""
+        given = [
+            *(self.api_headers_plain(), self.socket_auth_plain(), self.socket_headers_plain()),
+            *(self.socket_query_plain(), [emit.args for emit in self.socket_on_connect]),
+            [*self.intake_tokens_plain(), *(key.get_secret_value() for key in keys)],
+            urlsplit(proxy).password,
+        ]
+        return frozenset(_texts(given))
+
+    def changed(self) -> dict[str, str]:
+        """Name → value of what was set, as one writes it; of a secret, only that it is there."""
+        return {
+            known.name: known.form.show(getattr(self, known.field))
+            for known in known_settings()
+            if known.field in self.model_fields_set
+        }
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str) and value:
+        yield value
+        # "Bearer …": the token alone, too.
+        yield from (word for word in value.split() if len(word) > len("Bearer"))
+
+
+def _disagreements(settings: Settings) -> Iterator[str]:
+    """What holds alone and not together."""
+    settle, give_up = settings.settle_period_s, settings.give_up_after_s
+    if give_up < settle:
+        yield (
+            f"CV_GIVE_UP_AFTER: expected CV_SETTLE_PERIOD ({settle:g}) or more, found {give_up:g}:"
+            " raise it, or nothing in doubt could be resolved"
+        )
+    if settings.spool_quota_bytes < settings.max_file_bytes:
+        yield (
+            f"CV_SPOOL_QUOTA: expected CV_MAX_FILE_BYTES ({settings.max_file_bytes}) or more, found"
+            f" {settings.spool_quota_bytes}: raise it, or no file of that size fits"
+        )
+    kept_s = settings.retention_days * 86_400
+    for name, needed_s in (
+        ("CV_LATE_WINDOW", settings.late_window_s),
+        ("CV_KEEP_UNRESOLVED", settings.keep_unresolved_s),
+    ):
+        if kept_s < needed_s:
+            yield (
+                f"CV_RETENTION_DAYS: expected {name} ({needed_s:g} seconds) or more, found"
+                f" {settings.retention_days} days: raise it, or what is needed would be deleted"
+            )
+    token = settings.intake_token
+    if token is not None and token.get_secret_value() in settings.intake_tokens_plain():
+        yield (
+            "CV_INTAKE_TOKENS: expected other tokens than CV_INTAKE_TOKEN, found it among them:"
+            " give each its own"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One setting, for papers and messages. ``default``: as one writes it, empty for none.
+    ``otherwise``: where the default depends, in words on what."""
+
+    name: str
+    field: str
+    group: Group
+    form: Form
+    meaning: str
+    default: str
+    otherwise: str
+
+
+def known_settings() -> tuple[Known, ...]:
+    """Every setting, in order."""
+    return tuple(_known(field) for field in Settings.model_fields)
+
+
+def _known(field: str) -> Known:
+    info = Settings.model_fields[field]
+    extra = info.json_schema_extra
+    form = next(item for item in info.metadata if isinstance(item, Form))
+    if not isinstance(extra, dict):
+        raise TypeError(f"expected {field} to be made by _env")
+    default = "" if info.default_factory else form.show(info.default)
+    return Known(
+        name=str(info.validation_alias),
+        field=field,
+        group=Group(str(extra["group"])),
+        form=form,
+        meaning=" ".join((info.description or "").split()),
+        default="" if form.secret else default,
+        otherwise=str(extra["otherwise"]),
+    )

@@ -1,0 +1,454 @@
+"""The settings: what each may be, what is said of what it may not be, and no secret shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from docs.configuration import env_example
+from listener.core.errors import SettingsInvalid
+from listener.core.names import LanePolicy
+from listener.settings import RESERVED, ConnectEmit, Settings, known_settings, load
+from tests.tree import ROOT
+
+SECRET = "hunter2-hunter2"
+
+
+def read(**env: str) -> Settings:
+    return load({"HOME": "/home/somebody", **env}, None)
+
+
+def refusal(**env: str) -> str:
+    with pytest.raises(SettingsInvalid) as caught:
+        read(**env)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None, "a context could hold a secret"
+    return str(caught.value)
+
+
+# --------------------------------------------------------------------------------------- defaults
+
+
+def test_the_defaults_are_the_design_s() -> None:
+    known = read()
+    assert known.api_base_url == "https://api-v2.uptal.com/cv-enhance"
+    assert (known.api_timeout_s, known.api_upload_timeout_s) == (10, 30)
+    assert known.socket_url == "https://api-v2.uptal.com"
+    assert (known.socket_path, known.socket_namespace) == ("/socket.io", "/")
+    assert (known.socket_event, known.socket_transports) == ("cv_updated", ("websocket",))
+    assert (known.intake_host, known.intake_port) == ("127.0.0.1", 8600)
+    assert (known.confirm_timeout_s, known.settle_period_s, known.listen_wait_s) == (30, 30, 30)
+    assert (known.give_up_after_s, known.deliver_within_s) == (3_600, 86_400)
+    assert (known.late_window_s, known.keep_unresolved_s) == (86_400, 86_400)
+    assert (known.lane_policy, known.max_attempts) == (LanePolicy.QUEUE, 3)
+    assert (known.max_in_flight, known.enquiries_s, known.baseline) == (16, (2, 5, 15), True)
+    assert (known.max_file_bytes, known.spool_quota_bytes) == (5 << 20, 1 << 30)
+    assert (known.retention_days, known.outcome_handlers) == (30, ("log",))
+    assert (known.log_format, known.log_level) == ("auto", "info")
+    assert known.replica == os.uname().nodename
+    assert known.cli_token is None
+    assert known.secrets() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("env", "folder"),
+    [
+        ({"CV_STATE_DIR": "/srv/cv", "STATE_DIRECTORY": "/var/lib/a"}, "/srv/cv"),
+        ({"STATE_DIRECTORY": "/var/lib/a:/var/lib/b", "XDG_STATE_HOME": "/x"}, "/var/lib/a"),
+        ({"XDG_STATE_HOME": "/x"}, "/x/cv-listener"),
+        ({"XDG_STATE_HOME": "not/absolute"}, "/home/somebody/.local/state/cv-listener"),
+        ({}, "/home/somebody/.local/state/cv-listener"),
+    ],
+)
+def test_the_state_folder_is_the_settings_then_systemd_s_then_the_user_s(
+    env: dict[str, str], folder: str
+) -> None:
+    assert read(**env).state_dir == Path(folder)
+
+
+def test_the_state_folder_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read(CV_STATE_DIR="state").state_dir == tmp_path / "state"
+
+
+def test_what_depends_on_another_setting_follows_it() -> None:
+    known = read(CV_API_BASE_URL="http://localhost:9000/cv-enhance", CV_API_TIMEOUT="4")
+    assert known.socket_url == "http://localhost:9000"
+    assert known.api_upload_timeout_s == 12
+    known = read(
+        CV_API_TIMEOUT="4", CV_API_UPLOAD_TIMEOUT="5", CV_SOCKET_URL="wss://events.example"
+    )
+    assert (known.api_upload_timeout_s, known.socket_url) == (5, "wss://events.example")
+
+
+# ------------------------------------------------------------------------------------ good values
+
+
+def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    known = read(
+        CV_TLS_CA_FILE=str(tmp_path / "ca.pem"),
+        CV_NOT_APPLIED_STATUSES="502, 504",
+        CV_SOCKET_QUERY='{"client": "cv", "v": 2}',
+        CV_SOCKET_ON_CONNECT='["hi", ["join", {"room": 1}], {"event": "x", "ack_timeout": null}]',
+        CV_SOCKET_TRANSPORTS="websocket,polling",
+        CV_INTAKE_HOSTS="a.example,b",
+        CV_LANE_POLICY="Coalesce",
+        CV_BASELINE="off",
+        CV_MAX_FILE_BYTES="1048576",
+        CV_SPOOL_QUOTA="2 GiB",
+        CV_ENQUIRIES="0.5,1",
+        CV_LOG_LEVEL="DEBUG",
+        CV_OUTCOME_HANDLERS="log,a.b:c",
+    )
+    assert known.tls_ca_file == tmp_path / "ca.pem"
+    assert known.not_applied_statuses == (502, 504)
+    assert known.socket_query_plain() == {"client": "cv", "v": "2"}
+    assert known.socket_on_connect == (
+        ConnectEmit("hi"),
+        ConnectEmit("join", ({"room": 1},)),
+        ConnectEmit("x", ack_timeout_s=None),
+    )
+    assert known.socket_transports == ("websocket", "polling")
+    assert known.intake_hosts == ("a.example", "b")
+    assert known.lane_policy is LanePolicy.COALESCE
+    assert known.baseline is False
+    assert (known.max_file_bytes, known.spool_quota_bytes) == (1 << 20, 2 << 30)
+    assert known.enquiries_s == (0.5, 1.0)
+    assert known.log_level == "debug"
+    assert known.outcome_handlers == ("log", "a.b:c")
+
+
+def test_what_is_empty_is_not_set() -> None:
+    assert read(CV_API_TIMEOUT="", CV_API_PROXY="", CV_INTAKE_TOKEN="").changed().keys() <= {
+        "CV_STATE_DIR"
+    }
+
+
+def test_the_settings_are_frozen_and_take_plain_values() -> None:
+    known = Settings(confirm_timeout_s=1.5, state_dir=Path("/srv/cv"))
+    assert known.confirm_timeout_s == 1.5
+    with pytest.raises(ValidationError):
+        known.confirm_timeout_s = 2
+    with pytest.raises(ValidationError):
+        Settings(settle_period_s=0)
+
+
+def test_tokens_reach_as_far_as_their_scope() -> None:
+    known = read(CV_INTAKE_TOKENS='{"read": ["reader-one", "reader-two"], "submit": "submitter"}')
+    assert known.intake_tokens_plain() == {
+        "reader-one": "read",
+        "reader-two": "read",
+        "submitter": "submit",
+    }
+    assert known.cli_token is None, "the command line's token may do everything: none of these may"
+    assert read(CV_INTAKE_TOKENS='{"admin": "the-admin"}').cli_token == "the-admin"
+    assert read(CV_INTAKE_TOKEN=SECRET).cli_token == SECRET
+
+
+# -------------------------------------------------------------------------------------- bad values
+
+BAD = [
+    ("CV_API_BASE_URL", "api.uptal.com", "an http or https URL"),
+    ("CV_API_BASE_URL", "ftp://api.uptal.com", "an http or https URL"),
+    ("CV_API_BASE_URL", "https://", "an http or https URL"),
+    ("CV_API_BASE_URL", "https://h:port/x", "an http or https URL"),
+    ("CV_API_BASE_URL", "https://h/x?q=1", "an http or https URL"),
+    ("CV_API_BASE_URL", "https://h/x y", "an http or https URL"),
+    ("CV_API_BASE_URL", "https://[::1/x", "an http or https URL"),
+    ("CV_SOCKET_URL", "https://h/socket.io", "it belongs into CV_SOCKET_PATH"),
+    ("CV_SOCKET_URL", "tcp://h", "an http, https, ws or wss URL"),
+    ("CV_TLS_CA_FILE", "/no/such/file", "No such file"),
+    ("CV_TLS_CA_FILE", os.devnull, "a file of certificates"),
+    ("CV_NOT_APPLIED_STATUSES", "200", "from 400 to 599"),
+    ("CV_NOT_APPLIED_STATUSES", "502,502", "from 400 to 599"),
+    ("CV_SOCKET_PATH", "socket.io", "begins with /"),
+    ("CV_SOCKET_NAMESPACE", "cvs", "begins with /"),
+    ("CV_SOCKET_EVENT", "a\nb", "an event's name"),
+    ("CV_SOCKET_TRANSPORTS", "carrier-pigeon", "websocket, polling, or both"),
+    ("CV_INTAKE_HOST", "http://localhost", "an address or a host's name"),
+    ("CV_INTAKE_PORT", "65536", "from 0 to 65535"),
+    ("CV_INTAKE_PORT", "8600.5", "from 0 to 65535"),
+    ("CV_INTAKE_HOSTS", "a,,b", "hosts' names"),
+    ("CV_LANE_POLICY", "both", "queue, reject or coalesce"),
+    ("CV_MAX_ATTEMPTS", "0", "from 1 to 100"),
+    ("CV_MAX_IN_FLIGHT", "none", "from 1 to 1000"),
+    ("CV_BASELINE", "perhaps", "on or off"),
+    ("CV_MAX_FILE_BYTES", "5 MB", "KiB, MiB or GiB"),
+    ("CV_SPOOL_QUOTA", "-1", "KiB, MiB or GiB"),
+    ("CV_SETTLE_PERIOD", "0", "seconds above 0"),
+    ("CV_SETTLE_PERIOD", "30s", "seconds above 0"),
+    ("CV_CONFIRM_TIMEOUT", "nan", "seconds above 0"),
+    ("CV_CONFIRM_TIMEOUT", "inf", "seconds above 0"),
+    ("CV_ENQUIRIES", "5,2", "each more than the last"),
+    ("CV_RETENTION_DAYS", "0", "from 1 to 3650"),
+    ("CV_LOG_FORMAT", "xml", "auto, json or console"),
+    ("CV_LOG_LEVEL", "loud", "debug, info, warning"),
+    ("CV_OUTCOME_HANDLERS", "my handler", "package.module:function"),
+    ("CV_REPLICA", "two words", "a name without spaces"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), BAD)
+def test_a_wrong_value_is_told_with_what_was_expected(name: str, value: str, expected: str) -> None:
+    (line,) = refusal(**{name: value}).splitlines()
+    assert line.startswith(f"{name}: expected ")
+    assert expected in line
+    assert ascii(value)[1:-1] in line, "what was found, made harmless"
+    assert f"{name}=" in line, "how it may look"
+    assert line.isprintable()
+
+
+BAD_SECRETS = [
+    ("CV_API_BASE_URL", f"https://user:{SECRET}@h/x"),
+    ("CV_API_HEADERS", f'["{SECRET}"]'),
+    ("CV_API_HEADERS", f'{{"Authorization": "{SECRET}'),
+    ("CV_API_HEADERS", f'{{"Authorization": "{SECRET}\\n"}}'),
+    ("CV_API_HEADERS", f'{{"a b": "{SECRET}"}}'),
+    ("CV_API_PROXY", f"socks5://user:{SECRET}@h"),
+    ("CV_API_PROXY", f"http://user:{SECRET}@h/path"),
+    ("CV_SOCKET_AUTH", f'"{SECRET}"'),
+    ("CV_SOCKET_AUTH", "[" * 100_000),
+    ("CV_SOCKET_QUERY", f'{{"token": ["{SECRET}"]}}'),
+    ("CV_SOCKET_ON_CONNECT", f'{{"event": "{SECRET}"}}'),
+    ("CV_SOCKET_ON_CONNECT", f'[{{"event": "{SECRET}", "ack_timeout": 0}}]'),
+    ("CV_SOCKET_ON_CONNECT", f'[["join", "{SECRET}"], []]'),
+    ("CV_INTAKE_TOKEN", f"{SECRET} "),
+    ("CV_INTAKE_TOKEN", "short"),
+    ("CV_INTAKE_TOKENS", f'{{"write": "{SECRET}"}}'),
+    ("CV_INTAKE_TOKENS", f'{{"read": "{SECRET}", "admin": "{SECRET}"}}'),
+    ("CV_INTAKE_TOKENS", f'{{"read": [["{SECRET}"]]}}'),
+    ("CV_INTAKE_TOKENS", f'{{"read": 1, "admin": "{SECRET}"}}'),
+    ("CV_INTAKE_TOKENS", "{}"),
+    ("CV_REF_KEY", "hunter2"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_SECRETS)
+def test_a_wrong_secret_is_told_without_showing_it(name: str, value: str) -> None:
+    said = refusal(**{name: value})
+    (line,) = said.splitlines()
+    assert line.startswith(f"{name}: expected ")
+    assert "not shown" in line
+    assert "hunter2" not in said
+    assert "user" not in said
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    said = refusal(CV_API_TIMEOUT="soon", CV_BASELINE="maybe", CV_CONFIRM_TIMOUT="1")
+    names = [line.split(":")[0] for line in said.splitlines()]
+    # The upload's default depends on the wrong timeout, and is no mistake of its own.
+    assert sorted(names) == ["CV_API_TIMEOUT", "CV_BASELINE", "CV_CONFIRM_TIMOUT"]
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"CV_GIVE_UP_AFTER": "10"}, "CV_GIVE_UP_AFTER: expected CV_SETTLE_PERIOD (30) or more"),
+        ({"CV_SPOOL_QUOTA": "1MiB"}, "CV_SPOOL_QUOTA: expected CV_MAX_FILE_BYTES (5242880)"),
+        ({"CV_LATE_WINDOW": "9999999"}, "CV_RETENTION_DAYS: expected CV_LATE_WINDOW (1e+07"),
+        ({"CV_KEEP_UNRESOLVED": "9999999"}, "CV_RETENTION_DAYS: expected CV_KEEP_UNRESOLVED"),
+        (
+            {"CV_INTAKE_TOKEN": SECRET, "CV_INTAKE_TOKENS": f'{{"read": "{SECRET}"}}'},
+            "CV_INTAKE_TOKENS: expected other tokens",
+        ),
+    ],
+)
+def test_settings_must_agree(env: dict[str, str], expected: str) -> None:
+    (line,) = refusal(**env).splitlines()
+    assert line.startswith(expected)
+    assert SECRET not in line
+
+
+# ----------------------------------------------------------------------------------- unknown names
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("CV_CONFIRM_TIMEOUT_S", "CV_CONFIRM_TIMEOUT"),
+        ("CV_API_BASEURL", "CV_API_BASE_URL"),
+        ("CV_SOCKET_NAME_SPACE", "CV_SOCKET_NAMESPACE"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_nearest(name: str, near: str) -> None:
+    said = refusal(**{name: SECRET})
+    assert said == (
+        f"{name}: expected the name of a setting, found an unknown one: did you mean {near}?"
+    )
+
+
+def test_an_unknown_name_that_resembles_nothing_leads_to_the_papers() -> None:
+    said = refusal(CV_ZZ=SECRET)
+    assert "docs/configuration.md" in said
+    assert SECRET not in said
+    assert refusal(**{"CV_\x1b[31m": ""}).isprintable(), "an empty unknown name is one as well"
+
+
+def test_what_kubernetes_injects_and_what_is_not_ours_is_not_looked_at() -> None:
+    read(CV_LISTENER_SERVICE_HOST="10.0.0.1", CV_LISTENER_PORT="tcp://10.0.0.1:80", CVX="1")
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_what_is_to_come_says_so(name: str) -> None:
+    assert "not supported yet in this version" in refusal(**{name: "postgresql://h/db"})
+    assert name not in {known.name for known in known_settings()}
+
+
+# -------------------------------------------------------------------------------------------- .env
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        "# a comment\nCV_API_TIMEOUT=4\nexport CV_MAX_ATTEMPTS=2 # with a comment\nOTHER=1\n"
+        'CV_API_HEADERS=\'{"Authorization": "Bearer $x"}\'\n'
+        "BASE=https://h.example\nCV_API_BASE_URL=${BASE}/cv\n"
+    )
+    known = load({"CV_API_TIMEOUT": "5", "HOME": "/h"}, file)
+    assert (known.api_timeout_s, known.max_attempts) == (5, 2)
+    assert known.api_headers_plain() == {"Authorization": "Bearer $x"}
+    assert known.api_base_url == "https://h.example/cv"
+    assert load({"CV_MAX_ATTEMPTS": "", "HOME": "/h"}, file).max_attempts == 3
+
+
+def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert load({"HOME": "/h"}, tmp_path / ".env").max_attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("CV_API_TIMEOUT=1\nCV_MAX_ATTEMPTS\n", 2),
+        ("CV_API_TIMEOUT=1\n=3\n", 2),
+        (f"CV_INTAKE_TOKEN='{SECRET}\n", 1),
+    ],
+)
+def test_a_line_of_the_file_that_cannot_be_read_is_told(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(text)
+    with pytest.raises(
+        SettingsInvalid, match=rf"\.env, line {line}: expected NAME=value"
+    ) as caught:
+        load({"HOME": "/h"}, file)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_mistake_in_the_file_says_that_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("CV_API_TIMEOUT=soon\nCV_API_TIMOUT=1\n")
+    with pytest.raises(SettingsInvalid) as caught:
+        load({"HOME": "/h"}, file)
+    assert str(caught.value).count(f" in {file}") == 2
+
+
+@pytest.mark.parametrize("what", ["folder", "binary"])
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, what: str) -> None:
+    file = tmp_path / ".env"
+    if what == "folder":
+        file.mkdir()
+    else:
+        file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsInvalid, match="cannot be read"):
+        load({"HOME": "/h"}, file)
+
+
+# ----------------------------------------------------------------------------------------- secrets
+
+ALL_SECRETS = {
+    "CV_API_HEADERS": f'{{"Authorization": "Bearer {SECRET}"}}',
+    "CV_API_PROXY": f"http://user:{SECRET}@h:1",
+    "CV_SOCKET_AUTH": f'{{"deep": [{{"token": "{SECRET}"}}]}}',
+    "CV_SOCKET_HEADERS": f'{{"Cookie": "{SECRET}"}}',
+    "CV_SOCKET_QUERY": f'{{"token": "{SECRET}"}}',
+    "CV_SOCKET_ON_CONNECT": f'[["login", {{"token": "{SECRET}"}}]]',
+    "CV_INTAKE_TOKEN": SECRET,
+    "CV_INTAKE_TOKENS": f'{{"read": "{SECRET}"}}',
+    "CV_REF_KEY": f"{SECRET}{SECRET}",
+}
+
+
+@pytest.mark.parametrize("name", sorted(ALL_SECRETS))
+def test_no_secret_shows(name: str) -> None:
+    known = read(**{name: ALL_SECRETS[name]})
+    assert SECRET not in repr(known) + str(known) + repr(known.changed())
+    assert known.changed()[name] == "(secret)"
+    whole = SECRET if name != "CV_REF_KEY" else SECRET * 2
+    assert whole in known.secrets()
+    assert "Bearer" not in known.secrets()
+
+
+def test_every_secret_kind_is_tested_above() -> None:
+    assert {known.name for known in known_settings() if known.form.secret} == set(ALL_SECRETS)
+
+
+def test_what_was_changed_is_shown_as_one_writes_it() -> None:
+    given = {
+        "CV_STATE_DIR": "/srv/cv",
+        "CV_MAX_FILE_BYTES": "6MiB",
+        "CV_ENQUIRIES": "0.5,20",
+        "CV_BASELINE": "off",
+        "CV_LANE_POLICY": "reject",
+        "CV_GIVE_UP_AFTER": "90000",
+    }
+    assert read(**given).changed() == given
+
+
+# ----------------------------------------------------------------------------------------- papers
+
+
+def test_the_example_comes_to_the_defaults(tmp_path: Path) -> None:
+    with_default = {known.name for known in known_settings() if known.default}
+    lines = env_example().splitlines()
+    told = [line[1:] for line in lines if re.match(r"#CV_", line)]
+    assert [line.split("=")[0] for line in told] == [known.name for known in known_settings()]
+    file = tmp_path / ".env"
+    file.write_text("\n".join(line for line in told if line.split("=")[0] in with_default))
+    assert load({"HOME": "/h"}, file) == load({"HOME": "/h"}, None)
+
+
+def test_every_example_is_a_good_value(tmp_path: Path) -> None:
+    examples = {
+        known.name: known.form.example.replace("...", "a-good-long-token-1")
+        for known in known_settings()
+        if known.name not in ("CV_TLS_CA_FILE", "CV_INTAKE_TOKENS")
+    }
+    read(**examples)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for known in known_settings():
+        assert known.meaning.endswith("."), known.name
+
+
+def test_the_source_has_no_setting_that_nobody_reads() -> None:
+    texts = [
+        path.read_text("utf-8")
+        for path in (ROOT / "listener").rglob("*.py")
+        if "settings" not in path.parts
+    ]
+    read_somewhere = set(re.findall(r"\b(?:settings|own|known)\.([a-z_]+)", "\n".join(texts)))
+    unread = {
+        known.field
+        for known in known_settings()
+        if not {known.field, f"{known.field}_plain"} & read_somewhere
+    }
+    # cli_token is made of it.
+    assert unread <= {"intake_token"}
+
+
+def test_importing_the_settings_loads_nothing_heavy() -> None:
+    heavy = ["aiohttp", "httpx", "socketio", "rich", "structlog", "apsw"]
+    code = f"import sys, listener.settings; print([m for m in {heavy} if m in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.strip() == "[]"
