@@ -85,6 +85,12 @@ class DaemonProcess:
             limits=httpx.Limits(max_connections=32),
         )
 
+    @property
+    def pid(self) -> int:
+        """The running process's."""
+        assert self._process is not None
+        return self._process.pid
+
     async def kill(self) -> None:
         """``kill -9``."""
         await self._end(signal.SIGKILL)
