@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from .errors import CvListenerError, JournalFault, JournalLocked, JournalTooNew, SettingsInvalid
 
 OK = 0
@@ -26,8 +24,8 @@ def root(error: BaseException) -> BaseException:
 def exit_status(error: BaseException) -> int:
     """What the process ends with because of this error (sysexits.h)."""
     match root(error):
-        case KeyboardInterrupt() | asyncio.CancelledError():
-            return OK
+        case cause if not isinstance(cause, Exception):
+            return OK  # An interrupt or a cancellation: somebody wanted it.
         case JournalLocked():
             return TRY_LATER
         case JournalTooNew() | SettingsInvalid():
