@@ -1,21 +1,42 @@
-"""How commands end: exit statuses (sysexits.h, and ours for outcomes), and failing with one."""
+"""How commands end: the statuses beside the daemon's own, and failing with one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-OK = 0
+from listener.core.endings import (
+    CONFIGURATION,
+    INTERNAL,
+    IO_FAILED,
+    OK,
+    PERMISSION,
+    TRY_LATER,
+    UNAVAILABLE,
+)
+
+__all__ = [
+    "BROKEN_PIPE",
+    "CONFIGURATION",
+    "INTERNAL",
+    "INTERRUPTED",
+    "IO_FAILED",
+    "OK",
+    "PERMISSION",
+    "PRESUMED",
+    "REJECTED",
+    "TRY_LATER",
+    "UNAVAILABLE",
+    "UNCONFIRMED",
+    "USAGE",
+    "CommandFailed",
+    "of_outcomes",
+]
+
 PRESUMED = 3
 UNCONFIRMED = 4
 REJECTED = 5
 USAGE = 64
-UNAVAILABLE = 69
-INTERNAL = 70
-IO_FAILED = 74
-TRY_LATER = 75
-PERMISSION = 77
-CONFIGURATION = 78
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
 WIDTH = 80
 
@@ -25,25 +25,28 @@ STYLES = {
 """Of outcomes; a state has none."""
 
 
-def write_json(value: object) -> None:
-    """One line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+def write_line(text: str) -> None:
+    """One line, out at once: a reader that is gone is noticed here, and nowhere else."""
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-def console() -> Console:
-    """Stdout, as wide as it is up to 80 columns, in colour where it is a terminal that has some."""
+def write_json(value: object) -> None:
+    """One object, on one line, in ASCII: nothing in it can steer a terminal."""
+    write_line(json.dumps(value))
+
+
+def _write_table(table: Table) -> None:
+    """In 80 columns at most, in colour where stdout is a terminal that has some."""
     from rich.console import Console
 
-    class Stdout(Console):
-        def on_broken_pipe(self) -> None:
-            # Else it ends the process itself.
-            raise BrokenPipeError
-
-    found = Stdout(highlight=False, emoji=False, markup=False, soft_wrap=False)
-    if found.width > WIDTH or not found.is_terminal:
-        found.width = WIDTH
-    return found
+    console = Console(highlight=False, emoji=False, markup=False)
+    if console.width > WIDTH or not console.is_terminal:
+        console.width = WIDTH
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().splitlines():
+        write_line(line.rstrip())
 
 
 def plain(value: object) -> str:
@@ -84,7 +87,7 @@ def write_rows(submissions: Iterable[Mapping[str, Any]]) -> int:
             moment(shown["created_at"], short=True),
         )
     if count:
-        console().print(table)
+        _write_table(table)
     return count
 
 
@@ -103,7 +106,27 @@ def write_pairs(pairs: Iterable[tuple[str, str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value, style in pairs:
         table.add_row(plain(name), Text(plain(value), style))
-    console().print(table)
+    _write_table(table)
+
+
+def write_settings(settings: Iterable[tuple[str, str, str, str]]) -> None:
+    """Settings as (group, name, value, where from), a heading a group."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True, style="dim")
+    before = None
+    for group, name, value, source in settings:
+        if group != before:
+            table.add_section()
+            table.add_row(Text(group, "bold"))
+        before = group
+        style = "dim" if source == "default" else ""
+        table.add_row(plain(name), Text(plain(value) or "none", style), source)
+    _write_table(table)
 
 
 def _things(shown: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:

@@ -14,14 +14,8 @@ from typing import NamedTuple
 import click
 
 import listener
-from listener.core.errors import (
-    InvalidCode,
-    InvalidFile,
-    JournalFault,
-    JournalLocked,
-    JournalTooNew,
-    SettingsInvalid,
-)
+from listener.core import endings
+from listener.core.errors import InvalidCode, InvalidFile, JournalFault, SettingsInvalid
 
 from . import exits
 
@@ -157,15 +151,9 @@ def _fault(error: Exception) -> int:
         case InvalidCode() | InvalidFile() | click.ClickException():
             _say(str(error))
             return exits.USAGE
-        case JournalLocked():
-            _say(str(error), "another daemon runs on this state folder")
-            return exits.TRY_LATER
-        case JournalTooNew():
-            _say(str(error))
-            return exits.CONFIGURATION
         case JournalFault():
-            _say(str(error))
-            return exits.IO_FAILED
+            _say(str(error), endings.hint(error))
+            return endings.exit_status(error)
         case PermissionError():
             _say(_of_os(error))
             return exits.PERMISSION

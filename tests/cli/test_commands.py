@@ -131,7 +131,7 @@ async def test_a_refusal_ends_with_its_status(
 
 
 async def test_a_token_that_does_not_reach(house: Daemon, tmp_path: Path) -> None:
-    for token in ("wrong", READ):
+    for token in ("wrong-token", READ):
         ended = await cli(tmp_path, "submit", CODE, "cv.pdf", env={"CV_INTAKE_TOKEN": token})
         assert ended.status == 77
         assert "CV_INTAKE_TOKEN" in ended.err

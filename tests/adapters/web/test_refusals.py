@@ -229,6 +229,35 @@ async def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
         await house.assert_nothing_stored()
 
 
+CODE_HEAD = form(("cv_code", None, b"")).partition(b"\r\n--b0undary--")[0]
+CV_HEAD = form(("cv", "cv.pdf", b"")).partition(b"\r\n--b0undary--")[0]
+
+
+@pytest.mark.parametrize(
+    ("begun", "length", "reason"),
+    [
+        (b"", 1 << 40, "too_large"),
+        (b"x" * 2000, 300_000, "malformed_form"),
+        (CODE_HEAD + b"x" * 5000, 300_000, "invalid_code"),
+        (CV_HEAD + pdf_of(MAX_FILE + 100), 300_000, "too_large"),
+        (b"--b0undary\r\nX: " + b"x" * 9000, 300_000, "malformed_form"),
+        (b"--b0undary" + b" " * 9000, 300_000, "malformed_form"),
+    ],
+    ids=range(6),
+)
+async def test_what_is_wrong_already_is_refused_before_the_rest_comes(
+    house: Daemon, begun: bytes, length: int, reason: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.web.port)
+    writer.write(request(begun, length=length))
+    head = await reader.readuntil(b"\r\n\r\n")
+    size = int(head.lower().partition(b"content-length: ")[2].split()[0])
+    assert refusal(head + await reader.readexactly(size))[1] == reason
+    writer.close()
+    await writer.wait_closed()
+    await house.assert_nothing_stored()
+
+
 # ------------------------------------------------------------------------------------------ tokens
 
 

@@ -1,0 +1,76 @@
+"""Commands that ask nobody: check, ref."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from listener.core.wire import cv_ref
+
+from . import codes, configured, exits, output
+from .command import Command, json_option
+
+if TYPE_CHECKING:
+    from listener.settings import Known, Settings
+
+
+@click.command(cls=Command)
+@json_option
+def check(as_json: bool) -> None:
+    """Check the settings, offline, and show each with where it comes from.
+
+    Secrets are only told to be there. Mistakes are told all at once, with exit status 78.
+    """
+    settings = configured.settings()
+    from listener.settings import known_settings
+
+    found = []
+    for known in known_settings():
+        source = _source(settings, known)
+        found.append((known, _shown(settings, known, source), source))
+    if as_json:
+        for known, value, source in found:
+            output.write_json({"name": known.name, "value": value, "source": source})
+        return
+    output.write_settings(
+        (known.group.value, known.name, value, source) for known, value, source in found
+    )
+
+
+@click.command(cls=Command)
+@json_option
+def ref(as_json: bool) -> None:
+    """The cv_ref of the code on stdin: what stands for it in logs and listings.
+
+    It is made with the key of this installation: CV_REF_KEY, or the one in the state folder.
+    """
+    settings = configured.settings()
+    if settings.ref_key is None and not (settings.state_dir / "ref.key").exists():
+        # One made here could belong to another user than the daemon, and be kept from it.
+        raise exits.CommandFailed(
+            exits.UNAVAILABLE,
+            f"there is no key yet in {settings.state_dir}",
+            "the daemon makes it at its first start: cv-listener run",
+        )
+    from listener.compose import ref_key
+
+    found = cv_ref(ref_key(settings), codes.from_stdin())
+    if as_json:
+        output.write_json({"cv_ref": found})
+    else:
+        output.write_line(found)
+
+
+def _shown(settings: Settings, known: Known, source: str) -> str:
+    value = getattr(settings, known.field)
+    if source == "default" and not value:
+        return known.otherwise
+    return known.form.show(value)
+
+
+def _source(settings: Settings, known: Known) -> str:
+    if os.environ.get(known.name):
+        return "environment"
+    return ".env" if known.field in settings.model_fields_set else "default"

@@ -1,0 +1,67 @@
+"""check and ref: no daemon, no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from listener.core.names import CvCode
+from listener.core.wire import cv_ref
+
+from .terminal import cli
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+async def test_each_setting_is_told_with_its_source(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CV_LANE_POLICY=reject\nCV_MAX_ATTEMPTS=2\n")
+    env = {"CV_MAX_ATTEMPTS": "5", "CV_INTAKE_TOKEN": "SECRET-SECRET", "CV_REF_KEY": KEY}
+    ended = await cli(tmp_path, "check", "--json", env=env)
+    assert ended.status == 0
+    told = {row["name"]: (row["value"], row["source"]) for row in ended.objects()}
+    assert told["CV_MAX_ATTEMPTS"] == ("5", "environment")
+    assert told["CV_LANE_POLICY"] == ("reject", ".env")
+    assert told["CV_MAX_FILE_BYTES"] == ("5MiB", "default")
+    assert told["CV_INTAKE_TOKEN"] == ("(secret)", "environment")
+    assert told["CV_INTAKE_TOKENS"] == ("", "default")
+    ended = await cli(tmp_path, "check", env=env)
+    assert max(map(len, ended.out.splitlines())) <= 80
+    assert "SECRET" not in ended.out
+    assert KEY not in ended.out
+
+
+@pytest.mark.parametrize("args", [["check"], ["status"], ["ref"], ["run"]])
+async def test_settings_that_do_not_hold_are_told_all_at_once(
+    tmp_path: Path, args: list[str]
+) -> None:
+    env = {"CV_INTAKE_PORT": "x", "CV_LANE_POLCY": "reject", "CV_INTAKE_TOKEN": "SECRET 1"}
+    ended = await cli(tmp_path, *args, env=env)
+    assert (ended.status, ended.out) == (78, "")
+    assert len(ended.err.splitlines()) == 3
+    assert all(line.startswith("cv-listener: CV_") for line in ended.err.splitlines())
+    assert "SECRET" not in ended.err
+
+
+async def test_a_ref_is_that_of_the_logs(tmp_path: Path) -> None:
+    code = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
+    expected = cv_ref(KEY.encode(), CvCode(code))
+    env = {"CV_REF_KEY": KEY}
+    ended = await cli(tmp_path, "ref", stdin=code.encode() + b"\n", env=env)
+    assert (ended.status, ended.out) == (0, expected + "\n")
+    ended = await cli(tmp_path, "ref", "--json", stdin=code.encode(), env=env)
+    assert ended.objects() == [{"cv_ref": expected}]
+    ended = await cli(tmp_path, "ref", stdin=b"SECRET\t1", env=env)
+    assert ended.status == 64
+    assert "control character" in ended.err
+    assert "SECRET" not in ended.err
+
+
+async def test_a_ref_uses_the_key_of_the_state_folder_and_makes_none(tmp_path: Path) -> None:
+    ended = await cli(tmp_path, "ref", stdin=b"X")
+    assert ended.status == 69
+    assert "cv-listener run" in ended.err
+    assert not (tmp_path / "ref.key").exists()
+    (tmp_path / "ref.key").write_text("ab" * 32 + "\n")
+    ended = await cli(tmp_path, "ref", stdin=b"X")
+    assert ended.out == cv_ref(b"\xab" * 32, CvCode("X")) + "\n"
