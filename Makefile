@@ -112,8 +112,8 @@ powercut: install ## the journal on a disk that forgets: CUTS=20000, or SEED=7 f
 	$(PY) -m tests.powercut $(if $(CUTS),--cuts $(CUTS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: kill
-kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one life
-	$(PY) -m tests.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+kill: node ## the real process, killed with -9 fifty times, against the embedded upstream
+	$(PYTEST) -m prove tests/e2e/test_main_job.py -k fifty_kills
 
 .PHONY: bench
 bench: install ## each benchmark in bench/, or BENCH=journal alone

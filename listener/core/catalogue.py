@@ -235,7 +235,8 @@ _SPECS = (
           do="Check CV_SOCKET_AUTH, CV_SOCKET_NAMESPACE and CV_SOCKET_PATH."),
     _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
           "seq", "problem"),
-    _spec("event.never_heard", _E, "Updates were accepted, and no event was ever heard.", "hint",
+    _spec("event.never_heard", _E, "Updates were accepted, and no event was ever heard.",
+          "submissions", "hint",
           do="Probably the wrong event name, room or namespace."),
     # Of the upstream.
     _spec("upstream.held", _W, "The upstream asked for quiet: nothing is sent meanwhile.",

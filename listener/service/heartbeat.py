@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from listener.core.names import Outcome
 from listener.ports.clock import Clock
 from listener.ports.event_source import EventSource
-from listener.ports.journal import Journal
+from listener.ports.journal import Journal, Tally
 from listener.ports.log import Log
 
 from .dispatcher import Dispatcher
@@ -15,6 +16,14 @@ from .ear import Hearer
 from .enquirer import Enquirer
 
 ALIVE_S = 5.0
+NEVER_HEARD = 3
+"""So many updates without their event make a silent ear suspicious."""
+
+_WITHOUT_EVENT = (Outcome.PRESUMED, Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED)
+_NEVER_HEARD_HINT = (
+    "check CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE, and whether the upstream wants a join "
+    "(CV_SOCKET_ON_CONNECT)"
+)
 
 
 class Heartbeat:
@@ -43,6 +52,7 @@ class Heartbeat:
         self._every_s = every_s
         self._dropped_lines = dropped_lines
         self._loop_lag_ms = 0
+        self._told_never_heard = False
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -59,9 +69,20 @@ class Heartbeat:
                 await self._line()
                 self._loop_lag_ms = 0
 
+    def _never_heard(self, tally: Tally) -> None:
+        """Updates end without their event, and never was one heard: say so, once a run."""
+        ended = [tally.closed_by_outcome.get(outcome, 0) for outcome in _WITHOUT_EVENT]
+        if self._hearer.heard_count or self._told_never_heard or sum(ended) < NEVER_HEARD:
+            return
+        if tally.closed_by_outcome.get(Outcome.CONFIRMED):
+            return
+        self._told_never_heard = True
+        self._log.emit("event.never_heard", submissions=sum(ended), hint=_NEVER_HEARD_HINT)
+
     async def _line(self) -> None:
         now = self._clock.now_ms()
         tally = await self._journal.tally()
+        self._never_heard(tally)
         frame, event = self._source.last_frame_ms, self._hearer.last_event_ms
         oldest = tally.oldest_open_ms
         p99 = self._journal.commit_p99_ms()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from listener.core.names import Millis, State
+from listener.core.names import Millis, State, SubmissionId
 from listener.core.view import public
 from listener.ports.clock import Clock
 from listener.ports.journal import Journal, Reaction
@@ -62,7 +62,7 @@ class Reactor:
             self._news.clear()
             due = await self._journal.due_reactions(self._clock.now_ms(), BATCH)
             if due:
-                await asyncio.gather(*(self._react(reaction) for reaction in due))
+                await asyncio.gather(*(self._react(reaction) for reaction in _one_each(due)))
                 continue
             try:
                 async with asyncio.timeout(LONGEST_SLEEP_S):
@@ -102,3 +102,11 @@ class Reactor:
             )
             return False
         return True
+
+
+def _one_each(due: Sequence[Reaction]) -> list[Reaction]:
+    """The first of each submission: its handlers never run twice at once, nor out of order."""
+    first: dict[SubmissionId, Reaction] = {}
+    for reaction in due:
+        first.setdefault(reaction.submission_id, reaction)
+    return list(first.values())
