@@ -7,13 +7,13 @@ from dataclasses import replace
 from .draft import Draft
 from .evidence import Heard
 from .facts import ContradictionSeen
-from .names import Attribution, Disposition, Movement, Outcome, State
+from .names import Attribution, Disposition, Outcome, State
 from .standing import (
     accepted,
     baseline_of,
     contended,
     in_late_window,
-    movement_of,
+    known_moved,
     owner_candidate,
     possibly_sent,
 )
@@ -27,7 +27,7 @@ def correlate(draft: Draft, heard: Heard) -> None:
         return
     owner = owner_candidate(draft.lane)
     if owner is None:
-        _correlate_closed(draft, heard)
+        correlate_closed(draft, heard)
     elif owner.state is State.SENDING:
         draft.put(replace(owner, held=(*owner.held, heard)))
         draft.dispose(heard, Disposition.HELD, owner.id)
@@ -66,13 +66,14 @@ def _incomparable(submission: Submission) -> bool:
 
 def confirm_contended(draft: Draft, owner: Submission) -> Submission:
     """The record speaks for it too (or can never speak): confirmed, but perhaps by another's
-    event. The first candidate is taken for its own, the others count as duplicates."""
+    event. The first candidate is taken for its own. The others may be an earlier submission's,
+    which is unresolved still; where there is none, they are duplicates."""
     first, *others = owner.candidates
     draft.dispose(first, Disposition.CONFIRMED, owner.id)
+    closed = draft.close(owner, Outcome.CONFIRMED, attribution=Attribution.CONTENDED, heard=first)
     for other in others:
-        draft.dispose(other, Disposition.DUPLICATE, owner.id)
-    owner = replace(owner, duplicates=owner.duplicates + len(others))
-    return draft.close(owner, Outcome.CONFIRMED, attribution=Attribution.CONTENDED, heard=first)
+        correlate_closed(draft, other)
+    return draft.get(closed.id) or closed
 
 
 def apply_held(draft: Draft, owner: Submission) -> Submission:
@@ -81,18 +82,37 @@ def apply_held(draft: Draft, owner: Submission) -> Submission:
     current = draft.put(replace(owner, held=()))
     for heard in held:
         if current.state is State.CLOSED:
-            draft.dispose(heard, Disposition.DUPLICATE, current.id)
-            current = draft.contend(current)
+            correlate_closed(draft, heard)
+            current = draft.get(current.id) or current
         else:
             current = apply_event(draft, current, heard)
     return current
 
 
 def disown_held(draft: Draft, owner: Submission) -> Submission:
-    """The attempt was not sent, nor any before it: what was heard meanwhile is somebody else's."""
-    for heard in owner.held:
-        _foreign(draft, heard)
-    return draft.put(replace(owner, held=()))
+    """The attempt was not applied, nor any before it: what was heard meanwhile is an earlier
+    submission's that is unresolved, or somebody else's."""
+    held = owner.held
+    current = draft.put(replace(owner, held=()))
+    for heard in held:
+        correlate_closed(draft, heard)
+    return current
+
+
+def may_be_earlier(draft: Draft, owner: Submission) -> bool:
+    """Whether an event heard while ``owner`` was sending may be owed to a closed one."""
+    return any(s.id != owner.id and s.outcome is not Outcome.CONFIRMED for s in _within(draft))
+
+
+def pass_on(draft: Draft, closed: Submission) -> None:
+    """It closed with several events that may be its own: it keeps one, and the others may be an
+    older one's."""
+    others = closed.candidates[1:]
+    if not others or closed.contradicted:
+        return
+    draft.put(replace(closed, candidates=closed.candidates[:1]))
+    for heard in others:
+        correlate_closed(draft, heard)
 
 
 def contradict(draft: Draft, owner: Submission, detail: str) -> Submission:
@@ -117,18 +137,25 @@ def _foreign(draft: Draft, heard: Heard) -> None:
     draft.lane = replace(draft.lane, foreign_ms=draft.at_ms)
 
 
-def _correlate_closed(draft: Draft, heard: Heard) -> None:
-    """Nothing open can own it: a late event, a duplicate, or somebody else's."""
-    within = [
+def _within(draft: Draft) -> list[Submission]:
+    """Closed submissions that an event may still belong to, in order of acceptance."""
+    return [
         s
         for s in draft.lane.submissions
         if s.state is State.CLOSED
         and possibly_sent(s)
         and in_late_window(s, draft.at_ms, draft.policy)
     ]
+
+
+def correlate_closed(draft: Draft, heard: Heard) -> None:
+    """Nothing open can own it: a late event, a duplicate, or somebody else's."""
+    within = _within(draft)
     waiting = [s for s in within if s.outcome is not Outcome.CONFIRMED]
     if waiting:
-        _late(draft, waiting[-1], heard)
+        # The newest that no other event was kept for: two events are hardly of one update.
+        free = [s for s in waiting if not s.candidates] or waiting
+        _late(draft, free[-1], heard)
     elif within:
         draft.dispose(heard, Disposition.DUPLICATE, within[-1].id)
         draft.contend(within[-1])
@@ -142,8 +169,9 @@ def _late(draft: Draft, owner: Submission, heard: Heard) -> None:
         draft.dispose(heard, Disposition.CONTRADICTION, owner.id)
         return
     contested = contended(draft.lane, owner, draft.at_ms, draft.policy)
-    moved = owner.reading is not None and movement_of(owner, owner.reading) is Movement.MOVED
-    if contested and not moved:
+    moved = known_moved(draft.lane, owner)
+    silent = accepted(owner) and _incomparable(owner)
+    if contested and not moved and not silent:
         draft.dispose(heard, Disposition.CANDIDATE, owner.id)
         draft.put(replace(owner, candidates=(*owner.candidates, heard)))
         draft.lane = replace(draft.lane, review_ms=draft.at_ms)
@@ -152,7 +180,11 @@ def _late(draft: Draft, owner: Submission, heard: Heard) -> None:
 
 
 def correct_by_event(draft: Draft, owner: Submission, heard: Heard) -> None:
-    """Correct a closed submission to ``confirmed``: late, but heard."""
+    """Correct a closed submission to ``confirmed``: late, but heard. Other candidates of it may be
+    an older one's."""
     attribution = draft.attribution_for(owner)
     draft.dispose(heard, Disposition.CORRECTED, owner.id)
     draft.correct(owner, Outcome.CONFIRMED, "late_event", attribution, heard)
+    for other in owner.candidates:
+        if other.seq != heard.seq:
+            correlate_closed(draft, other)

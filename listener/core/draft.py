@@ -196,6 +196,8 @@ class Draft:
     def rest(self) -> None:
         """Let the lane rest a settle period from now, an enquiry at its end."""
         until = self.after(self.policy.settle_ms)
+        if self.lane.rest_until_ms == until and self.lane.review_ms == until:
+            return
         self.lane = replace(self.lane, rest_until_ms=until, review_ms=until, reviews=0)
         self.facts.append(LaneRested(at_ms=self.at_ms, submission_id=None, until_ms=until))
 

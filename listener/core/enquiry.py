@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .correlation import confirm_contended, correct_by_event
+from .correlation import confirm_contended, correct_by_event, pass_on
 from .draft import Draft
 from .effects import Enquire
 from .evidence import FAILED_WORDS, PROCESSING, Reading
@@ -137,15 +137,20 @@ def _decide(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> N
     """What a reading (or the lack of any) decides for an open, possibly sent submission."""
     if not draft.hearing.settled:
         return
-    if owner.candidates and not owner.contradicted:
-        usable = moved is Movement.INCOMPARABLE and accepted(owner)
-        if moved is Movement.MOVED or usable:
-            confirm_contended(draft, owner)
-            return
-    if owner.state is State.IN_DOUBT:
+    if _spoken_for(owner, moved):
+        confirm_contended(draft, owner)
+    elif owner.state is State.IN_DOUBT:
         _decide_doubt(draft, owner, moved, read_ms)
     elif owner.state is State.AWAITING and _deadline_read(owner, read_ms):
         _conclude_heard(draft, owner, moved, read_ms)
+
+
+def _spoken_for(owner: Submission, moved: Movement) -> bool:
+    """Whether a contended event counts: the record moved too, or can never tell and it was
+    accepted."""
+    if not owner.candidates or owner.contradicted:
+        return False
+    return moved is Movement.MOVED or (moved is Movement.INCOMPARABLE and accepted(owner))
 
 
 def _deadline_read(owner: Submission, read_ms: int) -> bool:
@@ -176,9 +181,12 @@ def _conclude_heard(draft: Draft, owner: Submission, moved: Movement, read_ms: i
 
 def conclude(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> None:
     """Close for good reasons or for lack of any: no event was heard in time."""
+    if _spoken_for(owner, moved):
+        confirm_contended(draft, owner)
+        return
     outcome, reason = judge(draft, owner, moved, read_ms)
     attribution = draft.attribution_for(owner) if outcome is Outcome.PRESUMED else None
-    draft.close(owner, outcome, reason, attribution)
+    pass_on(draft, draft.close(owner, outcome, reason, attribution))
 
 
 def judge(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> tuple[Outcome, str]:

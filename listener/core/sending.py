@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .correlation import apply_held, contradict, disown_held
+from .correlation import apply_held, contradict, disown_held, may_be_earlier, pass_on
 from .draft import Draft
 from .effects import Post
 from .errors import IllegalInput
@@ -220,11 +220,12 @@ def _ours_outstanding(lane: Lane) -> bool:
 
 
 def _refused(draft: Draft, over: Submission, result: PostResult) -> None:
-    if over.held and not possibly_sent(over):
-        doubt(draft, contradict(draft, replace(over, state=State.IN_DOUBT), result.detail))
-    elif possibly_sent(over):
+    if possibly_sent(over):
         doubt(draft, replace(over, never_resend=True))
+    elif over.held and not may_be_earlier(draft, over):
+        doubt(draft, contradict(draft, replace(over, state=State.IN_DOUBT), result.detail))
     else:
+        over = disown_held(draft, over)
         draft.lane = replace(draft.lane, ours_since_seen=_ours_outstanding(draft.lane))
         draft.close(over, Outcome.REJECTED, reason=result.detail)
 
@@ -264,7 +265,7 @@ def _wait(draft: Draft, waiting: Submission) -> None:
 def close_if_cancelled(draft: Draft, submission: Submission) -> bool:
     """A cancel after an attempt possibly sent stops the watching, no more (rule 13)."""
     if submission.cancel_requested and submission.state is not State.CLOSED:
-        draft.close(submission, Outcome.UNCONFIRMED, reason="cancelled")
+        pass_on(draft, draft.close(submission, Outcome.UNCONFIRMED, reason="cancelled"))
         return True
     return False
 

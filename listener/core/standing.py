@@ -59,6 +59,22 @@ def movement_of(submission: Submission, reading: Reading) -> Movement:
     return moved
 
 
+def known_moved(lane: Lane, submission: Submission) -> bool:
+    """Whether a reading said "moved" of it before a younger update of ours could move the record:
+    an enquiry of its own, or the baseline of the next."""
+    readings = [submission.reading]
+    younger = False
+    for other in lane.submissions:
+        if younger and possibly_sent(other):
+            readings.append(baseline_of(other))
+            break
+        younger = younger or other.id == submission.id
+    return any(
+        reading is not None and movement_of(submission, reading) is Movement.MOVED
+        for reading in readings
+    )
+
+
 def settled(submission: Submission) -> bool:
     """Whether no further event is owed to it: confirmed as its own, from one attempt alone."""
     return (

@@ -70,6 +70,7 @@ TABLE: dict[tuple[State | None, type[Input]], frozenset[State]] = {
     (_Q, Submit): frozenset({_Q, _C}),
     (_Q, SendBegins): frozenset({_Q, _S, _D}),
     (_S, AttemptEnded): frozenset({_Q, _A, _D, _C}),
+    (_C, AttemptEnded): frozenset({_C}),
     (_Q, EventHeard): frozenset({_Q, _C}),
     (_S, EventHeard): frozenset({_S}),
     (_A, EventHeard): frozenset({_A, _C}),
@@ -82,16 +83,19 @@ TABLE: dict[tuple[State | None, type[Input]], frozenset[State]] = {
     (_Q, TimePassed): frozenset({_Q, _C}),
     (_A, TimePassed): frozenset({_A, _C}),
     (_D, TimePassed): frozenset({_D, _C}),
+    (_C, TimePassed): frozenset({_C}),
     (_A, GapEnded): frozenset({_A}),
     (_D, GapEnded): frozenset({_D}),
     (_Q, CancelRequested): frozenset({_Q, _C}),
     (_S, CancelRequested): frozenset({_S}),
     (_A, CancelRequested): frozenset({_A, _C}),
     (_D, CancelRequested): frozenset({_D, _C}),
+    (_C, CancelRequested): frozenset({_C}),
     (_Q, Restarted): frozenset({_Q}),
     (_S, Restarted): frozenset({_D, _C}),
     (_A, Restarted): frozenset({_A}),
     (_D, Restarted): frozenset({_D}),
+    (_C, Restarted): frozenset({_C}),
 }
 """(state before, input) → the states it may be in afterwards. Only submissions that change are held
 against it; a pair that is missing changes no submission."""
