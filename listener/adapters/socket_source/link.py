@@ -95,6 +95,9 @@ class Link:
             self._attachments = max(0, self._attachments - 1)
         elif frame.startswith("0"):
             self._observe_open(frame)
+        elif frame == "1":
+            # The library tells of it only once its connect() has returned.
+            self.close(End("server_disconnect"))
         elif frame.startswith("4"):
             if self.in_attachments:
                 # The library would take this packet for the attachment, and lose it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -171,3 +172,17 @@ class PythonServer:
     def _sids(self) -> list[str]:
         participants = self._io.manager.get_participants(self._namespace, None)
         return [sid for sid, _ in participants]
+
+
+async def _serve() -> None:
+    """For a benchmark: prints its port, sends a burst for each line "COUNT PREFIX" of stdin."""
+    async with PythonServer() as server:
+        sys.stdout.write(f"{server.port}\n")
+        sys.stdout.flush()
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            count, prefix = line.split()
+            await server.burst(int(count), prefix)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
