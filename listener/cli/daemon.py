@@ -57,11 +57,15 @@ class Address:
 def find(state_dir: Path, host: str, port: int, token: str | None) -> Address:
     """Where the daemon of this state folder said it is, or else where the settings have it.
 
-    Raises CommandFailed where its token may not be read.
+    Raises CommandFailed where that is nowhere, or its token may not be read.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads((state_dir / "intake.json").read_text("utf-8"))
         host, port = str(told["host"]), int(told["port"])
+    if port == 0:
+        raise exits.CommandFailed(
+            exits.UNAVAILABLE, f"no daemon runs on {state_dir}", "start one: cv-listener run"
+        )
     if token is None:
         token = _kept_token(state_dir / "token")
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the address to reach it by

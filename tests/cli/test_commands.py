@@ -154,6 +154,10 @@ async def test_without_a_daemon_it_is_said_how_to_start_one(
     assert (ended.status, ended.out) == (69, "")
     assert f"no daemon answers at 127.0.0.1:{port}" in ended.err
     assert "cv-listener run" in ended.err
+    ended = await cli(tmp_path, *args, env={"CV_INTAKE_PORT": "0"})
+    assert ended.status == 69
+    assert "no daemon runs on" in ended.err
+    assert "cv-listener run" in ended.err
 
 
 async def test_what_is_no_daemon_is_said(tmp_path: Path) -> None:

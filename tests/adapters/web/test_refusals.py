@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from listener.adapters.web.problems import KINDS
 from tests.fakes.journal_memory import MemoryJournal
+from tests.tree import ROOT
 
 from .rig import (
     ALL,
@@ -351,6 +354,14 @@ async def test_only_its_own_names_are_answered(tmp_path: Path, host: str, welcom
 
 
 # ------------------------------------------------------------------------------------------- paths
+
+
+def test_the_paper_tells_every_refusal_with_its_status() -> None:
+    told: dict[str, int] = {}
+    for line in (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"\| (\d{3}) \| ((?:`\w+`(?:, )?)+) \|", line):
+            told |= dict.fromkeys(re.findall(r"\w+", found[2]), int(found[1]))
+    assert told == {reason: kind.status.value for reason, kind in KINDS.items()}
 
 
 async def test_a_path_or_method_that_is_none(house: Daemon) -> None:
