@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from docs import configuration, states
+from docs import configuration, log_events, states
 
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES: dict[str, Callable[[], str]] = {
     ".env.example": configuration.env_example,
     "docs/configuration.md": configuration.page,
+    "docs/log-events.md": log_events.page,
     "docs/states.md": states.page,
 }
 """Path from the root → what writes it."""

@@ -27,7 +27,8 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
-    """One event. ``levels_by`` (a field's name and a map from its values) overrides ``level``."""
+    """One event. ``levels_by`` (a field's name and a map from its values) overrides ``level``.
+    ``since``: the catalogue's version that had it first."""
 
     name: str
     level: Level
@@ -35,6 +36,7 @@ class EventSpec:
     fields: tuple[str, ...] = ()
     what_to_do: str = ""
     levels_by: tuple[str, Mapping[str, Level]] | None = None
+    since: int = 1
 
     def level_of(self, fields: Mapping[str, object]) -> Level:
         """The level of one line."""
@@ -43,9 +45,24 @@ class EventSpec:
         name, levels = self.levels_by
         return levels.get(str(fields.get(name)), self.level)
 
+    def levels(self) -> frozenset[Level]:
+        """Every level that it can have."""
+        return frozenset({self.level, *(self.levels_by[1].values() if self.levels_by else ())})
+
+
+def runbook(event: str) -> str:
+    """Where it is written what to do about an event, from the root of the source."""
+    return f"docs/log-events.md#{event.replace('.', '')}"
+
 
 ALWAYS = ("timestamp", "level", "event", "v", "service", "version", "run_id", "replica")
-"""Fields of every line."""
+"""Fields of every line, in this order, before all others."""
+
+ANYWHERE = ("hint", "runbook", "truncated", "catalogue_miss")
+"""Fields that any line may have. The log adds them."""
+
+FREE_TEXT = frozenset({"error", "message", "trace", "hint"})
+"""Fields whose words are not ours alone: they pass through redaction once more."""
 
 FIELDS: dict[str, str] = {
     "timestamp": "When it was said: RFC 3339, UTC, milliseconds.",
@@ -61,7 +78,8 @@ FIELDS: dict[str, str] = {
     "attempt": "The attempt's number, from 1.",
     "attempts": "How many attempts there were.",
     "state": "queued, sending, awaiting, in_doubt or closed.",
-    "outcome": "How it ended; see docs/outcomes.md.",
+    "outcome": "How it ended, as far as is known: confirmed, presumed, unconfirmed, "
+    "not_dispatched, rejected, undelivered, cancelled or superseded.",
     "outcome_before": "What the outcome was before the correction.",
     "attribution": "exclusive, or contended: the event may be another update's.",
     "late": "Whether the event came after the close.",
@@ -108,8 +126,8 @@ FIELDS: dict[str, str] = {
     "error": "What went wrong, in words, without secrets.",
     "error_type": "The exception's class.",
     "hint": "What to do about it.",
-    "runbook": "Where it is written what to do.",
-    "trace": "Where in the code: files, lines and functions, without values.",
+    "runbook": "Where it is written what to do: the event's place in this page.",
+    "trace": "What was raised where, and because of what: without values.",
     "lanes": "Codes that are remembered.",
     "open": "Submissions that are not closed.",
     "events": "Events that an earlier run heard and did not get to.",
@@ -139,152 +157,166 @@ FIELDS: dict[str, str] = {
     "python": "Python's version.",
     "settings": "Settings that are not the default, secrets masked.",
     "signal": "The signal that was received.",
+    "suppressed": "Like lines from there that were held back.",
+    "truncated": "True where the line was too long and something was left out.",
     "catalogue_miss": "The event or field is not in the catalogue: a mistake of ours.",
 }
 
 _OF_SUBMISSION = ("submission_id", "cv_ref")
 _CANONICAL = (
-    "outcome",
-    "attribution",
-    "late",
-    "submission_version",
-    "attempts",
-    "reason",
-    "retry_of",
-    "enhancement",
-    "analysis",
-    "evidence",
-    "replayed",
-    "queued_ms",
-    "post_ms",
-    "confirm_ms",
-    "total_ms",
-    "deaf_ms",
-    "duplicates",
-    "http_status",
-    "upstream_status",
-    "cv_id",
-    "size",
-    "kind",
+    *("outcome", "attribution", "late", "submission_version", "attempts", "reason", "retry_of"),
+    *("enhancement", "analysis", "evidence", "replayed"),
+    *("queued_ms", "post_ms", "confirm_ms", "total_ms", "deaf_ms", "duplicates"),
+    *("http_status", "upstream_status", "cv_id", "size", "kind"),
 )
-_BY_OUTCOME = (
-    "outcome",
-    {
-        "presumed": Level.WARNING,
-        "unconfirmed": Level.ERROR,
-        "not_dispatched": Level.ERROR,
-        "rejected": Level.ERROR,
-        "undelivered": Level.ERROR,
-    },
-)
-_LOOK = "Look at the submission (cv-listener show ID) and at the upstream's side."
-
-
-def _spec(
-    name: str, level: Level, meaning: str, *fields: str, do: str = "", by: object = None
-) -> EventSpec:
-    levels_by = _BY_OUTCOME if by == "outcome" else None
-    return EventSpec(name, level, meaning, fields, do, levels_by)
-
 
 _D, _I, _W, _E, _C = Level.DEBUG, Level.INFO, Level.WARNING, Level.ERROR, Level.CRITICAL
 
-_SPECS = (
-    # Of one submission.
-    _spec("submission.accepted", _I, "Intake took it: from here on it cannot be lost.",
-          *_OF_SUBMISSION, "size", "kind", "retry_of"),
-    _spec("attempt.began", _I, "A POST begins; this was on disk before its first byte left.",
-          *_OF_SUBMISSION, "attempt", "baseline_known", "contended"),
-    _spec("attempt.ended", _I, "A POST ended; what is known of it decides what follows.",
-          *_OF_SUBMISSION, "attempt", "result", "detail", "http_status", "state", "duration_ms",
-          "retry_at_ms"),
-    _spec("attempt.declined", _W, "Not sent again: the record was not proven unmoved.",
-          *_OF_SUBMISSION, "movement"),
-    _spec("event.correlated", _D, "What became of one heard event.",
-          *_OF_SUBMISSION, "seq", "disposition", "replayed"),
-    _spec("record.enquired", _D, "The record was read on behalf of a submission.",
-          *_OF_SUBMISSION, "movement", "detail", "status", "enhance_status"),
-    _spec("submission.requeued", _W, "In doubt, settled and unmoved: it will be sent again.",
-          *_OF_SUBMISSION, "attempts"),
-    _spec("submission.contradicted", _E, "Refused, and yet an event was heard.",
-          *_OF_SUBMISSION, "detail", do=_LOOK),
-    _spec("submission.closed", _I, "The canonical line: one for each close, with all its timings.",
-          *_OF_SUBMISSION, *_CANONICAL, "repeated", do=_LOOK, by="outcome"),
-    _spec("submission.corrected", _W, "A later truth replaced the outcome: same id, new version.",
-          *_OF_SUBMISSION, "outcome_before", *_CANONICAL, do="Whoever acted on the first outcome "
-          "should act on this one."),
-    _spec("submission.reattributed", _W, "A further event came: whose is which is not known.",
-          *_OF_SUBMISSION, "attribution", do="See who else updates this CV."),
-    _spec("submission.cancel_requested", _I, "A cancel was taken; it takes effect when it can.",
-          *_OF_SUBMISSION),
-    _spec("lane.rested", _D, "After an unresolved close nothing is sent to this code for a while.",
-          *_OF_SUBMISSION, "until_ms"),
-    _spec("lane.released", _D, "The rest is over.", *_OF_SUBMISSION, "movement"),
-    # Of hearing.
-    _spec("subscription.established", _I, "We listen.",
-          "transport", "recovery_offered", "recovered", "gap_reason"),
-    _spec("subscription.lost", _W, "We are deaf: an incident begins.", "reason", "watched",
-          do="Nothing, if subscription.restored follows. Otherwise see that the upstream serves."),
-    _spec("subscription.restored", _W, "We listen again: the incident ends.",
-          "transport", "recovered", "gap_reason", "duration_ms", "failures", "touched"),
-    _spec("subscription.failed", _W, "A try to connect failed; another follows. Powers of two are "
-          "told: 1, 2, 4, 8 …", "reason", "error", "failures", "retry_in_s",
-          do="If it does not stop: check CV_SOCKET_URL and that the upstream serves."),
-    _spec("subscription.refused", _C, "The server said no to our subscription.",
-          "reason", "error", "failures", "retry_in_s",
-          do="Check CV_SOCKET_AUTH, CV_SOCKET_NAMESPACE and CV_SOCKET_PATH."),
-    _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
-          "seq", "problem"),
-    _spec("event.never_heard", _E, "Updates were accepted, and no event was ever heard.",
-          "submissions", "hint",
-          do="Probably the wrong event name, room or namespace."),
-    # Of the upstream.
-    _spec("upstream.held", _W, "The upstream asked for quiet: nothing is sent meanwhile.",
-          "duration_ms"),
-    _spec("upstream.circuit_opened", _W, "Failures in a row: sending pauses, then tries one.",
-          "reason", do="See that the upstream serves."),
-    _spec("upstream.circuit_closed", _I, "The upstream serves again.", "reason"),
-    # Of the daemon.
-    _spec("daemon.started", _I, "The process started.", "python", "state_dir", "url", "settings"),
-    _spec("daemon.ready", _I, "Recovered, listening for submissions.", "host", "port"),
-    _spec("daemon.heartbeat", _I, "We live, and how well.", "open_by_state", "oldest_wait_ms",
-          "connected", "last_frame_age_ms", "last_event_age_ms", "deaf_ms", "in_flight",
-          "enquiries_waiting", "fsync_p99_ms", "loop_lag_ms", "dropped_lines"),
-    _spec("daemon.drain_started", _I, "No further attempt begins; those under way may end.",
-          "in_flight", "signal"),
-    _spec("daemon.drain_cut_short", _W, "Attempts were still under way at the drain's end: the "
-          "next start treats them as possibly sent.", "in_flight"),
-    _spec("daemon.stopped", _I, "The process ends, in order."),
-    _spec("daemon.failed", _C, "The process ends because it cannot keep its promise.",
-          "error_type", "error", "trace", "hint", do="Do what the hint says, then start again."),
-    _spec("journal.recovered", _I, "All state was taken up from the journal.",
-          "lanes", "open", "events", "files_swept", "retold"),
-    _spec("spool.swept", _W, "Files that a crash had left were deleted.", "files"),
-    _spec("retention.purged", _I, "Old closed submissions were deleted.", "submissions"),
-    _spec("intake.opened", _I, "The HTTP API answers.", "host", "port"),
-    _spec("intake.request_failed", _E, "A request ended in an error of ours.",
-          "error_type", "error", "trace"),
-    _spec(
-        "outcome.reported",
-        _D,
-        "Handlers have heard of this version of the outcome.",
-        *_OF_SUBMISSION,
-        "outcome",
-        "attribution",
-        "late",
-        "submission_version",
-    ),
-    _spec("handler.failed", _E, "An outcome handler failed; it is asked again, ever later.",
-          "handler", "submission_id", "tries", "error_type", do="Mend the handler."),
-    _spec("upstream.adapter_failed", _E, "A request ended in an error of ours; its attempt counts "
-          "as possibly sent.", "error_type", "error", "trace"),
-    _spec("loop.error", _E, "Something failed where nobody was waiting for it.",
-          "error_type", "error", "trace", "message"),
-    _spec("library.warned", _W, "A library has something to say.",
-          "library", "message", "error_type", "error", "trace"),
-    _spec("log.dropped", _W, "Lines were dropped because nobody read them fast enough.",
-          "dropped", do="See where the log goes."),
-)  # fmt: skip
+_BY = {
+    "outcome": {
+        "presumed": _W,
+        "unconfirmed": _E,
+        "not_dispatched": _E,
+        "rejected": _E,
+        "undelivered": _E,
+    },
+    "result": {"not_sent": _W, "throttled": _W, "refused": _W, "possibly_sent": _W},
+    "disposition": {"contradiction": _W, "malformed": _W},
+}
 
-CATALOGUE: dict[str, EventSpec] = {spec.name: spec for spec in _SPECS}
+_LOOK = (
+    "Look at the submission (cv-listener show ID): its outcome, its evidence and its reason say "
+    "what is known. Then ask the upstream's side, or submit it again."
+)
+_REPORT = "A fault of the program: please report it, with this line."
+
+
+def _spec(
+    name: str, level: Level, meaning: str, *fields: str, do: str = "", by: str = ""
+) -> EventSpec:
+    return EventSpec(name, level, meaning, fields, do, (by, _BY[by]) if by else None)
+
+
+GROUPS: dict[str, tuple[EventSpec, ...]] = {
+    "Submissions": (
+        _spec("submission.accepted", _I, "Intake took it: from here on it cannot be lost.",
+              *_OF_SUBMISSION, "size", "kind", "retry_of"),
+        _spec("submission.requeued", _W, "In doubt, settled and unmoved: it will be sent again.",
+              *_OF_SUBMISSION, "attempts",
+              do="Nothing for one. Many: the upstream, or a proxy before it, loses requests."),
+        _spec("submission.contradicted", _E, "Refused, and yet an event was heard.",
+              *_OF_SUBMISSION, "detail", do=_LOOK),
+        _spec("submission.closed", _I,
+              "The canonical line: one for each close, with all its timings and evidence.",
+              *_OF_SUBMISSION, *_CANONICAL, "repeated", do=_LOOK, by="outcome"),
+        _spec("submission.corrected", _W,
+              "A later truth replaced the outcome: the same id, a higher version.",
+              *_OF_SUBMISSION, "outcome_before", *_CANONICAL,
+              do="Whoever acted on the first outcome should act on this one. Many: raise "
+              "CV_CONFIRM_TIMEOUT."),
+        _spec("submission.reattributed", _W,
+              "A further event came for it: which update each was for is not known.",
+              *_OF_SUBMISSION, "attribution", do="See who else updates this CV."),
+        _spec("submission.cancel_requested", _I, "A cancel was taken; it takes effect when it can.",
+              *_OF_SUBMISSION),
+    ),
+    "Attempts": (
+        _spec("attempt.began", _I, "A POST begins; this was on disk before its first byte left.",
+              *_OF_SUBMISSION, "attempt", "baseline_known", "contended"),
+        _spec("attempt.ended", _I, "A POST ended; what is known of it decides what follows.",
+              *_OF_SUBMISSION, "attempt", "result", "detail", "http_status", "state",
+              "duration_ms", "retry_at_ms", by="result",
+              do="Nothing for one: it is tried again, enquired of, or closed. Many: see detail and "
+              "http_status, and that the upstream serves."),
+        _spec("attempt.declined", _W, "Not sent again: the record was not proven unmoved.",
+              *_OF_SUBMISSION, "movement",
+              do="Nothing: it is enquired of again, until CV_GIVE_UP_AFTER."),
+        _spec("record.enquired", _D, "The record was read on behalf of a submission.",
+              *_OF_SUBMISSION, "movement", "detail", "status", "enhance_status"),
+        _spec("lane.rested", _D, "After an unresolved close nothing is sent to this code a while.",
+              *_OF_SUBMISSION, "until_ms"),
+        _spec("lane.released", _D, "The rest is over.", *_OF_SUBMISSION, "movement"),
+    ),
+    "Hearing": (
+        _spec("event.correlated", _D, "What became of one heard event.",
+              *_OF_SUBMISSION, "seq", "disposition", "replayed", by="disposition",
+              do="Look for submission.contradicted of the same submission."),
+        _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
+              "seq", "problem",
+              do="Many: see that CV_SOCKET_EVENT is right, and what the upstream sends."),
+        _spec("event.never_heard", _C, "Updates were accepted, and no event was ever heard.",
+              "submissions",
+              do="Probably the wrong event, room or namespace: check CV_SOCKET_EVENT, "
+              "CV_SOCKET_NAMESPACE and CV_SOCKET_ON_CONNECT."),
+        _spec("subscription.established", _I, "We listen.",
+              "transport", "recovery_offered", "recovered", "gap_reason"),
+        _spec("subscription.lost", _W, "We are deaf: an incident begins.", "reason", "watched",
+              do="Nothing, if subscription.restored follows. Otherwise see that the upstream "
+              "serves."),
+        _spec("subscription.restored", _W,
+              "We listen again: the incident ends. What it touched is enquired of.",
+              "transport", "recovered", "gap_reason", "duration_ms", "failures", "touched",
+              do="Nothing for one. Many: look at what stands between the upstream and here."),
+        _spec("subscription.failed", _W,
+              "A try to connect failed; another follows. The 1st, 2nd, 4th, 8th … are told.",
+              "reason", "error", "failures", "retry_in_s",
+              do="If it does not stop: check CV_SOCKET_URL, and that the upstream serves."),
+        _spec("subscription.refused", _C, "The server said no to our subscription.",
+              "reason", "error", "failures", "retry_in_s",
+              do="Check CV_SOCKET_AUTH, CV_SOCKET_HEADERS, CV_SOCKET_NAMESPACE and "
+              "CV_SOCKET_PATH."),
+    ),
+    "The upstream": (
+        _spec("upstream.held", _W, "The upstream asked for quiet: nothing is sent meanwhile.",
+              "duration_ms", do="Nothing for one. Many: lower CV_MAX_IN_FLIGHT."),
+        _spec("upstream.circuit_opened", _W, "Failures in a row: sending pauses, then tries one.",
+              "reason", do="See that the upstream serves."),
+        _spec("upstream.circuit_closed", _I, "The upstream serves again.", "reason"),
+        _spec("upstream.adapter_failed", _E,
+              "A request ended in an error of ours; its attempt counts as possibly sent.",
+              "error_type", "error", "trace", do=_REPORT),
+    ),
+    "The daemon": (
+        _spec("daemon.started", _I, "The process started.",
+              "python", "state_dir", "url", "settings"),
+        _spec("daemon.ready", _I, "Recovered, and open for submissions.", "host", "port"),
+        _spec("daemon.heartbeat", _I, "We live, and how well.",
+              "open_by_state", "oldest_wait_ms", "connected", "last_frame_age_ms",
+              "last_event_age_ms", "deaf_ms", "in_flight", "enquiries_waiting", "fsync_p99_ms",
+              "loop_lag_ms", "dropped_lines"),
+        _spec("daemon.drain_started", _I, "No further attempt begins; those under way may end.",
+              "in_flight", "signal"),
+        _spec("daemon.drain_cut_short", _W, "Attempts were still under way at the drain's end: the "
+              "next start treats them as possibly sent.", "in_flight",
+              do="Raise CV_DRAIN_TIMEOUT, and what ends the process later."),
+        _spec("daemon.stopped", _I, "The process ends, in order."),
+        _spec("daemon.failed", _C, "The process ends because it cannot keep its promise.",
+              "error_type", "error", "trace", do="Do what the error says, then start again."),
+        _spec("journal.recovered", _I, "All state was taken up from the journal.",
+              "lanes", "open", "events", "files_swept", "retold"),
+        _spec("spool.swept", _W, "Files that a crash had left were deleted.", "files",
+              do="Nothing. See why the last run ended."),
+        _spec("retention.purged", _I, "Old closed submissions were deleted.", "submissions"),
+        _spec("intake.opened", _I, "The HTTP API answers.", "host", "port"),
+        _spec("intake.request_failed", _E, "A request ended in an error of ours.",
+              "error_type", "error", "trace", do=_REPORT),
+        _spec("outcome.reported", _D, "Handlers have heard of this version of the outcome.",
+              *_OF_SUBMISSION, "outcome", "attribution", "late", "submission_version"),
+        _spec("handler.failed", _E, "An outcome handler failed; it is asked again, ever later.",
+              "handler", "submission_id", "tries", "error_type", "error", "trace",
+              do="Mend the handler."),
+    ),
+    "What went wrong elsewhere": (
+        _spec("loop.error", _E, "Something failed where nobody was waiting for it.",
+              "error_type", "error", "trace", "message", do=_REPORT),
+        _spec("library.warned", _W, "A library has something to say.",
+              "library", "message", "error_type", "error", "trace", "suppressed",
+              do="Nothing, as long as all else goes well."),
+        _spec("log.dropped", _W, "Lines were dropped because nobody read them fast enough.",
+              "dropped", do="See where the log goes."),
+    ),
+}  # fmt: skip
+"""Every event, as the papers group them."""
+
+CATALOGUE: dict[str, EventSpec] = {spec.name: spec for specs in GROUPS.values() for spec in specs}
 """Every event, by name."""

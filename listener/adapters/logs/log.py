@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any, TextIO
 
-import orjson
 import structlog
 
 from listener.core.catalogue import (
     ALWAYS,
+    ANYWHERE,
     CATALOGUE,
     CATALOGUE_VERSION,
-    FIELDS,
+    FREE_TEXT,
     Level,
+    runbook,
 )
 from listener.core.names import CvCode
 from listener.core.wire import cv_ref
 
 from .console import render
+from .lines import Plain, json_line
 from .redaction import Redactor
-from .traces import describe
-from .writer import Writer
+from .traces import LONGEST_TRACE, describe
+from .writer import LOUD, Writer
 
-LONGEST_LINE = 16_384
-LONGEST_TEXT = 2_000
+REFS = 20_000
 _RANK = {level: rank for rank, level in enumerate(Level)}
+
+
+class NotInCatalogue(AssertionError):
+    """Our own fault, told in tests alone: an event or a field that the catalogue does not have."""
 
 
 class StructuredLog:
     """Implements ``ports.log.Log``. ``strict``: what is not in the catalogue raises, for tests;
     otherwise such a line says so in ``catalogue_miss``. Never blocks; never raises when not strict.
+
+    ``least``: the least level that is written.
     """
 
     def __init__(
@@ -55,45 +62,39 @@ class StructuredLog:
         self._ref_key = ref_key
         self._least = _RANK[least]
         self._strict = strict
-        self._told_drops = 0
         self._refs: dict[CvCode, str] = {}
-        self._render = _console_renderer(colour) if console else _json_line
-        self._logger = _Lines(
-            writer,
-            processors=[_stamp, _plain_fields, self._to_line],
-            context={
-                "v": CATALOGUE_VERSION,
-                "service": "cv-listener",
-                "version": version,
-                "run_id": run_id,
-                "replica": replica,
-            },
-        )
+        self._always = {
+            "v": CATALOGUE_VERSION,
+            "service": "cv-listener",
+            "version": version,
+            "run_id": run_id,
+            "replica": replica,
+        }
+        to_text = _console_renderer(colour) if console else json_line
+        self._processors = [self._stamp, self._without_secrets, _bounded]
+        self._render: Callable[[Mapping[str, Any]], str] = to_text
+        self._lines = _Lines(writer, processors=[*self._processors, self._last], context={})
+        writer.tell_gap = self._gap_line
 
     def emit(self, event: str, /, **fields: object) -> None:
         """Write one event of the catalogue."""
-        given = {name: value for name, value in fields.items() if value is not None}
-        missing = self._unlisted(event, given)
-        if missing:
-            if self._strict:
-                raise AssertionError(f"not in the catalogue: {missing}")
-            given["catalogue_miss"] = missing
-        spec = CATALOGUE.get(event)
-        level = Level.ERROR if spec is None else spec.level_of(given)
-        if _RANK[level] < self._least:
-            return
-        self._say_drops()
-        self._logger.say(event, level, given)
+        try:
+            self._emit(event, fields)
+        except NotInCatalogue:
+            raise
+        except Exception as wrong:  # noqa: BLE001 - a log that raises would end what it tells of
+            with contextlib.suppress(Exception):
+                self._lines.say(event, Level.ERROR, {"catalogue_miss": type(wrong).__name__})
 
     def fault(self, event: str, error: BaseException, /, **fields: object) -> None:
         """Write one event about an exception, without any value it may hold."""
-        self.emit(event, **describe(error, self.redactor), **fields)
+        self.emit(event, **{**describe(error, self.redactor), **fields})
 
     def ref(self, code: CvCode) -> str:
         """The ``cv_ref`` that stands for a code everywhere."""
         ref = self._refs.get(code)
         if ref is None:
-            if len(self._refs) > 20_000:
+            if len(self._refs) >= REFS:
                 self._refs.clear()
             self.redactor.add(code)
             ref = self._refs[code] = cv_ref(self._ref_key, code)
@@ -103,72 +104,100 @@ class StructuredLog:
         """Lines dropped since the start."""
         return self._writer.dropped
 
+    def flush(self, timeout_s: float = 2.0) -> bool:
+        """Wait until all lines are written; False if that took too long."""
+        return self._writer.flush(timeout_s)
+
     def close(self) -> None:
         """Write what is queued, within a bound. Idempotent."""
         self._writer.close()
 
-    def _unlisted(self, event: str, fields: Mapping[str, object]) -> str:
+    def _emit(self, event: str, fields: Mapping[str, object]) -> None:
+        given = {name: value for name, value in fields.items() if value is not None}
+        if missing := _unlisted(event, given):
+            if self._strict:
+                raise NotInCatalogue(f"not in the catalogue: {missing}")
+            given["catalogue_miss"] = missing
         spec = CATALOGUE.get(event)
-        if spec is None:
-            return event
-        extra = sorted(name for name in fields if name not in spec.fields)
-        unknown = [name for name in fields if name not in FIELDS]
-        return ", ".join(f"{event}.{name}" for name in sorted({*extra, *unknown}))
+        level = Level.ERROR if spec is None else spec.level_of(given)
+        if _RANK[level] < self._least:
+            return
+        if spec is not None and spec.what_to_do and level in LOUD:
+            given.setdefault("hint", spec.what_to_do)
+            given.setdefault("runbook", runbook(event))
+        self._lines.say(event, level, given)
 
-    def _say_drops(self) -> None:
-        dropped = self._writer.dropped
-        if dropped > self._told_drops:
-            new, self._told_drops = dropped - self._told_drops, dropped
-            self.emit("log.dropped", dropped=new)
+    def _gap_line(self, count: int) -> str:
+        """The writer's own line: it must not wait in the queue that was full."""
+        line: MutableMapping[str, Any] = {
+            "event": "log.dropped",
+            "level": Level.WARNING,
+            "fields": {"dropped": count, "hint": CATALOGUE["log.dropped"].what_to_do},
+        }
+        for process in self._processors:
+            line = process(None, "", line)
+        return self._render(line)
 
-    def _to_line(
-        self, _: Any, __: str, event: MutableMapping[str, Any]
+    # structlog's processors, in this order.
+
+    def _stamp(self, _: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """The fields of every line first, in their fixed order. A field that has the name of one of
+        them stands beside it, with an underscore."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        head = {"timestamp": now, "level": line["level"], "event": line["event"], **self._always}
+        fields: Mapping[str, Any] = line["fields"]
+        return head | {f"{name}_" if name in head else name: fields[name] for name in fields}
+
+    def _without_secrets(
+        self, _: Any, __: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Free text may repeat what a server or a library said; of what is not in the catalogue
+        nothing is known."""
+        unlisted = "catalogue_miss" in line
+        for name, value in line.items():
+            if isinstance(value, str) and (
+                name in FREE_TEXT or (unlisted and not _is_listed(str(line["event"]), name))
+            ):
+                line[name] = self.redactor.clean(value)
+        return line
+
+    def _last(
+        self, _: Any, __: str, line: MutableMapping[str, Any]
     ) -> tuple[tuple[str, Level], dict[str, Any]]:
-        """The last processor: what the writer's ``put`` is called with."""
-        return (self._render(event), Level(event["level"])), {}
+        """What the writer's ``put`` is called with."""
+        return (self._render(line), Level(line["level"])), {}
 
 
 class _Lines(structlog.BoundLoggerBase):
     """A bound logger whose one method ends in the writer's ``put``."""
 
     def say(self, event: str, level: Level, fields: Mapping[str, object]) -> None:
-        self._proxy_to_logger("put", event, level=level.value, **fields)
+        # The fields travel as one, so that none of their names is taken for a parameter.
+        self._proxy_to_logger("put", event, level=level.value, fields=fields)
 
 
-def _stamp(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The time, and the fields of every line in their fixed order before all others."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    event["timestamp"] = now
-    return {name: event[name] for name in ALWAYS} | dict(event)
+def _is_listed(event: str, name: str) -> bool:
+    spec = CATALOGUE.get(event)
+    return name in ALWAYS or name in ANYWHERE or (spec is not None and name in spec.fields)
 
 
-def _plain_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: _plain(value) for name, value in event.items()}
+def _unlisted(event: str, fields: Mapping[str, object]) -> str:
+    """What the catalogue does not have: the event, or fields of it."""
+    spec = CATALOGUE.get(event)
+    if spec is None:
+        return event
+    extra = (name for name in fields if name not in spec.fields and name not in ANYWHERE)
+    return ", ".join(f"{event}.{name}" for name in sorted(extra))
 
 
-def _plain(value: object, depth: int = 0) -> object:
-    """JSON's own types, bounded in length and depth."""
-    if isinstance(value, Enum):
-        return _plain(value.value, depth)
-    if value is None or isinstance(value, bool | float):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**63 else str(value)[:LONGEST_TEXT]
-    if isinstance(value, Mapping) and depth < 4:
-        return {str(k)[:100]: _plain(v, depth + 1) for k, v in list(value.items())[:50]}
-    if isinstance(value, list | tuple | set | frozenset) and depth < 4:
-        return [_plain(item, depth + 1) for item in list(value)[:50]]
-    text = value if isinstance(value, str) else repr(value)
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"
-
-
-def _json_line(line: Mapping[str, Any]) -> str:
-    text = orjson.dumps(line).decode()
-    if len(text) <= LONGEST_LINE:
-        return text
-    kept = {name: line[name] for name in (*ALWAYS, "submission_id", "cv_ref") if name in line}
-    return orjson.dumps(kept | {"detail": "line too long, fields left out"}).decode()
+def _bounded(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Plain values, so many that a line has a bound. What every line has is not touched by it."""
+    plain = Plain(longest=LONGEST_TRACE)
+    always = {name: line[name] for name in ALWAYS}
+    rest = plain.mapping({name: value for name, value in line.items() if name not in ALWAYS})
+    if plain.truncated:
+        rest["truncated"] = True
+    return Plain().mapping(always) | rest
 
 
 def _console_renderer(colour: bool) -> Callable[[Mapping[str, Any]], str]:

@@ -3,46 +3,70 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+
+from listener.core.errors import CvListenerError
 
 from .redaction import Redactor
 
 LONGEST_TRACE = 4_000
 LONGEST_MESSAGE = 500
+FRAMES = 12
+LINKS = 8
+LEAVES = 3
 
 
 def describe(error: BaseException, redactor: Redactor) -> dict[str, str]:
-    """``error_type``, ``error`` and ``trace``; groups and causes are told, values are not."""
-    leaves = _leaves(error)
+    """``error_type`` and ``error`` of the error (of a group: of those in it), and ``trace``: what
+    was raised where, and because of what. No source lines and no values: they may hold a code."""
+    leaves = list(_leaves(error))
     worst = leaves[0]
-    words = "; ".join(redactor.clean(str(leaf))[:LONGEST_MESSAGE] for leaf in leaves[:3])
+    words = [_words(leaf, redactor) for leaf in leaves[:LEAVES]]
+    if len(leaves) > LEAVES:
+        words.append(f"and {len(leaves) - LEAVES} more")
     return {
         "error_type": type(worst).__name__,
-        "error": words,
-        "trace": _trace(worst, redactor)[-LONGEST_TRACE:],
+        "error": "; ".join(word for word in words if word),
+        "trace": " <- ".join(_links(worst, redactor))[:LONGEST_TRACE],
     }
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
-    """The errors that a group is about."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    return [error]
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors that a group is about, ours first."""
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    found = [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    yield from sorted(found, key=lambda leaf: not isinstance(leaf, CvListenerError))
 
 
-def _trace(error: BaseException, redactor: Redactor) -> str:
-    """File, line and function of each frame, and of each cause; no source lines, for a source line
-    may hold a literal."""
-    parts: list[str] = []
+def _words(error: BaseException, redactor: Redactor) -> str:
+    """Our own errors hold no code, and say what to do; those of others may hold anything."""
+    try:
+        said = str(error)
+    except Exception as wrong:  # noqa: BLE001 - an error whose text cannot be had is an error still
+        return f"no text ({type(wrong).__name__})"
+    ours = isinstance(error, CvListenerError)
+    clean = redactor.clean(said) if ours else redactor.clean_foreign(said)
+    return clean if len(clean) <= LONGEST_MESSAGE else clean[:LONGEST_MESSAGE] + "…"
+
+
+def _links(error: BaseException, redactor: Redactor) -> Iterator[str]:
+    """The error, then what it was raised from, and so on."""
     seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        frames = traceback.extract_tb(current.__traceback__)
-        where = " > ".join(f"{_short(f.filename)}:{f.lineno} {f.name}" for f in frames)
-        parts.append(f"{type(current).__name__} at {where or 'no frame'}")
-        hidden = current.__context__ is None or current.__suppress_context__
-        current = current.__cause__ or (None if hidden else current.__context__)
-    return redactor.clean(" <- ".join(parts))
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen and len(seen) < LINKS:
+        # The error's own words stand in a field of their own.
+        words = f": {_words(link, redactor)}" if seen else ""
+        seen.add(id(link))
+        yield f"{type(link).__name__}{words} at {_where(link)}"
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__, limit=-FRAMES)
+    places = [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames]
+    return " > ".join(places) or "an unknown place"
 
 
 def _short(filename: str) -> str:

@@ -1,0 +1,92 @@
+"""The page of log events: written from the catalogue, which every emitted line is held against."""
+
+from __future__ import annotations
+
+from listener.core.catalogue import (
+    ALWAYS,
+    ANYWHERE,
+    CATALOGUE_VERSION,
+    FIELDS,
+    GROUPS,
+    EventSpec,
+    Level,
+)
+
+INTRODUCTION = f"""\
+<!-- Generated from listener/core/catalogue.py by `make docs`: change that, not this page. -->
+
+# Log events
+
+The daemon writes its log to stdout: one JSON object a line, in UTF-8, each of less than 64 KiB (on
+a terminal, lines for people; `CV_LOG_FORMAT` says which). `event` names what happened; what is
+written is in this catalogue, version {CATALOGUE_VERSION}, which stands in every line as `v`: it
+grows when an event or a field goes or changes its meaning, not when one is added.
+
+A `cv_code` stands in no line. `cv_ref` stands for it: the same in all lines, and no way back
+without the installation's key. Text that others wrote (`error`, `message`, `trace`) has passed
+through redaction: `…` stands for what was taken out.
+
+Writing never makes the daemon wait. Where nobody reads the log, DEBUG and INFO lines are dropped
+first, and `log.dropped` counts what was.
+
+## Levels
+
+| level | means |
+|---|---|
+| `debug` | detail, off by default (`CV_LOG_LEVEL`) |
+| `info` | a change of state |
+| `warning` | heals itself: watch the rate |
+| `error` | one submission, or one thing, needs a person |
+| `critical` | the daemon cannot keep its promise |
+
+A line of `warning` and above says in `hint` what to do, and in `runbook` where on this page.
+"""
+
+FIELDS_HEADING = """\
+## Fields
+
+Fields that are unknown, or do not apply, are left out. Durations end in `_ms`, milliseconds.
+"""
+
+
+def page() -> str:
+    """Levels, what every line has, each event, each field."""
+    always = ", ".join(f"`{name}`" for name in ALWAYS)
+    anywhere = ", ".join(f"`{name}`" for name in ANYWHERE)
+    parts = [
+        INTRODUCTION,
+        "## In every line\n",
+        f"{always}; and where there is reason for it {anywhere}.\n",
+        *(_group(title, specs) for title, specs in GROUPS.items()),
+        FIELDS_HEADING,
+        "| field | means |\n|---|---|",
+        *(f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _group(title: str, specs: tuple[EventSpec, ...]) -> str:
+    return "\n".join([f"## {title}\n", *(_event(spec) for spec in specs)])
+
+
+def _event(spec: EventSpec) -> str:
+    parts = [f"### `{spec.name}`\n", f"{_level(spec)}. {spec.meaning}\n"]
+    if spec.fields:
+        parts.append("Fields: " + ", ".join(f"`{name}`" for name in spec.fields) + ".\n")
+    if spec.what_to_do:
+        parts.append(f"What to do: {spec.what_to_do}\n")
+    return "\n".join(parts)
+
+
+def _level(spec: EventSpec) -> str:
+    if spec.levels_by is None:
+        return f"**{spec.level.value}**"
+    field, levels = spec.levels_by
+    others = [
+        f"**{level.value}** where `{field}` is "
+        + ", ".join(v for v, one in levels.items() if one is level)
+        for level in Level
+        if level in levels.values()
+    ]
+    return f"**{spec.level.value}**; " + "; ".join(others)
