@@ -21,7 +21,7 @@ SECRET = "hunter2-hunter2"
 
 
 def read(**env: str) -> Settings:
-    return load({"HOME": "/home/somebody", **env}, None)
+    return load({"HOME": "/u/somebody", **env}, None)
 
 
 def refusal(**env: str) -> str:
@@ -62,8 +62,8 @@ def test_the_defaults_are_the_design_s() -> None:
         ({"CV_STATE_DIR": "/srv/cv", "STATE_DIRECTORY": "/var/lib/a"}, "/srv/cv"),
         ({"STATE_DIRECTORY": "/var/lib/a:/var/lib/b", "XDG_STATE_HOME": "/x"}, "/var/lib/a"),
         ({"XDG_STATE_HOME": "/x"}, "/x/cv-listener"),
-        ({"XDG_STATE_HOME": "not/absolute"}, "/home/somebody/.local/state/cv-listener"),
-        ({}, "/home/somebody/.local/state/cv-listener"),
+        ({"XDG_STATE_HOME": "not/absolute"}, "/u/somebody/.local/state/cv-listener"),
+        ({}, "/u/somebody/.local/state/cv-listener"),
     ],
 )
 def test_the_state_folder_is_the_settings_then_systemd_s_then_the_user_s(

@@ -10,7 +10,7 @@ _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 _GREEN, _YELLOW, _RED, _CYAN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[36m"
 _LEVELS = {
     Level.DEBUG: _DIM,
-    Level.INFO: "",
+    Level.INFO: _GREEN,
     Level.WARNING: _YELLOW,
     Level.ERROR: _RED,
     Level.CRITICAL: "\x1b[1;97;41m",

@@ -153,6 +153,7 @@ def _forms(secret: str) -> frozenset[str]:
         quote(secret, safe="/", errors="replace"),
         # As URL libraries write a path: what may stand in one is not encoded.
         quote(secret, safe="/!$&'()*+,;=:@", errors="replace"),
+        quote(secret, safe="!$&'()*+,;=:@", errors="replace"),
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],

@@ -81,7 +81,7 @@ class Writer:
         with self._wake:
             self._closing = self._give_up = True
             self._wake.notify_all()
-        self._thread.join(timeout_s)
+        self._thread.join(max(timeout_s, 5 * LOOK_UP_S))
 
     # Under the lock.
 

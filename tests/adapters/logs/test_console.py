@@ -1,0 +1,126 @@
+"""Lines for people: the most telling first, and nothing in them steers the terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from listener.adapters.logs import looks
+from listener.adapters.logs.console import render
+from tests.adapters.logs.sinks import written
+
+ID = "0199aaaa-bbbb-7ccc-8ddd-1234567890ab"
+HEAD = {"timestamp": "2026-01-31T12:34:56.789Z", "level": "info", "event": "submission.closed"}
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def test_a_line_reads_from_left_to_right() -> None:
+    line = {
+        **HEAD,
+        "v": 1,
+        "run_id": "a",
+        "total_ms": 61_500,
+        "late": False,
+        "evidence": ["event", "record"],
+        "submission_id": ID,
+        "cv_ref": "cv_0123456789ab",
+        "outcome": "confirmed",
+        "queued_ms": 12,
+        "post_ms": 1_234,
+    }
+    assert render(line, colour=False) == (
+        "12:34:56.789 INFO     submission.closed        outcome=confirmed cv_ref=cv_0123456789ab"
+        " id=…567890ab total=1m01s late=no evidence=[event, record] queued=12ms post=1.23s"
+    )
+
+
+def test_what_is_long_stands_below() -> None:
+    line = {**HEAD, "level": "critical", "error": "it broke", "hint": "mend it"}
+    line |= {"trace": "A at a.py:1 f <- B at b.py:2 g", "runbook": "docs"}
+    assert render(line, colour=False).splitlines() == [
+        "12:34:56.789 CRITICAL submission.closed",
+        "             it broke",
+        "             → mend it",
+        "               A at a.py:1 f",
+        "               B at b.py:2 g",
+    ]
+
+
+def test_colour_changes_no_word() -> None:
+    line = {**HEAD, "outcome": "rejected", "submission_id": ID, "hint": "look", "error": "no"}
+    painted = render(line, colour=True)
+    assert "\x1b[31mrejected\x1b[0m" in painted
+    assert COLOUR.sub("", painted) == render(line, colour=False)
+    assert painted.count("\x1b[0m") == len(COLOUR.findall(painted)) / 2, "what begins ends"
+
+
+ATTACKS = [
+    "\x1b[2J\x1b[H",
+    "\x1b]0;title\x07",
+    "\x9b31m",
+    "a\rb",
+    "a\nforged line",
+    "a\x08\x08b",
+    "\x7f",
+    "a\u202eb\u2066c",
+    "a\u2028b",
+    "\u200b\ufeff",
+    "\udcff",
+]
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_steers_the_terminal(attack: str, colour: bool) -> None:
+    with written(strict=False, console=True, colour=colour) as sink:
+        sink.log.emit("loop.error", error=attack, message=attack, hint=attack, trace=attack)
+        sink.log.emit(f"event{attack}", **{f"name{attack}": attack, "deep": [{attack: attack}]})
+        assert_harmless(sink.text, colour)
+
+
+@given(st.text(), st.text())
+def test_nothing_steers_the_terminal_whatever_it_is(name: str, value: str) -> None:
+    with written(strict=False, console=True) as sink:
+        sink.log.emit("loop.error", **{name: value, "error": value})
+        assert_harmless(sink.text, colour=False)
+
+
+def assert_harmless(text: str, colour: bool) -> None:
+    bare = COLOUR.sub("", text) if colour else text
+    assert all(character.isprintable() or character == "\n" for character in bare)
+    for line in bare.splitlines():
+        assert re.match(r"\d\d:\d\d:\d\d\.\d{3} [A-Z]+ | {13}", line), "no line is forged"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("wanted", "terminal", "env", "expected"),
+    [
+        ("auto", True, {}, (True, True)),
+        ("auto", False, {}, (False, False)),
+        ("json", True, {}, (False, False)),
+        ("console", False, {}, (True, False)),
+        ("console", True, {"NO_COLOR": "1"}, (True, False)),
+        ("auto", True, {"TERM": "dumb"}, (True, False)),
+    ],
+)
+def test_how_it_looks_follows_the_setting_then_the_stream(
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+    terminal: bool,
+    env: dict[str, str],
+    expected: tuple[bool, bool],
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert looks(Terminal() if terminal else io.StringIO(), wanted) == expected

@@ -1,0 +1,216 @@
+"""The log: what every line has, what is refused, and that it holds whatever it is given."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from listener.adapters.logs import NotInCatalogue
+from listener.core.catalogue import ALWAYS, CATALOGUE, CATALOGUE_VERSION, Level
+from listener.core.names import CvCode, Outcome
+from tests.adapters.logs.sinks import Written, written
+
+LONGEST_LINE = 64 * 1024
+ID = "0199aaaa-bbbb-7ccc-8ddd-1234567890ab"
+
+
+def test_every_line_has_the_same_beginning() -> None:
+    with written() as sink:
+        sink.log.emit("daemon.ready", host="127.0.0.1", port=8600)
+        sink.log.emit("submission.closed", submission_id=ID, outcome=Outcome.CONFIRMED)
+        for line in sink.lines:
+            assert tuple(line)[: len(ALWAYS)] == ALWAYS
+            assert re.fullmatch(r"\d{4}(-\d\d){2}T(\d\d:){2}\d\d\.\d{3}Z", line["timestamp"])
+            moment = datetime.fromisoformat(line["timestamp"])
+            assert abs((moment - datetime.now(UTC)).total_seconds()) < 600
+            assert line["v"] == CATALOGUE_VERSION
+            assert line["service"] == "cv-listener"
+            assert (line["version"], line["run_id"], line["replica"]) == (
+                "1.2.3",
+                "0a1b2c3d",
+                "here",
+            )
+
+
+def test_a_field_that_is_none_is_left_out_and_an_enum_is_its_word() -> None:
+    with written() as sink:
+        sink.log.emit("submission.closed", outcome=Outcome.CONFIRMED, reason=None, late=False)
+        (line,) = sink.lines
+        assert line["outcome"] == "confirmed"
+        assert "reason" not in line
+        assert line["late"] is False
+
+
+def test_the_level_is_the_catalogue_s_and_decides_what_is_written() -> None:
+    with written(least=Level.WARNING) as sink:
+        sink.log.emit("submission.closed", outcome="confirmed")
+        sink.log.emit("event.correlated", disposition="confirmed")
+        sink.log.emit("submission.closed", outcome="presumed")
+        sink.log.emit("submission.closed", outcome="rejected")
+        assert [line["level"] for line in sink.lines] == ["warning", "error"]
+
+
+def test_who_is_called_is_told_what_to_do() -> None:
+    with written() as sink:
+        sink.log.emit("submission.closed", outcome="confirmed")
+        sink.log.emit("submission.closed", outcome="rejected")
+        sink.log.emit("event.never_heard", submissions=3, hint="ask them")
+        quiet, loud, own = sink.lines
+        assert "hint" not in quiet
+        assert loud["hint"] == CATALOGUE["submission.closed"].what_to_do
+        assert loud["runbook"] == "docs/log-events.md#submissionclosed"
+        assert own["hint"] == "ask them"
+
+
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [("no.such_event", {}), ("daemon.stopped", {"port": 1}), ("daemon.stopped", {"v": 1})],
+)
+def test_strict_refuses_what_is_not_in_the_catalogue(event: str, fields: dict[str, Any]) -> None:
+    with written() as sink:
+        with pytest.raises(NotInCatalogue):
+            sink.log.emit(event, **fields)
+        assert sink.lines == []
+
+
+def test_in_production_it_is_written_and_says_so() -> None:
+    with written(strict=False) as sink:
+        sink.log.emit("no.such_event", a=1)
+        sink.log.emit(
+            "daemon.stopped", port=1, event="x", method_name="y", self=2, fields=3, name=4
+        )
+        unknown, extra = sink.lines
+        assert (unknown["event"], unknown["a"], unknown["level"]) == ("no.such_event", 1, "error")
+        assert unknown["catalogue_miss"] == "no.such_event"
+        assert extra["event"] == "daemon.stopped"
+        assert (extra["port"], extra["event_"], extra["self"]) == (1, "x", 2)
+        assert (extra["method_name"], extra["fields"], extra["name"]) == ("y", 3, 4)
+        assert "daemon.stopped.port" in extra["catalogue_miss"]
+
+
+def test_a_ref_is_the_same_for_one_code_and_shows_nothing_of_it() -> None:
+    with written() as sink:
+        code, other = CvCode("Cv9E#nH4$xTz8!pY2aW^mK6rL"), CvCode("Cv9E#nH4$xTz8!pY2aW^mK6rM")
+        assert sink.log.ref(code) == sink.log.ref(code) != sink.log.ref(other)
+        assert sink.log.ref(code).startswith("cv_")
+        assert len(sink.log.ref(code)) == len("cv_") + 12
+
+
+class Shows:
+    """Its ``repr`` shows what must not be shown."""
+
+    def __repr__(self) -> str:
+        return "a-secret-code"
+
+
+class Raises:
+    """Nothing can be had of it."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Shows(), "<Shows>"),
+        (Raises(), "<Raises>"),
+        (b"bytes", "<bytes>"),
+        (Path("/a/b"), "/a/b"),
+        (math.nan, None),
+        (math.inf, None),
+        (2**63, 2**63),
+        (2**64, str(2**64)),
+        pytest.param(10**5000, "<int of 16610 bits>", id="huge"),
+        ("half \ud800", "half ?"),
+        ({"k": (1, {2}, Outcome.CONFIRMED)}, {"k": [1, [2], "confirmed"]}),
+        ({1: "a", None: "b", Outcome.CONFIRMED: "c"}, {"1": "a", "None": "b", "confirmed": "c"}),
+        ([[[[[["deep"]]]]]], [[[[["<list>"]]]]]),
+        (datetime(2026, 1, 31, tzinfo=UTC), "2026-01-31T00:00:00+00:00"),
+    ],
+)
+def test_any_value_becomes_json(value: object, shown: object) -> None:
+    with written() as sink:
+        sink.log.emit("daemon.started", settings=value)
+        assert sink.lines[0]["settings"] == shown
+
+
+def test_a_long_line_is_cut_and_says_so() -> None:
+    with written() as sink:
+        sink.log.emit("daemon.started", settings="x" * 1_000_000, python="3")
+        sink.log.emit("daemon.started", settings={str(i): "y" * 500 for i in range(500)})
+        sink.log.emit("daemon.started", settings=list(range(1_000)))
+        # Six bytes of JSON for each.
+        sink.log.emit("daemon.started", settings=["\x01" * 3_000] * 9, url="\u202e" * 3_000)
+        for text, line in zip(sink.text.splitlines(), sink.lines, strict=True):
+            assert len(text.encode()) < LONGEST_LINE
+            assert line["truncated"] is True
+        sink.log.emit("daemon.started", settings="x" * 1_000)
+        assert "truncated" not in sink.lines[-1]
+
+
+def _long(text: str) -> str:
+    return text * 500
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.text(alphabet=st.sampled_from("\x00\x1b\x9b\ud800\u202e\u4e2d\U0001f600'\"")).map(_long),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text() | st.integers() | st.booleans(), inner)
+        | st.tuples(inner, inner)
+    ),
+)
+NAMES = st.text() | st.sampled_from(["event", "self", "level", "settings", "timestamp", "error"])
+
+
+@given(fields=st.dictionaries(NAMES, VALUES), event=st.text() | st.just("daemon.started"))
+def test_every_line_is_json_whatever_is_given(fields: dict[str, object], event: str) -> None:
+    with written(strict=False) as sink:
+        sink.log.emit(event, **fields)
+        (text,) = sink.text.removesuffix("\n").split("\n")
+        line = json.loads(text)
+        assert len(text.encode()) < LONGEST_LINE
+        assert tuple(line)[: len(ALWAYS)] == ALWAYS
+        # What a terminal would obey stands in no line, not even in one that is only looked at.
+        assert not re.search("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_a_log_that_fails_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    with written(strict=False) as sink:
+
+        def broken(text: str) -> str:
+            raise RuntimeError(text)
+
+        monkeypatch.setattr(sink.log.redactor, "clean", broken)
+        sink.log.emit("loop.error", message="a-secret")
+        (line,) = sink.lines
+        assert (line["event"], line["catalogue_miss"]) == ("loop.error", "RuntimeError")
+        assert "a-secret" not in sink.text
+
+
+def one_of_each(sink: Written) -> None:
+    for spec in CATALOGUE.values():
+        sink.log.emit(spec.name, **dict.fromkeys(spec.fields, "x"))
+
+
+def test_strict_takes_every_event_with_all_its_fields() -> None:
+    with written() as sink:
+        one_of_each(sink)
+        assert [line["event"] for line in sink.lines] == list(CATALOGUE)

@@ -1,0 +1,170 @@
+"""The catalogue is whole: every fact, every line the source writes, every field has its words."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from docs.log_events import page
+from listener.core import facts
+from listener.core.catalogue import (
+    ALWAYS,
+    ANYWHERE,
+    CATALOGUE,
+    FIELDS,
+    FREE_TEXT,
+    GROUPS,
+    EventSpec,
+    Level,
+    runbook,
+)
+from listener.core.facts import Fact
+from listener.core.names import (
+    Disposition,
+    FileKind,
+    Millis,
+    Outcome,
+    PostKind,
+    SubmissionId,
+)
+from listener.core.submission import FileFacts, Submission
+from listener.core.view import canonical
+from tests.tree import texts
+
+SPECS = list(CATALOGUE.values())
+LOUD = {Level.WARNING, Level.ERROR, Level.CRITICAL}
+
+
+def every_fact() -> list[type[Fact]]:
+    return [
+        each
+        for each in vars(facts).values()
+        if isinstance(each, type) and issubclass(each, Fact) and each is not Fact
+    ]
+
+
+@pytest.mark.parametrize("fact", every_fact(), ids=lambda fact: fact.__name__)
+def test_every_fact_is_an_event_with_its_fields(fact: type[Fact]) -> None:
+    spec = CATALOGUE[fact.event]
+    own = {field.name for field in dataclasses.fields(fact)} - {"at_ms"}
+    assert own | {"cv_ref"} <= set(spec.fields)
+
+
+def test_every_fact_has_an_event_of_its_own() -> None:
+    names = [fact.event for fact in every_fact()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("event", ["submission.closed", "submission.corrected"])
+def test_the_canonical_line_has_every_canonical_field(event: str) -> None:
+    file = FileFacts("00", 1, FileKind.PDF, "cv.pdf")
+    submission = Submission(SubmissionId("0"), Millis(0), file)
+    assert set(canonical(submission)) <= set(CATALOGUE[event].fields)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_an_event_is_well_formed(spec: EventSpec) -> None:
+    assert re.fullmatch(r"[a-z]+\.[a-z]+(_[a-z]+)*", spec.name)
+    assert spec.meaning.endswith(".")
+    assert len(set(spec.fields)) == len(spec.fields)
+    assert set(spec.fields) <= set(FIELDS)
+    assert not set(spec.fields) & {*ALWAYS, *ANYWHERE}, "those need not be said"
+    if spec.levels() & LOUD:
+        assert spec.what_to_do.endswith("."), "who is called needs to know what to do"
+    if spec.levels_by is not None:
+        assert spec.levels_by[0] in spec.fields
+
+
+def test_every_event_stands_in_one_group() -> None:
+    grouped = [spec.name for specs in GROUPS.values() for spec in specs]
+    assert sorted(grouped) == sorted(set(grouped)) == sorted(CATALOGUE)
+
+
+def test_every_field_is_explained_and_used() -> None:
+    used = {*ALWAYS, *ANYWHERE, *(name for spec in SPECS for name in spec.fields)}
+    assert used == set(FIELDS)
+    assert set(FIELDS) >= FREE_TEXT
+    assert all(meaning.endswith(".") for meaning in FIELDS.values())
+
+
+def test_a_level_can_follow_a_field() -> None:
+    closed = CATALOGUE["submission.closed"]
+    levels = {outcome: closed.level_of({"outcome": outcome}) for outcome in Outcome}
+    assert {o for o, level in levels.items() if level is Level.INFO} == {
+        Outcome.CONFIRMED,
+        Outcome.CANCELLED,
+        Outcome.SUPERSEDED,
+    }
+    assert levels[Outcome.PRESUMED] is Level.WARNING
+    assert levels[Outcome.NOT_DISPATCHED] is Level.ERROR
+    assert closed.level_of({}) is Level.INFO
+
+
+def test_what_a_level_follows_is_a_word_of_the_vocabulary() -> None:
+    vocabularies = {"outcome": Outcome, "result": PostKind, "disposition": Disposition}
+    for spec in SPECS:
+        if spec.levels_by is not None:
+            name, levels = spec.levels_by
+            assert set(levels) <= {word.value for word in vocabularies[name]}
+
+
+def emitted() -> Iterator[tuple[str, ast.expr, list[ast.keyword], str]]:
+    """(place, event, fields, method) of each line that the source writes to the log."""
+    for name, text in texts(".py", under=("listener/", "handlers/")):
+        if name.startswith(("listener/emulator/", "listener/adapters/logs/log.py")):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("emit", "fault")
+                and re.search(r"\blog\b|_log\b", ast.unparse(node.func.value))
+            ):
+                yield f"{name}:{node.lineno}", node.args[0], node.keywords, node.func.attr
+
+
+def test_what_the_source_writes_is_in_the_catalogue() -> None:
+    wrong, seen = [], 0
+    for place, event, keywords, method in emitted():
+        if not isinstance(event, ast.Constant) or not isinstance(event.value, str):
+            continue
+        seen += 1
+        spec = CATALOGUE.get(event.value)
+        fields = {keyword.arg for keyword in keywords if keyword.arg}
+        if method == "fault":
+            fields |= {"error_type", "error", "trace"}
+        if spec is None:
+            wrong.append(f"{place} writes {event.value}, which is not in the catalogue")
+        elif extra := fields - {*spec.fields, *ANYWHERE}:
+            wrong.append(f"{place} writes {event.value} with {sorted(extra)}")
+    assert not wrong
+    assert seen > 15, "the search finds what it looks for"
+
+
+def test_the_catalogue_has_no_event_that_nothing_writes() -> None:
+    source = "\n".join(
+        text
+        for name, text in texts(".py", under=("listener/", "handlers/"))
+        if name != "listener/core/catalogue.py"
+    )
+    # Made of two parts: "upstream.circuit_" and what changed.
+    source = source.replace("upstream.circuit_{change}", '"upstream.circuit_opened"')
+    source += '"upstream.circuit_closed"'
+    assert [name for name in CATALOGUE if f'"{name}"' not in source] == []
+
+
+def test_the_page_tells_of_everything() -> None:
+    text = page()
+    for name, spec in CATALOGUE.items():
+        assert f"### `{name}`" in text
+        assert spec.what_to_do in text
+        assert runbook(name).startswith("docs/log-events.md#")
+    anchors = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    assert {runbook(name).partition("#")[2] for name in CATALOGUE} <= anchors
