@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .draft import Draft
-from .evidence import PostResult
+from .evidence import PostResult, Reading
 from .names import Millis, PostKind, State
 from .sending import doubt
-from .standing import open_submissions, possibly_sent
-from .submission import Attempt, Submission
+from .standing import possibly_sent
+from .submission import Attempt, Lane, Submission
 
 CRASHED = PostResult(kind=PostKind.POSSIBLY_SENT, detail="crashed_while_sending")
 
@@ -21,9 +21,14 @@ def restart(draft: Draft) -> None:
     forward between two runs cannot end it; deadlines come no later than they would for an
     attempt that ended now, so that one set back cannot put them off for ever.
     """
-    for submission in tuple(open_submissions(draft.lane)):
-        _restart_one(draft, _on_new_clock(submission, draft.at_ms))
-    lane = draft.lane
+    for submission in draft.lane.submissions:
+        known = _on_new_clock(submission, draft.at_ms)
+        if submission.state is State.CLOSED:
+            draft.put(known)
+        else:
+            _restart_one(draft, known)
+    lane = _lane_on_new_clock(draft.lane, draft.at_ms)
+    draft.lane = lane
     if lane.rest_until_ms is not None:
         until = draft.after(draft.policy.settle_ms)
         draft.lane = replace(lane, rest_until_ms=until, review_ms=until)
@@ -32,19 +37,41 @@ def restart(draft: Draft) -> None:
 
 
 def _on_new_clock(submission: Submission, now_ms: Millis) -> Submission:
-    """No attempt of the past may seem to lie in the future: readings are held against its end."""
+    """Nothing of the past may seem to lie in the future: readings are held against an attempt's
+    end, and an older submission must not be remembered longer than a younger one."""
     attempts = tuple(_not_after(attempt, now_ms) for attempt in submission.attempts)
-    if attempts == submission.attempts:
-        return submission
-    return replace(submission, attempts=attempts)
+    return replace(
+        submission,
+        attempts=attempts,
+        reading=_read_before(submission.reading, now_ms),
+        closed_ms=_past(submission.closed_ms, now_ms),
+    )
+
+
+def _lane_on_new_clock(lane: Lane, now_ms: Millis) -> Lane:
+    return replace(
+        lane,
+        last_seen=_read_before(lane.last_seen, now_ms),
+        foreign_ms=_past(lane.foreign_ms, now_ms),
+    )
+
+
+def _past(moment: Millis | None, now_ms: Millis) -> Millis | None:
+    return None if moment is None else min(moment, now_ms)
+
+
+def _read_before(reading: Reading | None, now_ms: Millis) -> Reading | None:
+    """A reading of a later hour than now is older than whatever happens from now on."""
+    if reading is None or reading.read_ms < now_ms:
+        return reading
+    return replace(reading, read_ms=Millis(now_ms - 1))
 
 
 def _not_after(attempt: Attempt, now_ms: Millis) -> Attempt:
-    ended = attempt.ended_ms
     return replace(
         attempt,
         began_ms=min(attempt.began_ms, now_ms),
-        ended_ms=None if ended is None else min(ended, now_ms),
+        ended_ms=_past(attempt.ended_ms, now_ms),
     )
 
 
