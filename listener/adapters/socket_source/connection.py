@@ -28,6 +28,9 @@ from .sockets import tapped_response, tapped_socket, watched_requests
 CLOSE_S = 1.0
 """For a farewell. A peer that is gone does not answer one."""
 
+CHECK_S = 1.0
+"""How often the frame clock is looked at: a machine that slept may wake up to a dead connection."""
+
 OLD_SERVER = (
     "expected a Socket.IO server of version 3 or newer, found a 2.x one (its CONNECT has no sid):"
     " it would drop us at its first ping"
@@ -114,7 +117,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001  theirs: a token may be unobtainable for a while
             kind = type(error).__name__
             return End("no_credentials", f"url, auth, headers or query raised {kind}", refused=True)
-        session = self._session()
+        session = self._session(target["headers"])
         client = self._client(session)
         try:
             await self._connect(client, target)
@@ -169,10 +172,12 @@ class Connection:
             "wait_timeout": 2 * endpoint.connect_timeout_s,
         }
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _session(self, headers: Mapping[str, str]) -> aiohttp.ClientSession:
         endpoint = self._endpoint
         fast = fast_prefixes(endpoint.event, endpoint.namespace) if endpoint.fast_path else None
         return aiohttp.ClientSession(
+            # The library sends them with the first request alone.
+            headers=headers,
             connector=aiohttp.TCPConnector(ssl=endpoint.ssl_context or True),
             proxy=endpoint.proxy,
             cookie_jar=aiohttp.CookieJar(unsafe=True),
@@ -317,13 +322,11 @@ class Connection:
         )
         limit_s = patience_s + self._endpoint.silence_margin_s
         while self.link.end is None:
-            if self.link.paused:
-                clock.restart()
             left_s = limit_s - (clock.monotonic() - clock.last_at)
             if left_s <= 0:
                 self.link.close(self._silence(limit_s))
                 return
-            await asyncio.sleep(left_s)
+            await asyncio.sleep(min(left_s, CHECK_S))
 
     async def _watch_library(self, client: TrackedClient) -> None:
         """The library's read loop may die without calling a handler."""

@@ -56,8 +56,6 @@ class Link:
         clock.restart()
         self.patience_s: float | None = None
         """After so long without a frame the server is gone. None until its handshake."""
-        self.paused = False
-        """We do not read, for our queue is full: silence proves nothing."""
         self.sid: str | None = None
         self.pid: str | None = None
         self.status: int | None = None

@@ -25,6 +25,10 @@ BURST = 64
 NOOP = WSMessage(WSMsgType.TEXT, "6", "")
 """An Engine.IO packet that means nothing: tells the library that the server lives."""
 
+FRAMES = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CLOSE})
+"""What was received. The other kinds tell that nothing more will be: perhaps long after the last
+frame, and all that time we were deaf."""
+
 SEPARATOR = "\x1e"
 """Between the packets of one polling response."""
 
@@ -62,7 +66,8 @@ def tapped_socket(
                 elif taken % BURST == BURST - 1:
                     await asyncio.sleep(0)
                 message = await super().receive(timeout)
-                link.clock.tick()
+                if message.type in FRAMES:
+                    link.clock.tick()
                 if (
                     message.type is not WSMsgType.TEXT
                     or not message.data.startswith(prefixes)
@@ -81,15 +86,14 @@ def tapped_socket(
 
 
 async def _space(link: Link, reception: Reception, at_most_s: float) -> bool:
-    """Stop reading until the queue has room: what is sent to us waits at the server."""
-    link.paused = True
+    """Stop reading until the queue has room: what is sent to us waits at the server, and that
+    nothing comes in proves nothing. Whether there is room now."""
     try:
         async with asyncio.timeout(at_most_s):
             await reception.queue.space()
     except TimeoutError:
         return False
     finally:
-        link.paused = False
         link.clock.restart()
     return True
 

@@ -30,6 +30,7 @@ class PythonServer:
         ping_interval_ms: int = 25_000,
         ping_timeout_ms: int = 20_000,
         token: str | None = None,
+        header: str | None = None,
         join: str | None = None,
         join_answer: object = None,
         kick_on_connect: int = 0,
@@ -43,6 +44,7 @@ class PythonServer:
             "ping_timeout": ping_timeout_ms / 1000,
         }
         self._token = token
+        self._header = header
         self._join = join
         self._join_answer = join_answer
         self._kicks = kick_on_connect
@@ -133,6 +135,8 @@ class PythonServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if not request.path.startswith(self._path):
             return web.Response(status=404)
+        if self._header is not None and request.headers.get("Authorization") != self._header:
+            return web.Response(status=401)
         self._requests[id(request)] = request
         try:
             response: web.StreamResponse = await self._io.handle_request(request)

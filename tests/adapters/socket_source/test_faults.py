@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -255,6 +256,42 @@ async def test_a_server_that_falls_silent_is_left(fast_path: bool) -> None:
         await ear.until(Listening)
 
 
+async def test_we_were_deaf_from_the_last_frame_on(fast_path: bool) -> None:
+    """What is told late of an end is no frame: between the two, anything may have been lost."""
+
+    async def scene(peer: Peer) -> None:
+        await peer.open()
+        await peer.admit()
+        await asyncio.sleep(0.3)
+        assert peer.request.transport is not None
+        peer.request.transport.abort()
+
+    async with ScriptedServer(scene) as server, Ear(server.url, fast_path=fast_path) as ear:
+        listening = await ear.until(Listening)
+        assert (await ear.until(Lost)).at_ms <= listening.at_ms
+
+
+async def test_after_a_sleep_of_the_machine_a_silent_connection_is_left(fast_path: bool) -> None:
+    slept_s = 0.0
+
+    async def scene(peer: Peer) -> None:
+        # The library's own timer stood still as we slept, and has hours to go.
+        await peer.open(pingTimeout=10_000_000)
+        await peer.admit()
+        await peer.gone()
+
+    def monotonic() -> float:
+        return time.monotonic() + slept_s
+
+    async with (
+        ScriptedServer(scene) as server,
+        Ear(server.url, fast_path=fast_path, monotonic=monotonic) as ear,
+    ):
+        await ear.until(Listening)
+        slept_s = 20_000.0
+        assert (await ear.until(Lost)).reason == "silent"
+
+
 async def test_a_stream_of_events_without_pings_is_no_silence(fast_path: bool) -> None:
     async def scene(peer: Peer) -> None:
         await peer.open(pingInterval=100, pingTimeout=100)
@@ -292,6 +329,22 @@ async def test_an_end_has_a_name(frames: tuple[str, ...], reason: str, fast_path
         assert codes(await ear.hear(1)) == ["before"]
         assert (await ear.until(Lost)).reason == reason
         await ear.until(Listening)
+
+
+async def test_a_burst_of_all_kinds_keeps_its_order(fast_path: bool) -> None:
+    frames: list[str | bytes] = []
+    for number in range(200):
+        frames.append(event_frame(f"plain-{number}"))
+        frames.append(f'42{number}["cv_updated",{{"cv_code":"ack-{number}"}}]')
+        frames.append(event_frame(f"next-{number}"))
+        body = f'{{"cv_code":"binary-{number}","file":{{"_placeholder":true,"num":0}}}}'
+        frames += [f'451-["cv_updated",{body}]', b"file"]
+    wanted = [f"{kind}-{n}" for n in range(200) for kind in ("plain", "ack", "next", "binary")]
+    async with (
+        ScriptedServer(session(*frames)) as server,
+        Ear(server.url, fast_path=fast_path) as ear,
+    ):
+        assert codes(await ear.hear(800)) == wanted
 
 
 async def test_what_goes_before_an_end_is_heard_before_it(fast_path: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from listener.adapters.socket_source import OnConnect
 from listener.core.names import CvCode, GapReason
 from listener.ports.event_source import ConnectFailed, Listening, Lost
@@ -159,6 +161,28 @@ async def test_polling_alone(start: Start, fast_path: bool) -> None:
         await server.kick()
         assert (await ear.until(Lost)).reason == "server_disconnect"
         assert (await ear.until(Listening)).gap_reason is GapReason.POLLING
+
+
+@pytest.mark.parametrize("transports", [("polling",), ("websocket",)])
+async def test_headers_go_with_every_request(
+    start: Start, fast_path: bool, transports: tuple[str, ...]
+) -> None:
+    server = await start(header="Bearer s3cr3t", transports=transports)
+    headers = {"Authorization": "Bearer wrong"}
+    options = {"transports": transports, "headers": lambda: headers}
+    async with Ear(server.url, fast_path=fast_path, **options) as ear:
+        refused = await ear.until(ConnectFailed)
+        assert refused.refused and refused.reason in {"http_401", "http_403", "http_400"}
+        headers = {"Authorization": "Bearer s3cr3t"}
+        await ear.until(Listening)
+        await server.burst(20)
+        await ear.hear(20)
+        await server.emit({"cv_code": "a"}, how="ack")
+        (event,) = await ear.hear(1)
+        assert event.acknowledge is not None
+        await event.acknowledge()
+        await server.emit({"cv_code": "b"})
+        assert codes(await ear.hear(1)) == ["b"]
 
 
 async def test_polling_upgraded_to_a_websocket(start: Start, fast_path: bool) -> None:

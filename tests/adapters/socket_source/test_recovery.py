@@ -60,16 +60,16 @@ async def test_cuts_in_the_midst_of_bursts_lose_nothing_and_repeat_nothing(
     async with Ear(server.url, fast_path=fast_path) as ear:
         await ear.until(Listening)
         await server.emit({"cv_code": "first"})
+        await ear.hear(1)
         wanted = ["first"]
         for number in range(8):
             await asyncio.gather(server.burst(700, f"burst-{number}"), server.drop())
-            await server.drop()
             wanted += [f"burst-{number}-{index}" for index in range(700)]
-        events = await ear.hear(len(wanted))
+            assert (await ear.until(Listening)).recovered
+        while len(events := [s for s in ear.signals if isinstance(s, ReceivedEvent)]) < len(wanted):
+            await ear.next()
         assert codes(events) == wanted
         assert any(event.replayed for event in events)
-        reasons = {s.gap_reason for s in ear.signals if isinstance(s, Listening)}
-        assert reasons == {GapReason.STARTED, None}
 
 
 async def test_another_process_goes_on_where_the_journal_ends(

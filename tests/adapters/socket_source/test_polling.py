@@ -1,0 +1,111 @@
+"""Long polling, request by request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import TracebackType
+from typing import Self
+
+import pytest
+from aiohttp import web
+
+from listener.ports.event_source import ConnectFailed, Listening, Lost
+
+from .ear import Ear, codes
+from .scripted_server import HANDSHAKE, event_frame
+
+ADMITTED = '40{"sid":"session"}'
+
+
+class PollingServer:
+    """Answers the polls of any client with the bodies given, one each, then keeps it waiting.
+
+    A body is a text, or a list of packets. Answers to POSTs come in two pieces.
+    """
+
+    def __init__(self, *bodies: str | list[str]) -> None:
+        self._bodies = [body if isinstance(body, str) else "\x1e".join(body) for body in bodies]
+        self._sent: dict[str, int] = {}
+        self.posted: asyncio.Queue[str] = asyncio.Queue()
+        self.peers: set[object] = set()
+
+    async def __aenter__(self) -> Self:
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        self.peers.add(request.transport.get_extra_info("peername"))
+        if request.method == "POST":
+            self.posted.put_nowait(await request.text())
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"o")
+            await asyncio.sleep(0.01)
+            await response.write(b"k")
+            return response
+        sid = request.query.get("sid")
+        if sid is None:
+            sid = str(len(self._sent))
+            self._sent[sid] = 0
+            return web.Response(text="0" + json.dumps({**HANDSHAKE, "sid": sid}))
+        if self._sent[sid] == len(self._bodies):
+            await asyncio.Event().wait()
+        self._sent[sid] += 1
+        return web.Response(text=self._bodies[self._sent[sid] - 1])
+
+
+@pytest.mark.parametrize("body", ["4" + "x" * 5000, [event_frame("x" * 100)] * 50])
+async def test_a_response_over_the_limit_ends_the_connection(body: str | list[str]) -> None:
+    async with (
+        PollingServer(ADMITTED, event_frame("before"), body) as server,
+        Ear(server.url, transports=("polling",), max_message_bytes=4000) as ear,
+    ):
+        for _ in range(2):
+            await ear.until(Listening)
+            assert codes(await ear.hear(1)) == ["before"]
+            assert (await ear.until(Lost)).reason == "message_too_big"
+
+
+async def test_what_cannot_be_read_ends_the_connection_or_is_counted() -> None:
+    async with (
+        PollingServer([ADMITTED, "42[", event_frame("a")], "no packet") as server,
+        Ear(server.url, transports=("polling",)) as ear,
+    ):
+        await ear.until(Listening)
+        broken, sound = await ear.hear(2)
+        assert (broken.problem, sound.code) == ("bad_packet", "a")
+        assert (await ear.until(Lost)).reason == "transport_closed"
+
+
+async def test_a_2x_server_is_named() -> None:
+    async with (
+        PollingServer("40") as server,
+        Ear(server.url, transports=("polling",)) as ear,
+    ):
+        assert (await ear.until(ConnectFailed)).reason == "server_2x"
+
+
+async def test_connections_are_used_again() -> None:
+    async with (
+        PollingServer(ADMITTED, *["2"] * 10) as server,
+        Ear(server.url, transports=("polling",)) as ear,
+    ):
+        await ear.until(Listening)
+        pongs = 0
+        async with asyncio.timeout(60):
+            while pongs < 10:
+                pongs += (await server.posted.get()).count("3")
+        assert len(server.peers) <= 3
