@@ -60,8 +60,6 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 _QUOTED = re.compile(r"(?<!\w)b?(['\"])(?:.*\1(?!\w)|.*$)", re.MULTILINE)
 """From the first quote of a line to the last, for a code may hold quotes itself; to the line's end
 where there is no second. An apostrophe within a word is none."""
-_PACKET = re.compile(r"\b\d{1,3}(?:/[^,\s]*,)?\d*[\[{].*")
-"""A Socket.IO packet, and what follows it."""
 
 
 class Redactor:
@@ -114,9 +112,9 @@ class Redactor:
         return text[:-LONGEST_FORM] + HIDDEN if cut else text
 
     def clean_foreign(self, text: str) -> str:
-        """The same, and without what stands in quotes or looks like a packet: there libraries and
-        foreign exceptions put values."""
-        return _QUOTED.sub(rf"\1{HIDDEN}\1", _PACKET.sub(HIDDEN, self.clean(text)))
+        """The same, and without what stands in quotes: there libraries, foreign exceptions and
+        packets have their values."""
+        return _QUOTED.sub(rf"\1{HIDDEN}\1", self.clean(text))
 
     def _look_for(self, forms: frozenset[str]) -> None:
         for form in forms:
