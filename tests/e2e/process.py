@@ -101,19 +101,22 @@ class DaemonProcess:
 
     async def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        client, self._client = self._client, None
         if self._process.returncode is None:
             self._process.send_signal(number)
         async with asyncio.timeout(STOP_S):
-            return await self._process.wait()
+            status = await self._process.wait()
+        if client is not None:
+            await client.aclose()
+        return status
 
     async def submit(self, code: str, file: Path) -> str | None:
         """The id of an accepted submission; None if the daemon died before it answered."""
-        assert self._client is not None
+        client = self._client
+        if client is None:
+            return None
         try:
-            answer = await self._client.post(
+            answer = await client.post(
                 "/v1/submissions",
                 data={"cv_code": code},
                 files={"cv": (file.name, file.read_bytes(), "application/pdf")},
