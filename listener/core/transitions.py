@@ -67,8 +67,8 @@ _Q, _S, _A, _D, _C = State.QUEUED, State.SENDING, State.AWAITING, State.IN_DOUBT
 
 TABLE: dict[tuple[State | None, type[Input]], frozenset[State]] = {
     (None, Submit): frozenset({_Q}),
-    (_Q, Submit): frozenset({_Q, _C}),
-    (_Q, SendBegins): frozenset({_Q, _S, _D}),
+    (_Q, Submit): frozenset({_C}),
+    (_Q, SendBegins): frozenset({_S, _D}),
     (_S, AttemptEnded): frozenset({_Q, _A, _D, _C}),
     (_C, AttemptEnded): frozenset({_C}),
     (_Q, EventHeard): frozenset({_Q, _C}),

@@ -78,9 +78,12 @@ def waiting_for(submission: Submission, lane: Lane | None, now_ms: Millis) -> st
         case State.QUEUED:
             if submission.not_before_ms is not None and submission.not_before_ms > now_ms:
                 return "backoff"
-            if lane is not None and sendable(lane, now_ms) is None:
-                return "lane_rest" if lane.rest_until_ms is not None else "lane_turn"
-            return "sending"
+            if lane is None:
+                return "sending"
+            if lane.rest_until_ms is not None:
+                return "lane_rest"
+            ready = sendable(lane, now_ms)
+            return "sending" if ready is not None and ready.id == submission.id else "lane_turn"
 
 
 def public(

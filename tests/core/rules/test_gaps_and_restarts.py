@@ -1,0 +1,246 @@
+"""Rules 10 and 14: what a gap may have swallowed, and what a new process finds."""
+
+from __future__ import annotations
+
+import pytest
+
+from listener.core.effects import Dispatch, Enquire
+from listener.core.names import Millis
+from listener.core.policy import Policy
+from listener.core.submission import Lane
+
+from .script import ACCEPTED, NOT_SENT, START, TIMED_OUT, Script, accepted, in_doubt, unresolved
+
+# ---------------------------------------------------------------------------------------- rule 10
+
+
+@pytest.mark.parametrize("make", [accepted, in_doubt])
+def test_an_open_one_is_enquired_of_when_the_gap_ends(make: object) -> None:
+    assert callable(make)
+    script = make().at(2).deaf().at(4).listening()
+    assert script.due_s == 4
+    assert script.time().effect(Enquire)
+    assert script.due_s > 4
+
+
+def test_a_gap_before_it_was_sent_does_not_concern_it() -> None:
+    script = Script().deaf().at(1).listening().at(2).submit().begin("p0").end(ACCEPTED)
+    assert script.due_s == 32
+    script.at(32).time().read("p0")
+    assert script.end_of() == "not_dispatched"
+
+
+def test_one_that_was_never_sent_is_not_enquired_of() -> None:
+    assert not Script().submit().deaf().at(1).listening().decision.changed
+
+
+def test_while_it_may_be_recovered_no_reading_decides() -> None:
+    script = accepted().at(31).time().deaf().read("p1")
+    assert script.state() == "awaiting"
+    script.recovered().wake()
+    assert script.effect(Enquire)
+    script.read("p1")
+    assert script.of().reason == "listened_record_moved", "a recovered gap is none"
+
+
+def test_a_replayed_event_confirms_before_the_recovery_is_proven() -> None:
+    script = accepted().at(2).deaf().at(9).event(replayed=True)
+    assert script.end_of() == "confirmed exclusive"
+    assert script.of().deaf_ms == 0, "what is replayed was not missed"
+
+
+def test_a_closed_unconfirmed_one_is_enquired_of_after_a_gap() -> None:
+    script = accepted().at(31).time().read("p0").wake().read("p0")
+    assert script.lane.review_ms is None
+    script.at(100).deaf().at(110).listening()
+    assert script.due_s == 110
+    assert script.time().effect(Enquire)
+    script.read("p1")
+    assert (script.end_of(), script.of().reason) == (
+        "presumed exclusive",
+        "record_moved_while_deaf",
+    )
+
+
+def test_unmoved_after_a_gap_takes_nothing_from_not_dispatched() -> None:
+    script = accepted().at(31).time().read("p0").wake().read("p0")
+    script.at(100).deaf().at(110).listening().time().read("p0")
+    assert script.end_of() == "not_dispatched"
+
+
+def test_a_confirmed_one_is_not_enquired_of_after_a_gap() -> None:
+    script = accepted().event().at(100).deaf().at(110).listening()
+    assert not script.time().effect(Enquire)
+
+
+def test_a_gap_during_the_rest_is_looked_at_at_its_end() -> None:
+    script = accepted().at(31).time().read("p1").at(40).deaf().at(45).listening()
+    assert script.due_s == 61
+    script.wake().read("p1")
+    assert script.end_of() == "presumed exclusive"
+    assert script.lane.rest_until_ms is None
+
+
+def test_deaf_time_is_measured_within_the_submissions_window_alone() -> None:
+    script = Script().deaf().at(5).submit().begin("p0").at(6).end(ACCEPTED).at(8).listening()
+    script.at(20).deaf().at(21).listening().at(36).time().read("p0")
+    assert script.of().deaf_ms == 3_000 + 1_000
+
+
+# ---------------------------------------------------------------------------------------- rule 14
+
+
+def test_sending_found_at_start_is_possibly_sent() -> None:
+    script = Script().submit().begin("p0").at(10).restart()
+    assert script.state() == "in_doubt"
+    assert script.of().attempts[0].crashed
+    assert script.of().settle_ms == script.now + 30_000
+    script.at(40).time().read("p0")
+    assert script.state() == "queued"
+
+
+def test_a_crash_before_the_attempt_was_committed_is_none() -> None:
+    script = Script().submit().at(5).restart()
+    assert script.state() == "queued"
+    assert script.effect(Dispatch)
+
+
+def test_what_was_owed_is_owed_again() -> None:
+    script = accepted().at(31).time()
+    assert script.effect(Enquire)
+    script.at(32).restart()
+    assert script.due_s == 32
+    assert script.time().effect(Enquire)
+
+
+def test_a_rest_is_begun_anew() -> None:
+    script = accepted().submit("b").at(31).time().read("p1").at(60).restart()
+    assert script.begin("p1", "b").decision.refusal == "not_sendable"
+    assert script.due_s == 90
+    assert script.wake().effect(Enquire)
+
+
+def test_a_review_is_made_at_once() -> None:
+    script = accepted().at(31).time().read("p0").wake().read("p0").at(70).deaf().at(71).listening()
+    assert script.at(80).restart().time().effect(Enquire)
+
+
+@pytest.mark.parametrize("forward_s", [100, 10_000, 10_000_000])
+def test_a_clock_set_forward_cannot_end_a_settle_period(forward_s: int) -> None:
+    script = in_doubt().at(forward_s).restart()
+    assert script.of().settle_ms == script.now + 30_000
+    script.time().read("p0")
+    assert script.state() == "in_doubt"
+    script.at(forward_s + 30).time().read("p0")
+    assert script.state() == "queued"
+
+
+@pytest.mark.parametrize("make", [accepted, in_doubt])
+@pytest.mark.parametrize("back_s", [-50, -1_000_000])
+def test_a_clock_set_back_puts_nothing_off_for_ever(make: object, back_s: int) -> None:
+    assert callable(make)
+    script = make().at(2).read("p0").at(back_s).restart()
+    while script.state() not in {"closed", "queued"}:
+        script.wake()
+        if script.effect(Enquire):
+            script.read("p0")
+    assert script.now_s <= back_s + 31
+
+
+def test_a_clock_set_back_delivers_within_the_same_bound() -> None:
+    script = Script().submit().begin().end(NOT_SENT).at(-1_000_000).restart()
+    assert script.of().deliver_by_ms == script.now + 86_400_000
+    assert (script.of().not_before_ms or 0) <= script.now + 60_000
+    script.wake()
+    assert script.effect(Dispatch)
+
+
+def test_a_clock_set_forward_leaves_time_to_deliver() -> None:
+    script = Script().submit().at(10_000_000).restart()
+    assert not script.time().decision.changed
+    assert script.begin().state() == "sending"
+
+
+def test_a_clock_set_back_makes_no_reading_newer_than_what_follows() -> None:
+    """An old reading, of a later hour, must not speak of the attempt after it."""
+    script = in_doubt().at(31).time().read("p0").at(-100).restart()
+    script.at(-40).begin("p0").at(-39).end(ACCEPTED).at(-38).deaf(settled=True)
+    assert script.of().reading is not None
+    give_up = script.of().give_up_ms
+    assert give_up is not None
+    script.at((give_up - START) / 1000).time()
+    assert script.of().reason == "deaf_record_unknown"
+
+
+def test_a_clock_set_back_hides_no_later_reading() -> None:
+    script = accepted().event().submit("b").at(-100).restart().begin("p1", "b")
+    assert script.lane.last_seen is not None
+    assert script.lane.last_seen.path_digest == "p1"
+
+
+def test_closed_ones_are_remembered_no_longer_than_younger_ones() -> None:
+    script = unresolved("old").at(-1_000).restart().submit().begin("p1").end(ACCEPTED).event()
+    old = script.of("old").closed_ms
+    assert old is not None and old <= script.now
+
+
+@pytest.mark.parametrize("make", [accepted, in_doubt])
+@pytest.mark.parametrize("order", ["before", "after", "around", "none"])
+def test_an_event_around_a_restart_gives_the_same_end(make: object, order: str) -> None:
+    assert callable(make)
+    script = make()
+    if order in {"before", "around"}:
+        script.event()
+    script.at(2).restart()
+    if order == "after":
+        script.event()
+    if order == "around":
+        assert not script.event(seq=1).decision.changed
+    if order == "none":
+        script.event()
+    assert script.end_of() == "confirmed exclusive"
+
+
+def test_a_held_event_survives_the_crash_that_ends_its_attempt() -> None:
+    before = Script().submit().begin("p0").event().at(3).restart()
+    assert (before.end_of(), before.disposed) == ("confirmed exclusive", ["confirmed"])
+    after = Script().submit().begin("p0").at(3).restart().event()
+    assert after.end_of() == before.end_of()
+
+
+def test_restarting_twice_is_restarting_once() -> None:
+    for script in (in_doubt(), accepted(), Script().submit(), unresolved()):
+        once = script.at(100).restart().lane
+        twice: Lane = script.restart().lane
+        assert [s.state for s in once.submissions] == [s.state for s in twice.submissions]
+        assert once.rest_until_ms == twice.rest_until_ms
+        assert [_timers(once)] == [_timers(twice)]
+
+
+def _timers(lane: Lane) -> list[tuple[Millis | None, ...]]:
+    return [
+        (s.deadline_ms, s.settle_ms, s.give_up_ms, s.deliver_by_ms, s.enquire_ms)
+        for s in lane.submissions
+    ]
+
+
+def test_a_resend_that_was_decided_is_read_for_again_after_a_restart() -> None:
+    script = in_doubt().at(31).time().read("p0").at(40).restart()
+    assert script.state() == "queued"
+    assert script.effect(Dispatch)
+    assert script.begin("p1").state() == "in_doubt"
+
+
+def test_a_long_backoff_is_capped_at_a_restart() -> None:
+    script = Script(Policy(backoff_cap_ms=5_000)).submit().begin().end(NOT_SENT)
+    script.at(-3_600).restart()
+    assert script.of().not_before_ms == script.now + 5_000
+
+
+def test_an_enquiry_that_comes_back_after_nothing_waits_is_harmless() -> None:
+    script = Script().submit().read("p0")
+    assert script.state() == "queued"
+    script = Script().submit().begin("p0").read("p1")
+    assert script.state() == "sending"
+    script = Script().submit().begin("p0").at(1).end(TIMED_OUT).event().read("p1")
+    assert script.end_of() == "confirmed exclusive"
