@@ -89,8 +89,8 @@ class Front(Protocol):
         """Accept one file for one code; durable when it returns ``Taken``.
 
         Whatever ``chunks`` raises goes through to the caller, with nothing stored. The code is
-        checked before the first chunk is asked for. Submissions with one idempotency key are taken
-        one after another. Cancelling tears nothing: all is stored, or nothing.
+        checked before the first chunk is asked for. Of several with one idempotency key, at once or
+        not, one is stored. Cancelling tears nothing: all is stored, or nothing.
 
         Raises InvalidCode, InvalidFile or SpoolFull, with nothing stored.
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 
 from listener.core.errors import JournalFault
 from listener.core.names import State, SubmissionId
@@ -29,7 +28,6 @@ class ServiceFront:
         self._journal: Journal = world.journal
         self._clock: Clock = world.clock
         self._log: Log = world.log
-        self._keys: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def submit(
         self,
@@ -43,10 +41,9 @@ class ServiceFront:
         """As the port says."""
         if (closed := self._closed()) is not None:
             return closed
-        async with self._alone(idempotency_key):
-            answer = await self._service.intake.submit(
-                code_text, chunks, name, idempotency_key=idempotency_key, retry_of=retry_of
-            )
+        answer = await self._service.intake.submit(
+            code_text, chunks, name, idempotency_key=idempotency_key, retry_of=retry_of
+        )
         if isinstance(answer, Declined):
             return Turned(answer.reason)
         found = await self.submission(answer.submission_id)
@@ -153,21 +150,3 @@ class ServiceFront:
 
     def _show(self, stored: StoredSubmission, lane: Lane | None) -> Public:
         return public(stored.submission, self._log.ref(stored.code), lane, self._clock.now_ms())
-
-    @asynccontextmanager
-    async def _alone(self, key: str | None) -> AsyncIterator[None]:
-        """One submission at a time of one idempotency key: the second then finds the first's."""
-        if key is None:
-            yield
-            return
-        lock, users = self._keys.get(key, (asyncio.Lock(), 0))
-        self._keys[key] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            users = self._keys[key][1] - 1
-            if users:
-                self._keys[key] = (lock, users)
-            else:
-                del self._keys[key]

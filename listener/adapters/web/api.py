@@ -115,8 +115,6 @@ class Api:
             response.force_close()
             return response
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # The library counts it as the answer's first bytes otherwise.
-        request.writer.output_size = 0
         return None
 
     # Submissions.

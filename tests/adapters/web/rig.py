@@ -242,8 +242,10 @@ async def daemon(
     body_timeout_s: float = 60.0,
     idle_timeout_s: float = 60.0,
     connections: int = 256,
+    recovered: bool = True,
 ) -> AsyncIterator[Daemon]:
-    """A daemon at a free port, stopped at the end."""
+    """A daemon at a free port, stopped at the end. ``recovered`` False: its service never comes
+    to run."""
     clock, log = RealClock(), Lines()
     kept = journal or await SqliteJournal.open(folder / "journal.db")
     ear = Ear(clock, await kept.highest_seq())
@@ -273,7 +275,7 @@ async def daemon(
         idle_timeout_s=idle_timeout_s,
         connections=connections,
     )
-    running = asyncio.create_task(service.run())
+    running = asyncio.create_task(service.run() if recovered else asyncio.sleep(0))
     await web.start()
     client = httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{web.port}",
@@ -283,7 +285,8 @@ async def daemon(
     )
     try:
         async with client, asyncio.timeout(100):
-            await service.ready.wait()
+            if recovered:
+                await service.ready.wait()
             yield Daemon(
                 web, service, kept, spool_folder, upstream, log, client, folder / "intake.json", ear
             )

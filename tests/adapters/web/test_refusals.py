@@ -422,6 +422,18 @@ async def test_a_draining_daemon_takes_nothing_and_still_answers(house: Daemon) 
     assert (ready.status_code, ready.json()["reasons"]) == (503, ["intake: draining"])
 
 
+async def test_a_daemon_that_still_recovers_takes_nothing_and_says_so(tmp_path: Path) -> None:
+    async with daemon(tmp_path, recovered=False) as house:
+        answer = await house.post()
+        assert (answer.status_code, answer.json()["reason"]) == (503, "starting")
+        assert answer.headers["Retry-After"] == "2"
+        ready = await house.http.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["reasons"][0].startswith("recovery: ")
+        assert (await house.http.get("/livez")).status_code == 200
+        await house.assert_nothing_stored()
+
+
 async def test_a_failed_journal_is_said_and_takes_nothing(tmp_path: Path) -> None:
     journal = MemoryJournal()
     async with daemon(tmp_path, journal=journal) as house:
