@@ -204,10 +204,13 @@ class Script:
 
     def of(self, name: str = "a") -> Submission:
         """The submission, also one that the last decision forgot."""
-        for submission in (*self.lane.submissions, *self.decision.changed):
-            if submission.id == name:
-                return submission
-        raise AssertionError(f"{name} is not in the lane")
+        submission = self.found(name)
+        assert submission is not None, f"{name} is not in the lane"
+        return submission
+
+    def found(self, name: str) -> Submission | None:
+        rows = (*self.lane.submissions, *self.decision.changed)
+        return next((submission for submission in rows if submission.id == name), None)
 
     def state(self, name: str = "a") -> str:
         return self.of(name).state.value
