@@ -33,6 +33,7 @@ _WORDS = {
 }
 """Words that say how it went, and their colours."""
 
+_CALLING = {Level.ERROR, Level.CRITICAL}
 _FIRST = ("outcome", "result", "disposition", "movement", "state", "reason", "detail", "problem")
 _IDS = ("cv_ref", "submission_id", "attempt")
 _BELOW = ("message", "error", "hint", "trace")
@@ -43,13 +44,16 @@ _LEFT_OUT = {
     *_IDS,
     *_BELOW,
 }
+_UNUSUAL = {"late", "deaf_ms", "duplicates", "replayed", "contended", "repeated", "evidence"}
+"""Left out where there is nothing of it."""
 EVENT_WIDTH = 24
 INDENT = " " * 13
 SHORT_ID = 8
 
 
 def render(line: Mapping[str, object], colour: bool) -> str:
-    """Time (UTC), level, event; how it went, whose it is, the rest; below that what is long."""
+    """Time (UTC), level, event; how it went, whose it is, the rest; below that what is long, and
+    what to do where a person is called for."""
     level = Level(str(line["level"]))
     clock = str(line["timestamp"])[11:23]
     event = f"{safe(str(line['event'])):<{EVENT_WIDTH}}"
@@ -60,10 +64,11 @@ def render(line: Mapping[str, object], colour: bool) -> str:
             f" {_BOLD}{event}{_RESET}"
         )
     names = [*_FIRST, *_IDS, *(name for name in line if name not in _LEFT_OUT)]
-    fields = (_field(name, line[name], colour) for name in names if name in line)
+    shown = (name for name in names if name in line and (line[name] or name not in _UNUSUAL))
+    fields = (_field(name, line[name], colour) for name in shown)
     lines = [f"{head} {' '.join(fields)}".rstrip()]
     for name in _BELOW:
-        if name in line:
+        if name in line and (name != "hint" or level in _CALLING):
             lines += _below(name, str(line[name]), colour)
     return "\n".join(lines)
 

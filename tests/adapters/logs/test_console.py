@@ -34,7 +34,7 @@ def test_a_line_reads_from_left_to_right() -> None:
     }
     assert render(line, colour=False) == (
         "12:34:56.789 INFO     submission.closed        outcome=confirmed cv_ref=cv_0123456789ab"
-        " id=…567890ab total=1m01s late=no evidence=[event, record] queued=12ms post=1.23s"
+        " id=…567890ab total=1m01s evidence=[event, record] queued=12ms post=1.23s"
     )
 
 
@@ -50,8 +50,18 @@ def test_what_is_long_stands_below() -> None:
     ]
 
 
+def test_what_to_do_is_said_where_a_person_is_called_for() -> None:
+    shown = {
+        level: "mend it" in render({**HEAD, "level": level, "hint": "mend it"}, colour=False)
+        for level in ("info", "warning", "error", "critical")
+    }
+    assert shown == {"info": False, "warning": False, "error": True, "critical": True}
+
+
 def test_colour_changes_no_word() -> None:
-    line = {**HEAD, "outcome": "rejected", "submission_id": ID, "hint": "look", "error": "no"}
+    line: dict[str, object] = {**HEAD, "level": "error", "outcome": "rejected"}
+    line |= {"submission_id": ID}
+    line |= {"hint": "look", "error": "no", "late": False, "trace": "A at a.py:1 f"}
     painted = render(line, colour=True)
     assert "\x1b[31mrejected\x1b[0m" in painted
     assert COLOUR.sub("", painted) == render(line, colour=False)
