@@ -106,8 +106,8 @@ FIELDS: dict[str, str] = {
     "result": "not_sent, throttled, refused, accepted or possibly_sent.",
     "detail": "How it ended, in one stable word.",
     "duration_ms": "How long it took.",
-    "retry_at_ms": "When it is sent again (RFC 3339).",
-    "until_ms": "Until when (RFC 3339).",
+    "retry_at": "When it is sent again (RFC 3339).",
+    "until": "Until when (RFC 3339).",
     "movement": "The record against its baseline: moved, unmoved, incomparable or unknown.",
     "status": "The record's status word.",
     "enhance_status": "The record's cv_enhance_status word.",
@@ -225,7 +225,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               *_OF_SUBMISSION, "attempt", "baseline_known", "contended"),
         _spec("attempt.ended", _I, "A POST ended; what is known of it decides what follows.",
               *_OF_SUBMISSION, "attempt", "result", "detail", "http_status", "state",
-              "duration_ms", "retry_at_ms", by="result",
+              "duration_ms", "retry_at", by="result",
               do="Nothing for one: it is tried again, enquired of, or closed. Many: see detail and "
               "http_status, and that the upstream serves."),
         _spec("attempt.declined", _W, "Not sent again: the record was not proven unmoved.",
@@ -234,7 +234,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("record.enquired", _D, "The record was read on behalf of a submission.",
               *_OF_SUBMISSION, "movement", "detail", "status", "enhance_status"),
         _spec("lane.rested", _D, "After an unresolved close nothing is sent to this code a while.",
-              *_OF_SUBMISSION, "until_ms"),
+              *_OF_SUBMISSION, "until"),
         _spec("lane.released", _D, "The rest is over.", *_OF_SUBMISSION, "movement"),
     ),
     "Hearing": (

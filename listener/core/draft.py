@@ -199,7 +199,7 @@ class Draft:
         if self.lane.rest_until_ms == until and self.lane.review_ms == until:
             return
         self.lane = replace(self.lane, rest_until_ms=until, review_ms=until, reviews=0)
-        self.facts.append(LaneRested(at_ms=self.at_ms, submission_id=None, until_ms=until))
+        self.facts.append(LaneRested(at_ms=self.at_ms, submission_id=None, until=until))
 
     def _keep_until(self, outcome: Outcome) -> Millis:
         if outcome in UNRESOLVED_OUTCOMES:

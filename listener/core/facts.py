@@ -51,7 +51,7 @@ class AttemptBegan(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFinished(Fact):
-    """One POST ended. ``retry_at_ms``: when it is sent again, where that is decided already."""
+    """One POST ended. ``retry_at``: when it is sent again, where that is decided already."""
 
     event: ClassVar[str] = "attempt.ended"
     attempt: int
@@ -60,7 +60,7 @@ class AttemptFinished(Fact):
     http_status: int | None
     state: State
     duration_ms: int
-    retry_at_ms: Millis | None
+    retry_at: Millis | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class LaneRested(Fact):
     """After an unresolved close nothing is sent to this code until then, and an enquiry."""
 
     event: ClassVar[str] = "lane.rested"
-    until_ms: Millis
+    until: Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,7 +168,7 @@ def _finished(
         http_status=result.http_status,
         state=after.state,
         duration_ms=draft.at_ms - attempt.began_ms,
-        retry_at_ms=after.not_before_ms,
+        retry_at=after.not_before_ms,
     )
 
 

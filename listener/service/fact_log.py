@@ -47,6 +47,6 @@ def retell(log: Log, code: CvCode, submission: Submission) -> None:
 def _plain(value: object, name: str) -> object:
     if isinstance(value, Enum):
         return value.value
-    if name.endswith(("until_ms", "retry_at_ms")) and isinstance(value, int):
+    if name in ("until", "retry_at") and isinstance(value, int):
         return rfc3339(value)
     return value
