@@ -105,7 +105,7 @@ def test_coalesce_leaves_one_that_waits_to_be_sent_again() -> None:
 def test_an_unresolved_close_lets_the_lane_rest_a_settle_period() -> None:
     script = accepted().submit("b").at(31).time().read("p1")
     assert script.end_of("a") == "unconfirmed"
-    assert script.fact(LaneRested)[0].until_ms == script.now + 30_000
+    assert script.fact(LaneRested)[0].until == script.now + 30_000
     assert not script.effect(Dispatch)
     assert script.begin(name="b").decision.refusal == "not_sendable"
     assert script.due_s == 61
