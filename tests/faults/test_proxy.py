@@ -200,7 +200,9 @@ async def test_it_breaks_off_after_exactly_so_many_bytes(
     await sender.send(b"before")
     assert await receiver.has(b"before")
     way.mode = mode
-    await sender.send(b"0123456789")
+    await sender.send(b"012")
+    assert await receiver.has(b"before012")
+    await sender.send(b"3456789")
     assert await receiver.ended() == how
     assert await sender.ended() == how
     assert way.count.forwarded == len(b"before") + mode.after
