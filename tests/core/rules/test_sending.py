@@ -126,13 +126,13 @@ def test_never_sent_in_time_is_undelivered_and_says_why() -> None:
 def test_throttled_holds_all_lanes_as_long_as_upstream_asks() -> None:
     script = Script().submit().begin().end(replace(THROTTLED, retry_after_ms=7_000))
     assert (script.state(), script.of().not_before_ms) == ("queued", script.now + 7_000)
-    assert script.effect(HoldAll)[0].until == script.now + 7_000
+    assert script.effect(HoldAll)[0].until_ms == script.now + 7_000
 
 
 def test_throttled_without_a_time_backs_off() -> None:
     script = Script().submit().begin().end(THROTTLED)
     assert script.of().not_before_ms == script.now + 1_000
-    assert script.effect(HoldAll)[0].until == script.now + 1_000
+    assert script.effect(HoldAll)[0].until_ms == script.now + 1_000
     at_once = Script().submit().begin().end(replace(THROTTLED, retry_after_ms=0))
     assert at_once.of().not_before_ms == at_once.now + 1_000
 
@@ -170,7 +170,7 @@ def test_a_503_with_retry_after_holds_all_lanes_and_is_in_doubt() -> None:
     result = PostResult(PostKind.POSSIBLY_SENT, "server_error", 503, retry_after_ms=9_000)
     script = Script().submit().begin().end(result)
     assert script.state() == "in_doubt"
-    assert script.effect(HoldAll)[0].until == script.now + 9_000
+    assert script.effect(HoldAll)[0].until_ms == script.now + 9_000
 
 
 def test_an_unreadable_2xx_is_never_resent() -> None:
