@@ -69,7 +69,7 @@ async def test_cuts_in_the_midst_of_bursts_lose_nothing_and_repeat_nothing(
         while len(events := [s for s in ear.signals if isinstance(s, ReceivedEvent)]) < len(wanted):
             await ear.next()
         assert codes(events) == wanted
-        assert any(event.replayed for event in events)
+        assert (await server.status())["recovered"] == 8
 
 
 async def test_another_process_goes_on_where_the_journal_ends(
@@ -320,6 +320,28 @@ async def test_offsets_of_a_new_session_wait_until_the_reader_knows_of_it(
         assert (listening.pid, listening.gap_reason) == ("new", GapReason.NOT_RECOVERED)
         (late,) = await ear.hear(1)
         assert late.offset == "12"
+
+
+async def test_what_only_looks_like_a_replay_or_an_offset(fast_path: bool) -> None:
+    offers = []
+
+    async def session(peer: Peer) -> None:
+        offers.append(offer_of(await peer.open()))
+        # Before its CONNECT, but nothing was asked for.
+        await peer.event("early", "0")
+        await peer.admit("pid")
+        # An event that wants an answer carries no offset.
+        await peer.send('421["cv_updated",{"cv_code":"asks"},"text"]')
+        if len(offers) > 1:
+            await peer.gone()
+
+    async with ScriptedServer(session) as server, Ear(server.url, fast_path=fast_path) as ear:
+        early, asks = await ear.hear(2)
+        assert (early.code, early.replayed, early.offset) == ("early", False, None)
+        assert (asks.code, asks.offset) == ("asks", None)
+        await ear.until(Lost)
+        await ear.until(Listening)
+        assert offers == [(None, None)] * 2
 
 
 async def test_the_offer_stands_beside_what_else_is_in_auth(fast_path: bool) -> None:
