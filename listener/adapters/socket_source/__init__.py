@@ -1,6 +1,6 @@
 """The ear over Socket.IO: one supervisor, a fresh connection each time, one ordered queue."""
 
-from .connection import OnConnect
+from .endpoint import OnConnect
 from .source import SocketSource
 
 __all__ = ["OnConnect", "SocketSource"]

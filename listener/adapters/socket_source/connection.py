@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import aiohttp
 import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
@@ -17,10 +14,11 @@ from listener.core.names import GapReason
 from listener.ports.event_source import Listening, Resume
 
 from .client import SILENT, TrackedClient, end_tasks
+from .endpoint import Endpoint, OnConnect
 from .link import End, FrameClock, Link
 from .packets import HEARD, HeardPacket, fast_prefixes
 from .reasons import name_failure, name_refusal, presentable, says_no, secrets_of
-from .reception import ReadEvent, Reception
+from .reception import Reception
 from .recovery import Recovery
 from .signals import SignalQueue
 from .sockets import tapped_response, tapped_socket, watched_requests
@@ -35,43 +33,6 @@ OLD_SERVER = (
     "expected a Socket.IO server of version 3 or newer, found a 2.x one (its CONNECT has no sid):"
     " it would drop us at its first ping"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OnConnect:
-    """An emit that subscribes us. ``ack_timeout_s``: how long the server may take to acknowledge
-    it; None, it is not asked to."""
-
-    event: str
-    args: tuple[object, ...] = field(default=(), repr=False)
-    ack_timeout_s: float | None = 10.0
-
-
-Fresh = Callable[[], Mapping[str, Any] | None]
-"""Called at each attempt, for an object of its own: tokens expire, and the library writes into what
-it is given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What every connection of a source has in common."""
-
-    url: Callable[[], str]
-    path: str
-    namespace: str
-    event: str
-    read: ReadEvent
-    auth: Fresh
-    headers: Fresh
-    query: Fresh
-    transports: tuple[str, ...]
-    on_connect: tuple[OnConnect, ...]
-    connect_timeout_s: float
-    silence_margin_s: float
-    max_message_bytes: int
-    fast_path: bool
-    ssl_context: ssl.SSLContext | None
-    proxy: str | None
 
 
 class Room(Protocol):
@@ -107,7 +68,6 @@ class Connection:
             event=endpoint.event,
             read=endpoint.read,
             offered=lambda: self.offered,
-            paced=endpoint.fast_path,
         )
 
     async def live(self) -> End:
@@ -148,10 +108,7 @@ class Connection:
         auth, headers = dict(endpoint.auth() or {}), dict(endpoint.headers() or {})
         query = dict(endpoint.query() or {})
         self._secrets = secrets_of(auth, headers, query)
-        parts = urlsplit(endpoint.url())
-        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
-            raise ValueError("expected the socket's URL to be http(s):// or ws(s)://, with a host")
-        both = "&".join(filter(None, (parts.query, urlencode(query))))
+        url = endpoint.url_with(query)
 
         def auth_with_offer() -> dict[str, Any]:
             # Called when the handshake's answer is there: only then is the offer sent.
@@ -162,7 +119,7 @@ class Connection:
             return {**auth, "pid": self.offered.pid, "offset": self.offered.offset}
 
         return {
-            "url": urlunsplit((parts.scheme, parts.netloc, "/", both, "")),
+            "url": url,
             "headers": headers,
             "auth": auth_with_offer,
             "transports": list(endpoint.transports),

@@ -16,10 +16,8 @@ from .recovery import Recovery
 from .signals import SignalQueue
 
 ReadEvent = Callable[[Sequence[object]], EventBody]
-"""What is made of one event's arguments. Never raises, whatever was sent."""
-
-OVERSHOOT = 256
-"""Events beyond the queue's limit that a paced reader may still have in its hands."""
+"""What is made of one event's arguments. Should never raise, whatever was sent; if it does, the
+event is counted as malformed."""
 
 
 class Reception:
@@ -35,7 +33,6 @@ class Reception:
         event: str,
         read: ReadEvent,
         offered: Callable[[], Resume | None],
-        paced: bool,
     ) -> None:
         self.queue = queue
         self._numbers = numbers
@@ -44,7 +41,6 @@ class Reception:
         self._event = event
         self._read = read
         self._offered = offered
-        self._limit = queue.limit + (OVERSHOOT if paced else 0)
         self._open = True
         self.connected = False
         self.on_record = True
@@ -84,7 +80,7 @@ class Reception:
         if not self._room():
             return False
         offset = self._offset(args, wants_ack=done is not None)
-        self._put(self._read(args), offset, done)
+        self._put(self._body(args), offset, done)
         return True
 
     def _hear_nothing(self, done: asyncio.Future[None] | None) -> bool:
@@ -107,12 +103,20 @@ class Reception:
             )
         )
 
+    def _body(self, args: list[object]) -> EventBody:
+        try:
+            return self._read(args)
+        except Exception as error:  # noqa: BLE001  it may be a user's, and must not end our hearing
+            message = f"the reading of an event failed: {type(error).__name__}"
+            asyncio.get_running_loop().call_exception_handler({"message": message})
+            return EventBody(None, "reading_failed", "{}")
+
     def _room(self) -> bool:
         """Whether the next event can be kept. Once one cannot, none is: an offset beyond a lost
         event must never be remembered."""
         if not self._open:
             return False
-        if self.queue.events < self._limit:
+        if self.queue.events < self.queue.limit:
             return True
         self.dropped += 1
         self._open = False

@@ -15,7 +15,8 @@ from listener.ports.event_source import ConnectFailed, Lost, Resume, Signal
 
 from .backoff import Backoff, Delays
 from .client import raise_polling_limit
-from .connection import Connection, Endpoint, Fresh, OnConnect
+from .connection import Connection
+from .endpoint import Endpoint, Fresh, OnConnect
 from .link import End, FrameClock
 from .reception import ReadEvent
 from .recovery import Recovery

@@ -80,6 +80,7 @@ class ScriptedServer:
 
     def __init__(self, *scenes: Scene) -> None:
         self._scenes = list(scenes)
+        self._transports: set[asyncio.Transport] = set()
         self.connections = 0
         self.port = 0
 
@@ -103,9 +104,16 @@ class ScriptedServer:
     ) -> None:
         await self._runner.cleanup()
 
+    async def cut(self) -> None:
+        """Every connection is cut, with no word."""
+        for transport in self._transports:
+            transport.abort()
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         scene = self._scenes[min(self.connections, len(self._scenes) - 1)]
         self.connections += 1
+        if request.transport is not None:
+            self._transports.add(request.transport)
         socket = web.WebSocketResponse(timeout=0.1)
         await socket.prepare(request)
         try:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import web
 
+from listener.core.names import GapReason
 from listener.ports.event_source import ConnectFailed, Listening, Lost, ReceivedEvent
 
 from .ear import Ear, codes
@@ -360,6 +361,43 @@ async def test_what_goes_before_an_end_is_heard_before_it(fast_path: bool) -> No
         await ear.until(Lost)
         heard = [signal for signal in ear.signals if isinstance(signal, ReceivedEvent)]
         assert codes(heard)[:300] == [f"code-{number}" for number in range(300)]
+
+
+async def test_a_stop_is_told_and_the_source_can_run_again(fast_path: bool) -> None:
+    async with ScriptedServer(session(pid="pid")) as server:
+        ear = Ear(server.url, fast_path=fast_path)
+        for gap_reason in (GapReason.STARTED, GapReason.NO_OFFSET):
+            async with ear:
+                assert (await ear.until(Listening)).gap_reason is gap_reason
+            assert (await ear.until(Lost)).reason == "stopped"
+
+
+async def test_a_connection_that_was_stable_starts_the_delays_anew(fast_path: bool) -> None:
+    aged_s = 0.0
+
+    async def scene(peer: Peer) -> None:
+        await peer.open()
+        await peer.admit()
+        await peer.event("here")
+        await peer.receive()
+
+    def monotonic() -> float:
+        return time.monotonic() + aged_s
+
+    options = {"monotonic": monotonic, "random": lambda: 1.0, "backoff_cap_s": 10.0}
+    async with (
+        ScriptedServer(*[gone_at_once] * 3, scene, gone_at_once) as server,
+        Ear(server.url, fast_path=fast_path, **options) as ear,
+    ):
+        delays = [(await ear.until(ConnectFailed)).retry_in_s for _ in range(3)]
+        assert delays == [0.01, 0.02, 0.04]
+        await ear.hear(1)
+        aged_s = 15.0
+        await server.cut()
+        await ear.until(Lost)
+        # The loss itself was the first step.
+        failed = await ear.until(ConnectFailed)
+        assert (failed.retry_in_s, failed.failures) == (0.02, 1)
 
 
 # ------------------------------------------------------------------------------- hostile events

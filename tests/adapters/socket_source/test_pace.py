@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from listener.core.names import GapReason
-from listener.ports.event_source import Listening, Lost, ReceivedEvent
+from listener.ports.event_source import Listening, Lost, ReceivedEvent, Resume
 
 from .conftest import Start
 from .ear import PATIENCE_S, Ear, codes, eventually
@@ -72,6 +72,49 @@ async def test_the_slow_path_drops_the_connection_and_recovers(start_node: Start
         assert losses and all(lost.overflow and lost.reason == "overflow" for lost in losses)
         back = [signal for signal in ear.signals if isinstance(signal, Listening)]
         assert all(listening.recovered for listening in back[1:])
+
+
+async def test_an_event_that_was_not_kept_is_not_acknowledged() -> None:
+    said: list[str | None] = []
+
+    async def scene(peer: Peer) -> None:
+        await peer.open()
+        await peer.admit()
+        await peer.event("kept")
+        await peer.send('427["cv_updated",{"cv_code":"not kept"}]')
+        while said[-1:] != [None]:
+            said.append(await peer.receive())
+
+    async with (
+        ScriptedServer(scene) as server,
+        Ear(server.url, fast_path=False, queue_limit=1) as ear,
+    ):
+        await eventually(lambda: said[-1:] == [None])
+        assert not [frame for frame in said if frame and frame.startswith("43")]
+        assert codes(await ear.hear(1)) == ["kept"]
+        assert (await ear.until(Lost)).overflow
+
+
+async def test_a_replay_larger_than_the_queue_is_heard_in_pieces() -> None:
+    """And not before there is room for the next."""
+    offers: list[int] = []
+
+    async def scene(peer: Peer) -> None:
+        offers.append(int((await peer.open())["offset"]))
+        for number in range(offers[-1] + 1, 251):
+            await peer.event(f"code-{number}", str(number))
+        await peer.admit("pid")
+        await peer.gone()
+
+    options = {"fast_path": False, "queue_limit": LIMIT, "resume": Resume("pid", "0")}
+    async with ScriptedServer(scene) as server, Ear(server.url, **options) as ear:
+        await eventually(lambda: len(ear.source.queue) == LIMIT)
+        await asyncio.sleep(0.3)
+        assert offers == [0]
+        assert codes(await ear.hear(250)) == [f"code-{number}" for number in range(1, 251)]
+        assert (await ear.until(Listening)).recovered
+        assert offers[:2] == [0, LIMIT]
+        assert len(ear.signals) == 251
 
 
 @pytest.mark.parametrize("transports", [("websocket",), ("polling",)])

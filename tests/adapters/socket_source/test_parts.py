@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -11,11 +13,14 @@ from hypothesis import strategies as st
 
 from listener.adapters.socket_source import OnConnect, SocketSource
 from listener.adapters.socket_source.backoff import Backoff, Delays
+from listener.adapters.socket_source.link import FrameClock, Link
 from listener.adapters.socket_source.packets import HEARD, Arrival, HeardPacket, fast_prefixes
 from listener.adapters.socket_source.reasons import presentable, says_no, secrets_of
+from listener.adapters.socket_source.reception import ReadEvent, Reception
 from listener.adapters.socket_source.recovery import POISON, Recovery
 from listener.adapters.socket_source.signals import SignalQueue
 from listener.core.names import CvCode, GapReason, Millis
+from listener.core.wire import EventBody, read_event
 from listener.ports.event_source import ConnectFailed, EventSource, Lost, ReceivedEvent, Resume
 
 from .ear import now_ms
@@ -118,6 +123,7 @@ def test_progress_wipes_the_slate() -> None:
         recovery.failed(choked=True)
         recovery.received(str(number))
     assert recovery.offer() == Resume("pid", "49")
+    assert answer(recovery, "another") is GapReason.NOT_RECOVERED
 
 
 # ----------------------------------------------------------------------------------------- queue
@@ -166,6 +172,53 @@ async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert await queue.take(10) == [event(1, "a")]
+
+
+# ------------------------------------------------------------------------------------- reception
+
+
+def reception_with(
+    queue: SignalQueue, recovery: Recovery, read: ReadEvent = read_event
+) -> Reception:
+    link = Link("/", FrameClock(now_ms, time.monotonic))
+    offered = recovery.offer()
+    numbers = itertools.count(1)
+    return Reception(
+        queue,
+        numbers,
+        recovery,
+        link,
+        event="cv_updated",
+        read=read,
+        offered=lambda: offered,
+    )
+
+
+async def test_after_the_first_event_that_was_lost_none_is_taken() -> None:
+    """Were it, its offset would be remembered, and the lost one never replayed."""
+    queue, recovery = SignalQueue(2), Recovery(SESSION)
+    reception = reception_with(queue, recovery)
+    for number in (1, 2, 3):
+        assert reception.take(f'["cv_updated",{{"cv_code":"{number}"}},"offset-{number}"]')
+    assert len(await queue.take(10)) == 2
+    assert reception.take('["cv_updated",{"cv_code":"4"},"offset-4"]')
+    await reception.handle(Arrival("something_else", wants_ack=False), "offset-5")
+    assert len(queue) == 0 and recovery.offer() == Resume("pid", "offset-2")
+    assert reception.dropped == 1
+
+
+async def test_a_reading_of_events_that_raises_costs_no_connection() -> None:
+    queue, told = SignalQueue(2), list[dict[str, object]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    def faulty(args: Sequence[object]) -> EventBody:
+        raise TypeError(f"secrets of {args}")
+
+    reception = reception_with(queue, Recovery(SESSION), faulty)
+    reception.take('["cv_updated",{"cv_code":"secret"}]')
+    (event,) = await queue.take(1)
+    assert isinstance(event, ReceivedEvent) and event.problem == "reading_failed"
+    assert told == [{"message": "the reading of an event failed: TypeError"}]
 
 
 # --------------------------------------------------------------------------------------- packets

@@ -7,6 +7,7 @@ import json
 from types import TracebackType
 from typing import Self
 
+import engineio  # type: ignore[import-untyped]  # python-engineio ships no types
 import pytest
 from aiohttp import web
 
@@ -96,6 +97,13 @@ async def test_a_2x_server_is_named() -> None:
         Ear(server.url, transports=("polling",)) as ear,
     ):
         assert (await ear.until(ConnectFailed)).reason == "server_2x"
+
+
+async def test_a_stop_in_the_midst_of_a_poll_leaves_nothing() -> None:
+    async with PollingServer(ADMITTED) as server:
+        async with Ear(server.url, transports=("polling",)) as ear:
+            await ear.until(Listening)
+        assert engineio.base_client.connected_clients == []
 
 
 async def test_connections_are_used_again() -> None:
