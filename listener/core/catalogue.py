@@ -43,7 +43,8 @@ class EventSpec:
         if self.levels_by is None:
             return self.level
         name, levels = self.levels_by
-        return levels.get(str(fields.get(name)), self.level)
+        word = fields.get(name)
+        return levels.get(word, self.level) if isinstance(word, str) else self.level
 
     def levels(self) -> frozenset[Level]:
         """Every level that it can have."""
@@ -61,7 +62,12 @@ ALWAYS = ("timestamp", "level", "event", "v", "service", "version", "run_id", "r
 ANYWHERE = ("hint", "runbook", "truncated", "catalogue_miss")
 """Fields that any line may have. The log adds them."""
 
-FREE_TEXT = frozenset({"error", "message", "trace", "hint"})
+FREE_TEXT = frozenset(
+    {
+        *("error", "message", "trace", "hint"),
+        *("upstream_status", "status", "enhance_status", "cv_id", "settings"),
+    }
+)
 """Fields whose words are not ours alone: they pass through redaction once more."""
 
 FIELDS: dict[str, str] = {
@@ -307,7 +313,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               do="Mend the handler."),
     ),
     "What went wrong elsewhere": (
-        _spec("loop.error", _E, "Something failed where nobody was waiting for it.",
+        _spec("loop.failed", _E, "Something failed where nobody was waiting for it.",
               "error_type", "error", "trace", "message", do=_REPORT),
         _spec("library.warned", _W, "A library has something to say.",
               "library", "message", "error_type", "error", "trace", "suppressed",

@@ -86,17 +86,17 @@ def quiet_libraries(log: StructuredLog) -> Callable[[], None]:
         warnings.simplefilter("default")
 
     def uncaught(kind: type[BaseException], error: BaseException | None, _: object = None) -> None:
-        log.fault("loop.error", error or kind(), message="uncaught")
+        log.fault("loop.failed", error or kind(), message="uncaught")
         # Nothing follows it: the process ends.
         log.flush()
 
     def in_thread(given: threading.ExceptHookArgs) -> None:
         if given.exc_type is not SystemExit:
-            log.fault("loop.error", given.exc_value or given.exc_type(), message="a thread ended")
+            log.fault("loop.failed", given.exc_value or given.exc_type(), message="a thread ended")
 
     def unraisable(given: sys.UnraisableHookArgs) -> None:
         error = given.exc_value or given.exc_type()
-        log.fault("loop.error", error, message="raised where nothing can be raised")
+        log.fault("loop.failed", error, message="raised where nothing can be raised")
 
     sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_thread, unraisable
 
@@ -111,15 +111,15 @@ def quiet_libraries(log: StructuredLog) -> Callable[[], None]:
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, log: StructuredLog) -> None:
-    """Turn what asyncio would print into ``loop.error`` lines."""
+    """Turn what asyncio would print into ``loop.failed`` lines."""
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The context's futures and handles are not shown: their reprs hold results and arguments.
         message = log.redactor.clean_foreign(str(context.get("message", "")))
         error = context.get("exception")
         if isinstance(error, BaseException):
-            log.fault("loop.error", error, message=message)
+            log.fault("loop.failed", error, message=message)
         else:
-            log.emit("loop.error", message=message)
+            log.emit("loop.failed", message=message)
 
     loop.set_exception_handler(handle)

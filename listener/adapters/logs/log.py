@@ -23,12 +23,16 @@ from listener.core.names import CvCode
 from listener.core.wire import cv_ref
 
 from .console import render
-from .lines import Plain, json_line
+from .lines import Plain, as_it_is, json_line
 from .redaction import Redactor
-from .traces import LONGEST_TRACE, describe
+from .traces import describe
 from .writer import LOUD, Writer
 
 REFS = 20_000
+BODY_BYTES = 11_000
+TAIL_BYTES = 2_500
+"""Of what the log itself adds: it has its place, however long the rest is. With what every line has
+(each cut at ``lines.LONGEST_NAME``) they stay under ``lines.LONGEST_LINE``."""
 _RANK = {level: rank for rank, level in enumerate(Level)}
 
 
@@ -63,15 +67,16 @@ class StructuredLog:
         self._least = _RANK[least]
         self._strict = strict
         self._refs: dict[CvCode, str] = {}
+        room = Plain(BODY_BYTES)
         self._always = {
             "v": CATALOGUE_VERSION,
             "service": "cv-listener",
-            "version": version,
-            "run_id": run_id,
-            "replica": replica,
+            "version": room.name(version),
+            "run_id": room.name(run_id),
+            "replica": room.name(replica),
         }
         to_text = _console_renderer(colour) if console else json_line
-        self._processors = [self._stamp, self._without_secrets, _bounded]
+        self._processors = [self._stamp, self._plain]
         self._render: Callable[[Mapping[str, Any]], str] = to_text
         self._lines = _Lines(writer, processors=[*self._processors, self._last], context={})
         writer.tell_gap = self._gap_line
@@ -88,7 +93,14 @@ class StructuredLog:
 
     def fault(self, event: str, error: BaseException, /, **fields: object) -> None:
         """Write one event about an exception, without any value it may hold."""
-        self.emit(event, **{**describe(error, self.redactor), **fields})
+        try:
+            told = describe(error, self.redactor)
+        except Exception as wrong:  # noqa: BLE001 - an exception's own code may fail in any way
+            told = {
+                "error_type": type(error).__name__,
+                "error": f"cannot be told ({type(wrong).__name__})",
+            }
+        self.emit(event, **{**told, **fields})
 
     def ref(self, code: CvCode) -> str:
         """The ``cv_ref`` that stands for a code everywhere."""
@@ -148,18 +160,30 @@ class StructuredLog:
         fields: Mapping[str, Any] = line["fields"]
         return head | {f"{name}_" if name in head else name: fields[name] for name in fields}
 
-    def _without_secrets(
-        self, _: Any, __: str, line: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        """Free text may repeat what a server or a library said; of what is not in the catalogue
-        nothing is known."""
-        unlisted = "catalogue_miss" in line
+    def _plain(self, _: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Plain values, so many that a line has a bound, and no secret in what is not ours alone:
+        free text, and whatever the catalogue does not have."""
+        event = str(line["event"])
+        spec = CATALOGUE.get(event)
+        clean = self.redactor.clean
+        body, found = Plain(BODY_BYTES), dict[str, object]()
         for name, value in line.items():
-            if isinstance(value, str) and (
-                name in FREE_TEXT or (unlisted and not _is_listed(str(line["event"]), name))
-            ):
-                line[name] = self.redactor.clean(value)
-        return line
+            if name in ALWAYS or name in ANYWHERE:
+                continue
+            if body.spent(len(found)):
+                break
+            listed = spec is not None and name in spec.fields
+            doubtful = not listed or name in FREE_TEXT
+            key = body.name(name, as_it_is if listed else clean)
+            found[key] = body.value(value, clean if doubtful else as_it_is)
+        tail = Plain(TAIL_BYTES)
+        found |= {name: tail.value(line[name], clean) for name in ANYWHERE if name in line}
+        if body.truncated or tail.truncated:
+            found["truncated"] = True
+        head = {name: line[name] for name in ALWAYS}
+        if spec is None:
+            head["event"] = Plain(BODY_BYTES).name(event, clean)
+        return head | found
 
     def _last(
         self, _: Any, __: str, line: MutableMapping[str, Any]
@@ -176,11 +200,6 @@ class _Lines(structlog.BoundLoggerBase):
         self._proxy_to_logger("put", event, level=level.value, fields=fields)
 
 
-def _is_listed(event: str, name: str) -> bool:
-    spec = CATALOGUE.get(event)
-    return name in ALWAYS or name in ANYWHERE or (spec is not None and name in spec.fields)
-
-
 def _unlisted(event: str, fields: Mapping[str, object]) -> str:
     """What the catalogue does not have: the event, or fields of it."""
     spec = CATALOGUE.get(event)
@@ -188,16 +207,6 @@ def _unlisted(event: str, fields: Mapping[str, object]) -> str:
         return event
     extra = (name for name in fields if name not in spec.fields and name not in ANYWHERE)
     return ", ".join(f"{event}.{name}" for name in sorted(extra))
-
-
-def _bounded(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Plain values, so many that a line has a bound. What every line has is not touched by it."""
-    plain = Plain(longest=LONGEST_TRACE)
-    always = {name: line[name] for name in ALWAYS}
-    rest = plain.mapping({name: value for name, value in line.items() if name not in ALWAYS})
-    if plain.truncated:
-        rest["truncated"] = True
-    return Plain().mapping(always) | rest
 
 
 def _console_renderer(colour: bool) -> Callable[[Mapping[str, Any]], str]:

@@ -87,7 +87,7 @@ ATTACKS = [
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_steers_the_terminal(attack: str, colour: bool) -> None:
     with written(strict=False, console=True, colour=colour) as sink:
-        sink.log.emit("loop.error", error=attack, message=attack, hint=attack, trace=attack)
+        sink.log.emit("loop.failed", error=attack, message=attack, hint=attack, trace=attack)
         sink.log.emit(f"event{attack}", **{f"name{attack}": attack, "deep": [{attack: attack}]})
         assert_harmless(sink.text, colour)
 
@@ -95,7 +95,7 @@ def test_nothing_steers_the_terminal(attack: str, colour: bool) -> None:
 @given(st.text(), st.text())
 def test_nothing_steers_the_terminal_whatever_it_is(name: str, value: str) -> None:
     with written(strict=False, console=True) as sink:
-        sink.log.emit("loop.error", **{name: value, "error": value})
+        sink.log.emit("loop.failed", **{name: value, "error": value})
         assert_harmless(sink.text, colour=False)
 
 

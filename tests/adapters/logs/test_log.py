@@ -199,9 +199,12 @@ def test_a_log_that_fails_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> Non
             raise RuntimeError(text)
 
         monkeypatch.setattr(sink.log.redactor, "clean", broken)
-        sink.log.emit("loop.error", message="a-secret")
-        (line,) = sink.lines
-        assert (line["event"], line["catalogue_miss"]) == ("loop.error", "RuntimeError")
+        sink.log.emit("loop.failed", message="a-secret")
+        sink.log.emit("no.such_event", a="a-secret")
+        known, unknown = sink.lines
+        assert (known["event"], known["message"]) == ("loop.failed", "<str: RuntimeError>")
+        assert unknown["event"] == unknown["catalogue_miss"] == "<str: RuntimeError>"
+        assert unknown["level"] == "error"
         assert "a-secret" not in sink.text
 
 

@@ -252,7 +252,7 @@ async def test_asyncio_tells_of_swallowed_errors_and_shows_no_value(heard: Writt
         await asyncio.sleep(0)
     finally:
         loop.set_exception_handler(None)
-    told = heard.of("loop.error")
+    told = heard.of("loop.failed")
     assert [line.get("error_type") for line in told] == ["ValueError", None, None, "KeyError"]
     assert told[0]["message"] == "Task exception was never retrieved"
     assert "fails" in told[0]["trace"]
@@ -266,7 +266,7 @@ def test_what_ends_a_thread_is_told(heard: Written) -> None:
     thread = threading.Thread(target=fails)
     thread.start()
     thread.join(30)
-    (line,) = heard.of("loop.error")
+    (line,) = heard.of("loop.failed")
     assert (line["error_type"], line["message"]) == ("FileNotFoundError", "a thread ended")
     assert_hidden(heard.text, CODE)
 
@@ -278,7 +278,7 @@ def test_what_nobody_catches_is_told_and_written_at_once(heard: Written) -> None
         sys.excepthook(KeyError, error, error.__traceback__)
     (line,) = [json.loads(text) for text in heard.stream.getvalue().splitlines()]
     assert (line["event"], line["error_type"], line["message"]) == (
-        "loop.error",
+        "loop.failed",
         "KeyError",
         "uncaught",
     )
@@ -293,7 +293,7 @@ class Stubborn:
 def test_what_cannot_be_raised_is_told(heard: Written) -> None:
     one = Stubborn()
     del one
-    (line,) = heard.of("loop.error")
+    (line,) = heard.of("loop.failed")
     assert line["error_type"] == "RuntimeError"
     assert_hidden(heard.text, CODE)
 
