@@ -24,9 +24,83 @@ same id, with a higher version.
 """
 
 
+RULES = """\
+
+## The rules
+
+Which of a row's states is taken, the rules say. Most were found by exploring a small model of the
+whole exhaustively; each closes a schedule that went wrong.
+
+1. **Lanes.** All updates of one code form a lane, and one of them is in flight at a time. The
+   others wait in order (`queue`), are refused (`reject`), or the newest replaces those of which
+   no attempt was possibly sent (`coalesce`). After a close that leaves a question (any but an
+   exclusive `confirmed`, where an attempt was possibly sent) the lane rests a settle period. An
+   enquiry ends the rest, and may correct the outcome.
+2. **Matching.** An event can belong to a submission from the first `sending` of an attempt that
+   was possibly sent, also while it is back in `queued`. Others are `foreign`. The order of
+   receipt proves nothing: while an earlier submission of the lane is unresolved within its late
+   window, or somebody else's update was seen (by its event, or by a record that moved without
+   us), an event is `contended` at best.
+3. **Early events.** An event during `sending` is held until the attempt's end is committed.
+   Accepted or possibly sent, it confirms. Not sent or throttled, it is an unresolved earlier
+   submission's, or else foreign. Refused, it is likewise an earlier one's, or else a
+   contradiction: recorded, enquired of, never sent again.
+4. **Duplicates** are counted and never applied twice. A further event for a confirmed
+   submission makes it `contended`, and the lane rests. Where an older one is unresolved, a
+   second event answers that one instead: two events for two updates answer both, and which is
+   whose nobody can know.
+5. **Baseline.** The record is read right before `sending`. Every later reading is compared with
+   the baseline of the first attempt possibly sent. "Unmoved" counts only on a field that
+   changes with every update and is in both readings; without one nothing is ever sent again.
+6. **Ends of a POST** are values: not sent and throttled go back to `queued`, refused is
+   `rejected`, accepted is `awaiting`, all else is possibly sent and `in_doubt`.
+7. **Listen first.** Sending waits until we listen, for a bounded time. The dispatcher does
+   this; the core only accounts for the deafness.
+8. **In doubt** waits for the event and enquires. After the settle period one last enquiry, and
+   one more reading immediately before a resend: unmoved may be sent again, within attempts;
+   unknown is enquired of again, with backoff, until given up; moved, or no attempts left,
+   closes.
+9. **Contention is looked at.** A contended event is kept as a candidate, and the record is
+   read. Moved, or accepted without a baseline, it confirms as `contended`; unmoved, it stays a
+   candidate and is enquired of again until the deadline.
+10. **Gaps.** After a gap each open submission, and the last one that is not confirmed within
+    its late window, is enquired of. While a replay may still come, no reading decides anything,
+    for a bounded time.
+11. **Deaf though connected** is the ear's business; to the core it is a gap.
+12. **Deadlines** count from the end of the attempt, and every wait has an end. Nothing closes
+    or is sent again while an event of its code awaits correlation. A truth that comes later
+    corrects.
+13. **Cancel** takes effect at the attempt's end. Once possibly sent it only stops the watching:
+    `unconfirmed`, and late events still correct.
+14. **Restart.** Events without a disposition are correlated before anything else. What was
+    `sending` is possibly sent. Settle periods begin anew, and nothing of the past may lie in
+    the future: a clock set back or forward between two runs decides nothing.
+
+## What no rule can close
+
+`tests/core/exploration` plays an adversarial upstream, other people, crashes and every order of
+timers against the core. The following schedules are admitted, by name, and counted; any other that
+breaks a promise fails the build.
+
+- Somebody else updates after our baseline (or before the first reading of the lane, or hidden
+  behind an update of ours that may have moved the record), and their event comes before ours: it
+  confirms ours. Their movement makes ours `presumed`.
+- The same, where there is no baseline or no distinguishing field, or where their event comes more
+  than a settle period after their update was seen.
+- The upstream emits twice for one update, the second time after a younger one was sent: the younger
+  is confirmed by it.
+- An event comes after the late window of its submission, which is forgotten by then: a younger one
+  is confirmed by it.
+- The upstream applies an update later than a settle period after the attempt's end: it is sent
+  again, or called `not_dispatched`, although it was applied.
+- The upstream refuses an update and applies it all the same: `rejected`, unless the event comes
+  during `sending`.
+"""
+
+
 def page() -> str:
-    """The diagram of changes of state, and the whole table below it."""
-    return "\n".join([INTRODUCTION, _diagram(), "", REMARKS, _table(), ""])
+    """The diagram of changes of state, the whole table, and the rules that choose within it."""
+    return "\n".join([INTRODUCTION, _diagram(), "", REMARKS, _table(), RULES])
 
 
 def _diagram() -> str:

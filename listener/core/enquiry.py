@@ -252,8 +252,10 @@ def _wait_on(draft: Draft, owner: Submission, given: TimePassed) -> None:
         draft.put(replace(owner, enquire_ms=draft.after(ENQUIRY_LOST_MS)))
         draft.effects.append(Enquire())
     else:
-        draft.put(replace(owner, enquire_ms=next_enquiry_ms(owner, draft.at_ms, draft.policy)))
-        _decide(draft, owner, Movement.INCOMPARABLE, draft.at_ms)
+        looked = replace(owner, enquiries=owner.enquiries + 1)
+        after = next_enquiry_ms(looked, draft.at_ms, draft.policy)
+        looked = draft.put(replace(looked, enquire_ms=after))
+        _decide(draft, looked, Movement.INCOMPARABLE, draft.at_ms)
 
 
 def _give_up(draft: Draft, owner: Submission) -> None:

@@ -102,7 +102,7 @@ def test_an_attempt_ends_only_while_it_is_sending(state: State) -> None:
 
 
 def test_an_input_the_table_does_not_allow_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(TABLE, _pair(State.AWAITING, "EventHeard"))
+    monkeypatch.setitem(TABLE, _pair(State.AWAITING, "EventHeard"), frozenset())
     script = accepted()
     before = script.lane
     with pytest.raises(IllegalInput, match="EventHeard on awaiting, found closed"):
