@@ -18,6 +18,9 @@ from .options import Options
 
 ROOM = "joined"
 
+POLITE_S = 0.5
+"""How long clients may take to hear that the server closes."""
+
 
 def _silent_log() -> logging.Logger:
     """The library's loggers print payloads, and with those codes."""
@@ -38,6 +41,8 @@ class Loudspeaker:
         self._tasks: set[asyncio.Task[Any]] = set()
         # By identity: a request is a mapping, and equal to another of the same contents.
         self._requests: dict[int, web.BaseRequest] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._deaf: set[str] = set()
         self._open = asyncio.Event()
         self._open.set()
@@ -53,10 +58,13 @@ class Loudspeaker:
                 {"status": "error", "message": "Service Unavailable"}, status=503
             )
         self._requests[id(request)] = request
+        self._idle.clear()
         try:
             response: web.StreamResponse = await self._server.handle_request(request)
         finally:
             del self._requests[id(request)]
+            if not self._requests:
+                self._idle.set()
         return response
 
     async def unpaused(self) -> None:
@@ -193,10 +201,16 @@ class Loudspeaker:
             asyncio.create_task(server.eio.disconnect(sid)) for sid in list(server.eio.sockets)
         ]
         if closing:
-            _done, late = await asyncio.wait(closing, timeout=0.5)
-            for task in late:
+            # One whose client has just left waits for ever for what nobody will take any more.
+            left = asyncio.create_task(self._idle.wait())
+            ends: set[asyncio.Future[Any]] = {
+                left,
+                asyncio.gather(*closing, return_exceptions=True),
+            }
+            await asyncio.wait(ends, timeout=POLITE_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in (left, *closing):
                 task.cancel()
-            await asyncio.gather(*closing, return_exceptions=True)
+            await asyncio.gather(left, *closing, return_exceptions=True)
         for key, request in requests.items():
             if key in self._requests and request.transport is not None:
                 request.transport.abort()
