@@ -314,7 +314,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
     ),
     "What went wrong elsewhere": (
         _spec("loop.failed", _E, "Something failed where nobody was waiting for it.",
-              "error_type", "error", "trace", "message", do=_REPORT),
+              "error_type", "error", "trace", "message", "suppressed", do=_REPORT),
         _spec("library.warned", _W, "A library has something to say.",
               "library", "message", "error_type", "error", "trace", "suppressed",
               do="Nothing, as long as all else goes well."),

@@ -8,56 +8,30 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from .log import StructuredLog
 
 TALKATIVE = ("socketio", "engineio")
 """These print payloads, and payloads hold codes: of them the form of a message alone is shown."""
+SELF_MADE = tuple(f"{name}.{side}" for name in TALKATIVE for side in ("client", "server"))
+"""Where nobody set a level, the library adds a handler of its own to these, which prints to stderr
+whatever it says, payloads and all."""
 SOME = 10
-"""Lines of one place in a library's source within a minute; beyond them they are counted."""
+"""Lines of one place within a minute; beyond them they are counted."""
 A_WHILE_S = 60.0
 PLACES = 500
 
 
-class _Bridge(logging.Handler):
-    """From the standard library's logging to the catalogue's ``library.warned``."""
+class _Flood:
+    """Counts what is said from one place, and holds back what is too much."""
 
-    def __init__(self, log: StructuredLog) -> None:
-        super().__init__(logging.WARNING)
-        self._log = log
-        self._places: dict[tuple[str, str, int], tuple[float, int]] = {}
+    def __init__(self) -> None:
+        self._places: dict[Hashable, tuple[float, int]] = {}
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Never raises: a library that logs must not fail by it."""
-        try:
-            held_back = self._held_back(record)
-            if held_back is None:
-                return
-            fields = {"library": record.name, "message": self._message(record)}
-            suppressed = held_back or None
-            error = record.exc_info[1] if record.exc_info else None
-            if error is not None:
-                self._log.fault("library.warned", error, suppressed=suppressed, **fields)
-            else:
-                self._log.emit("library.warned", suppressed=suppressed, **fields)
-        except RecursionError:
-            raise
-        except Exception as wrong:  # noqa: BLE001 - a record can be wrong in any way
-            kind = type(wrong).__name__
-            self._log.emit("library.warned", library=record.name, message=f"unreadable: {kind}")
-
-    def _message(self, record: logging.LogRecord) -> str:
-        if record.name.split(".")[0] in TALKATIVE:
-            text = str(record.msg).replace("%s", "…").replace("%r", "…")
-        else:
-            text = record.getMessage()
-        return self._log.redactor.clean_foreign(text)
-
-    def _held_back(self, record: logging.LogRecord) -> int | None:
+    def held_back(self, place: Hashable) -> int | None:
         """None: this one is too many. Else how many were, since the last that was told."""
-        place = (record.name, record.pathname, record.lineno)
         now = time.monotonic()
         begun, count = self._places.get(place, (now, 0))
         told = 0
@@ -69,6 +43,46 @@ class _Bridge(logging.Handler):
         return None if count >= SOME else told
 
 
+class _Bridge(logging.Handler):
+    """From the standard library's logging to the catalogue's ``library.warned``."""
+
+    def __init__(self, log: StructuredLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+        self._flood = _Flood()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Never raises: a library that logs must not fail by it."""
+        try:
+            held_back = self._flood.held_back(_place(record))
+            if held_back is None:
+                return
+            fields = {"library": record.name, "message": self._message(record)}
+            suppressed = held_back or None
+            error = record.exc_info[1] if record.exc_info else None
+            if error is not None:
+                self._log.fault("library.warned", error, suppressed=suppressed, **fields)
+            else:
+                self._log.emit("library.warned", suppressed=suppressed, **fields)
+        except Exception as wrong:  # noqa: BLE001 - a record can be wrong in any way
+            kind = type(wrong).__name__
+            self._log.emit("library.warned", library=record.name, message=f"unreadable: {kind}")
+
+    def _message(self, record: logging.LogRecord) -> str:
+        if record.name.split(".")[0] in TALKATIVE:
+            text = str(record.msg).replace("%s", "…").replace("%r", "…")
+        else:
+            text = record.getMessage()
+        return self._log.redactor.clean_foreign(text)
+
+
+def _place(record: logging.LogRecord) -> Hashable:
+    if record.name == "py.warnings" and isinstance(record.args, tuple) and record.args:
+        # All are logged from one place; where they were given stands before the first space.
+        return str(record.args[0]).partition(" ")[0]
+    return (record.name, record.pathname, record.lineno)
+
+
 def quiet_libraries(log: StructuredLog) -> Callable[[], None]:
     """Replace the root logger's handlers by the bridge, and whatever prints an uncaught exception.
 
@@ -76,14 +90,33 @@ def quiet_libraries(log: StructuredLog) -> Callable[[], None]:
     """
     root = logging.getLogger()
     before = (root.handlers, root.level, sys.excepthook, threading.excepthook, sys.unraisablehook)
-    talkative = {name: logging.getLogger(name).level for name in TALKATIVE}
+    filters = list(warnings.filters)
+    talkative = [logging.getLogger(name) for name in (*TALKATIVE, *SELF_MADE)]
+    as_they_were = [(one, one.level, one.handlers) for one in talkative]
     root.handlers = [_Bridge(log)]
     root.setLevel(logging.WARNING)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for one in talkative:
+        one.setLevel(logging.WARNING)
+        one.handlers = []
     logging.captureWarnings(True)
     if not sys.warnoptions:
         warnings.simplefilter("default")
+    sys.excepthook, threading.excepthook, sys.unraisablehook = _hooks(log)
+
+    def undo() -> None:
+        logging.captureWarnings(False)
+        warnings.filters[:] = filters  # type: ignore[index]  # typeshed: a Sequence; it is a list
+        root.handlers, level, sys.excepthook, threading.excepthook, sys.unraisablehook = before
+        root.setLevel(level)
+        for one, was, handlers in as_they_were:
+            one.setLevel(was)
+            one.handlers = handlers
+
+    return undo
+
+
+def _hooks(log: StructuredLog) -> tuple[Any, Any, Any]:
+    """For what nobody catches, what ends a thread, and what cannot be raised."""
 
     def uncaught(kind: type[BaseException], error: BaseException | None, _: object = None) -> None:
         log.fault("loop.failed", error or kind(), message="uncaught")
@@ -94,32 +127,33 @@ def quiet_libraries(log: StructuredLog) -> Callable[[], None]:
         if given.exc_type is not SystemExit:
             log.fault("loop.failed", given.exc_value or given.exc_type(), message="a thread ended")
 
+    flood = _Flood()
+
     def unraisable(given: sys.UnraisableHookArgs) -> None:
-        error = given.exc_value or given.exc_type()
-        log.fault("loop.failed", error, message="raised where nothing can be raised")
+        suppressed = flood.held_back(given.exc_type.__name__)
+        if suppressed is not None:
+            error = given.exc_value or given.exc_type()
+            message = "raised where nothing can be raised"
+            log.fault("loop.failed", error, message=message, suppressed=suppressed or None)
 
-    sys.excepthook, threading.excepthook, sys.unraisablehook = uncaught, in_thread, unraisable
-
-    def undo() -> None:
-        logging.captureWarnings(False)
-        root.handlers, level, sys.excepthook, threading.excepthook, sys.unraisablehook = before
-        root.setLevel(level)
-        for name, was in talkative.items():
-            logging.getLogger(name).setLevel(was)
-
-    return undo
+    return uncaught, in_thread, unraisable
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, log: StructuredLog) -> None:
     """Turn what asyncio would print into ``loop.failed`` lines."""
+    flood = _Flood()
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The context's futures and handles are not shown: their reprs hold results and arguments.
-        message = log.redactor.clean_foreign(str(context.get("message", "")))
+        said = str(context.get("message", ""))
         error = context.get("exception")
+        suppressed = flood.held_back((said[:200], type(error).__name__))
+        if suppressed is None:
+            return
+        message = log.redactor.clean_foreign(said)
         if isinstance(error, BaseException):
-            log.fault("loop.failed", error, message=message)
+            log.fault("loop.failed", error, message=message, suppressed=suppressed or None)
         else:
-            log.emit("loop.failed", message=message)
+            log.emit("loop.failed", message=message, suppressed=suppressed or None)
 
     loop.set_exception_handler(handle)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
+from collections import deque
 from collections.abc import Iterator
+from types import TracebackType
 
 from listener.core.errors import CvListenerError
 
@@ -14,6 +15,8 @@ LONGEST_MESSAGE = 500
 FRAMES = 12
 LINKS = 8
 LEAVES = 3
+MOST_LOOKED_AT = 1_000
+"""Of a group's members, however deep."""
 
 
 def describe(error: BaseException, redactor: Redactor) -> dict[str, str]:
@@ -32,12 +35,18 @@ def describe(error: BaseException, redactor: Redactor) -> dict[str, str]:
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors that a group is about, ours first."""
-    if not isinstance(error, BaseExceptionGroup):
-        yield error
-        return
-    found = [leaf for inner in error.exceptions for leaf in _leaves(inner)]
-    yield from sorted(found, key=lambda leaf: not isinstance(leaf, CvListenerError))
+    """The errors that a group is about, ours first; without one, the group itself."""
+    found: list[BaseException] = []
+    left = [error]
+    for _ in range(MOST_LOOKED_AT):
+        if not left:
+            break
+        one = left.pop()
+        if isinstance(one, BaseExceptionGroup):
+            left += reversed(one.exceptions)
+        else:
+            found.append(one)
+    yield from sorted(found or [error], key=lambda leaf: not isinstance(leaf, CvListenerError))
 
 
 def _words(error: BaseException, redactor: Redactor) -> str:
@@ -64,9 +73,16 @@ def _links(error: BaseException, redactor: Redactor) -> Iterator[str]:
 
 
 def _where(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__, limit=-FRAMES)
-    places = [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames]
-    return " > ".join(places) or "an unknown place"
+    # By hand: the traceback module reads source files, and nothing of them is shown.
+    innermost = deque(_steps(error.__traceback__), maxlen=FRAMES)
+    return " > ".join(innermost) or "an unknown place"
+
+
+def _steps(step: TracebackType | None) -> Iterator[str]:
+    while step is not None:
+        code = step.tb_frame.f_code
+        yield f"{_short(code.co_filename)}:{step.tb_lineno} {code.co_name}"
+        step = step.tb_next
 
 
 def _short(filename: str) -> str:

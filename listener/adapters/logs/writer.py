@@ -7,6 +7,7 @@ import os
 import select
 import stat
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TextIO
@@ -19,6 +20,8 @@ PIPE_BYTES = 4_096
 """What a pipe that is ready takes at once (POSIX's PIPE_BUF); so no write of ours ever hangs."""
 LOOK_UP_S = 0.2
 """How often a writer that waits for a reader looks whether it is to end."""
+PAUSE_S = 0.02
+"""After a stream said that it is ready, and took nothing."""
 
 
 class Writer:
@@ -138,7 +141,10 @@ class Writer:
     def _write_gap(self, count: int) -> None:
         if self.tell_gap is None:
             return
-        line = self.tell_gap(count).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            line = self.tell_gap(count).encode("utf-8", "backslashreplace") + b"\n"
+        except Exception:  # noqa: BLE001 - without this line the others are written all the same
+            return
         if self._write(line) == len(line):
             with self._wake:
                 self._untold -= count
@@ -161,11 +167,18 @@ class Writer:
                 elif not self._ready(descriptor):
                     break
                 else:
-                    with contextlib.suppress(BlockingIOError):
-                        written += os.write(descriptor, data[written : written + PIPE_BYTES])
+                    written += self._write_piece(descriptor, data[written : written + PIPE_BYTES])
         except (OSError, ValueError):
             pass
         return self._note_torn(data, written)
+
+    def _write_piece(self, descriptor: int, piece: bytes) -> int:
+        try:
+            return os.write(descriptor, piece)
+        except BlockingIOError:
+            # Another process that shares it was faster; or it has room, and not for so much.
+            time.sleep(PAUSE_S)
+            return 0
 
     def _note_torn(self, data: bytes, written: int) -> int:
         """How much of what was to be written was, without the newline that ended a torn line."""
@@ -175,13 +188,13 @@ class Writer:
         return max(0, written - extra)
 
     def _ready(self, descriptor: int) -> bool:
-        """Wait until there is room for a piece; False once we are to give up."""
+        """Wait until there is room for a piece; False once we are to give up and there is none."""
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
-        while not self._give_up:
-            if poll.poll(LOOK_UP_S * 1_000):
-                return True
-        return False
+        while not poll.poll(0 if self._give_up else LOOK_UP_S * 1_000):
+            if self._give_up:
+                return False
+        return True
 
     def _write_stream(self, data: bytes) -> int:
         """A stream without a descriptor, as tests use."""
