@@ -17,8 +17,8 @@ INTRODUCTION = f"""\
 
 # Log events
 
-The daemon writes its log to stdout: one JSON object a line, in UTF-8, each of less than 64 KiB (on
-a terminal, lines for people; `CV_LOG_FORMAT` says which). `event` names what happened; what is
+The daemon writes its log to stdout: one JSON object a line, in UTF-8, each of 16 KiB at most (on a
+terminal, lines for people; `CV_LOG_FORMAT` says which). `event` names what happened; what is
 written is in this catalogue, version {CATALOGUE_VERSION}, which stands in every line as `v`: it
 grows when an event or a field goes or changes its meaning, not when one is added.
 
@@ -45,7 +45,8 @@ A line of `warning` and above says in `hint` what to do, and in `runbook` where 
 FIELDS_HEADING = """\
 ## Fields
 
-Fields that are unknown, or do not apply, are left out. Durations end in `_ms`, milliseconds.
+Fields that are unknown, or do not apply, are left out. Durations end in `_ms`, milliseconds;
+points in time are RFC 3339, UTC.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 
 from listener.core.catalogue import Level
@@ -35,7 +36,8 @@ _WORDS = {
 
 _CALLING = {Level.ERROR, Level.CRITICAL}
 _FIRST = ("outcome", "result", "disposition", "movement", "state", "reason", "detail", "problem")
-_IDS = ("cv_ref", "submission_id", "attempt")
+_IDS = ("cv_ref", "submission_id", "attempt", "duration_ms", "total_ms", "confirm_ms")
+_NAMELESS = {"cv_ref", "submission_id"}
 _BELOW = ("message", "error", "hint", "trace")
 """Long: each on a line of its own."""
 _LEFT_OUT = {
@@ -46,6 +48,7 @@ _LEFT_OUT = {
 }
 _UNUSUAL = {"late", "deaf_ms", "duplicates", "replayed", "contended", "repeated", "evidence"}
 """Left out where there is nothing of it."""
+COLUMNS = 100
 EVENT_WIDTH = 24
 INDENT = " " * 13
 SHORT_ID = 8
@@ -53,56 +56,90 @@ SHORT_ID = 8
 
 def render(line: Mapping[str, object], colour: bool) -> str:
     """Time (UTC), level, event; how it went, whose it is, the rest; below that what is long, and
-    what to do where a person is called for."""
+    what to do where a person is called for. Broken between fields, at ``COLUMNS`` columns."""
     level = Level(str(line["level"]))
     clock = str(line["timestamp"])[11:23]
     event = f"{safe(str(line['event'])):<{EVENT_WIDTH}}"
-    head = f"{clock} {level.value.upper():<8} {event}"
+    plain = f"{clock} {level.value.upper():<8} {event}"
+    head = plain
     if colour:
         head = (
             f"{_DIM}{clock}{_RESET} {_LEVELS[level]}{level.value.upper():<8}{_RESET}"
             f" {_BOLD}{event}{_RESET}"
         )
-    names = [*_FIRST, *_IDS, *(name for name in line if name not in _LEFT_OUT)]
-    shown = (name for name in names if name in line and (line[name] or name not in _UNUSUAL))
-    fields = (_field(name, line[name], colour) for name in shown)
-    lines = [f"{head} {' '.join(fields)}".rstrip()]
+    lines = _in_columns(head, len(plain), [_field(*each, colour) for each in _shown(line)])
     for name in _BELOW:
         if name in line and (name != "hint" or level in _CALLING):
-            lines += _below(name, str(line[name]), colour)
+            kind = f"{line['error_type']}: " if name == "error" and "error_type" in line else ""
+            lines += _below(name, f"{kind}{line[name]}", colour)
     return "\n".join(lines)
 
 
-def _field(name: str, value: object, colour: bool) -> str:
+def _shown(line: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """The fields of the line itself, the most telling first."""
+    for name in (*_FIRST, *_IDS, *(name for name in line if name not in _LEFT_OUT)):
+        if name not in line or (name in _UNUSUAL and not line[name]):
+            continue
+        if name == "detail" and line[name] == line.get("result"):
+            continue
+        if name == "error_type" and "error" in line:
+            continue
+        yield name, line[name]
+
+
+def _in_columns(head: str, width: int, fields: list[tuple[str, int]]) -> list[str]:
+    lines = [head]
+    for text, size in fields:
+        if width + 1 + size > COLUMNS and width > len(INDENT):
+            lines.append(INDENT + text)
+            width = len(INDENT) + size
+        else:
+            lines[-1] += f" {text}"
+            width += 1 + size
+    return [line.rstrip() for line in lines]
+
+
+def _field(name: str, value: object, colour: bool) -> tuple[str, int]:
+    """As it is shown, and how many columns it takes."""
+    shown = _show(value)
     if name == "submission_id":
         # Its end: the beginning is the time, and much alike in all of them.
-        name, value = "id", f"…{str(value)[-SHORT_ID:]}"
+        shown = f"…{shown[-SHORT_ID:]}"
     elif name.endswith("_ms") and isinstance(value, int) and not isinstance(value, bool):
-        name, value = name.removesuffix("_ms"), _duration(value)
-    shown = _show(value)
+        name, shown = name.removesuffix("_ms"), _duration(value)
+    # These say themselves what they are.
+    label = "" if name in _NAMELESS else f"{safe(name)}="
+    size = len(label) + len(shown)
     if not colour:
-        return f"{safe(name)}={shown}"
-    paint = _WORDS.get(str(value), _CYAN if name in ("cv_ref", "id") else "")
-    return f"{_DIM}{safe(name)}={_RESET}{paint}{shown}{_RESET if paint else ''}"
+        return f"{label}{shown}", size
+    paint = _WORDS.get(str(value), _CYAN if name in _NAMELESS else "")
+    label = f"{_DIM}{label}{_RESET}" if label else ""
+    return f"{label}{paint}{shown}{_RESET if paint else ''}", size
 
 
 def _below(name: str, text: str, colour: bool) -> Iterator[str]:
     mark = {"hint": "→ ", "trace": "  "}.get(name, "")
+    paint = {"hint": _CYAN, "trace": _DIM}.get(name, "") if colour else ""
     parts = text.split(" <- ") if name == "trace" else text.splitlines()
     for part in parts:
-        shown = f"{mark}{safe(part)}"
-        paint = _CYAN if name == "hint" else _DIM if name == "trace" else ""
-        yield INDENT + (f"{paint}{shown}{_RESET}" if colour and paint else shown)
+        broken = textwrap.wrap(
+            safe(part),
+            COLUMNS - len(INDENT),
+            initial_indent=mark,
+            subsequent_indent={"hint": "  ", "trace": "    "}.get(name, ""),
+            break_on_hyphens=False,
+        )
+        yield from (f"{INDENT}{paint}{shown}{_RESET if paint else ''}" for shown in broken)
 
 
 def _duration(ms: int) -> str:
     if abs(ms) < 1_000:
-        return f"{ms}ms"
+        return f"{ms} ms"
     if abs(ms) < 60_000:
-        return f"{ms / 1_000:.2f}s"
+        return f"{ms / 1_000:.1f} s"
     minutes, seconds = divmod(ms // 1_000, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
 
 
 def _show(value: object) -> str:
@@ -113,7 +150,10 @@ def _show(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_show(item) for item in value) + "]"
     text = safe(str(value))
-    return f'"{text}"' if " " in text or not text else text
+    if text and " " not in text and '"' not in text:
+        return text
+    # So that no value can look like another field.
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def safe(text: str) -> str:

@@ -33,17 +33,55 @@ def test_a_line_reads_from_left_to_right() -> None:
         "post_ms": 1_234,
     }
     assert render(line, colour=False) == (
-        "12:34:56.789 INFO     submission.closed        outcome=confirmed cv_ref=cv_0123456789ab"
-        " id=…567890ab total=1m01s evidence=[event, record] queued=12ms post=1.23s"
+        "12:34:56.789 INFO     submission.closed        outcome=confirmed cv_0123456789ab"
+        " …567890ab\n"
+        "             total=1 min 01 s evidence=[event, record] queued=12 ms post=1.2 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ms", "shown"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_234, "1.2 s"),
+        (61_500, "1 min 01 s"),
+        (3_723_000, "1 h 02 min"),
+        (True, "yes"),
+        ("soon", "wait_ms=soon"),
+    ],
+)
+def test_how_long_is_said_as_people_say_it(ms: object, shown: str) -> None:
+    assert render({**HEAD, "wait_ms": ms}, colour=False).endswith(shown)
+
+
+def test_lines_are_broken_between_fields_where_a_terminal_ends() -> None:
+    line: dict[str, object] = {**HEAD, "level": "error", "outcome": "rejected", "late": True}
+    line |= {"cv_ref": "cv_0123456789ab", "submission_id": ID, "total_ms": 1_234}
+    line |= {f"field_{number}": "some words here" for number in range(12)}
+    line |= {"error": "went wrong " * 30, "hint": "do this " * 30, "trace": "A at b.py:1 f > " * 30}
+    for colour in (False, True):
+        shown = COLOUR.sub("", render(line, colour))
+        assert max(map(len, shown.splitlines())) <= 100
+        words = shown.replace("\n", " ").split()
+        assert words.count('here"') == 12
+        assert words.count("wrong") == 30
+
+
+def test_no_value_looks_like_another_field() -> None:
+    line = {**HEAD, "reason": "a outcome=confirmed", "detail": 'b" outcome="confirmed'}
+    assert render(line, colour=False).endswith(
+        'reason="a outcome=confirmed"\n             detail="b\\" outcome=\\"confirmed"'
     )
 
 
 def test_what_is_long_stands_below() -> None:
     line = {**HEAD, "level": "critical", "error": "it broke", "hint": "mend it"}
+    line |= {"error_type": "OSError"}
     line |= {"trace": "A at a.py:1 f <- B at b.py:2 g", "runbook": "docs"}
     assert render(line, colour=False).splitlines() == [
         "12:34:56.789 CRITICAL submission.closed",
-        "             it broke",
+        "             OSError: it broke",
         "             → mend it",
         "               A at a.py:1 f",
         "               B at b.py:2 g",

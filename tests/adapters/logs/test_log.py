@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listener.adapters.logs import NotInCatalogue
+from listener.adapters.logs.lines import LONGEST_LINE
 from listener.core.catalogue import ALWAYS, CATALOGUE, CATALOGUE_VERSION, Level
 from listener.core.names import CvCode, Outcome
 from tests.adapters.logs.sinks import Written, written
 
-LONGEST_LINE = 64 * 1024
 ID = "0199aaaa-bbbb-7ccc-8ddd-1234567890ab"
 
 
@@ -153,10 +153,90 @@ def test_a_long_line_is_cut_and_says_so() -> None:
         # Six bytes of JSON for each.
         sink.log.emit("daemon.started", settings=["\x01" * 3_000] * 9, url="\u202e" * 3_000)
         for text, line in zip(sink.text.splitlines(), sink.lines, strict=True):
-            assert len(text.encode()) < LONGEST_LINE
+            assert len(text.encode()) < LONGEST_LINE == 16_384
             assert line["truncated"] is True
         sink.log.emit("daemon.started", settings="x" * 1_000)
         assert "truncated" not in sink.lines[-1]
+
+
+def nested(innermost: object, width: int, depth: int) -> object:
+    """Many times the same: small to make, and without end to write out."""
+    for _ in range(depth):
+        innermost = [innermost] * width
+    return innermost
+
+
+def circle() -> object:
+    around: list[object] = []
+    around += [around] * 100
+    return {"round": around, "and": {"round": around}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(nested([], 100, 5), id="empty lists"),
+        pytest.param(nested({}, 100, 5), id="empty objects"),
+        pytest.param(nested(True, 100, 5), id="booleans"),
+        pytest.param(nested(None, 100, 5), id="nulls"),
+        pytest.param(nested("", 100, 5), id="empty texts"),
+        pytest.param(nested("\U0001f600", 100, 5), id="wide characters"),
+        pytest.param(circle(), id="circle"),
+        pytest.param({i: i for i in range(100_000)}, id="many"),
+    ],
+)
+def test_what_is_small_to_hold_and_endless_to_write_is_cut(value: object) -> None:
+    with written() as sink:
+        sink.log.emit("event.never_heard", submissions=value, hint="what to do")
+        (line,) = sink.lines
+        assert len(sink.text.encode()) <= LONGEST_LINE
+        assert line["truncated"] is True
+        assert line["hint"] == "what to do", "what the log adds has its place"
+        assert line["runbook"]
+
+
+class NoItems(dict[str, int]):
+    def items(self) -> Any:
+        raise RuntimeError("a-secret-code")
+
+
+class NoText(str):
+    def isascii(self) -> bool:
+        raise RuntimeError("a-secret-code")
+
+
+class NoHash(str):
+    def __hash__(self) -> int:
+        raise RuntimeError("a-secret-code")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(NoItems(a=1), "<NoItems: RuntimeError>"), (NoText("text"), "text"), ([NoHash("x")], ["x"])],
+)
+def test_one_odd_value_costs_no_line(value: object, shown: object) -> None:
+    with written() as sink:
+        sink.log.emit("daemon.started", settings=value, python="3")
+        assert (sink.lines[0]["settings"], sink.lines[0]["python"]) == (shown, "3")
+        assert "a-secret-code" not in sink.text
+
+
+def test_a_level_that_follows_a_field_follows_no_odd_value() -> None:
+    with written() as sink:
+        odd_values: list[object] = [Raises(), ["rejected"], 1, {}]
+        for odd in odd_values:
+            sink.log.emit("submission.closed", outcome=odd)
+        assert [line["level"] for line in sink.lines] == ["info"] * 4
+
+
+def test_of_what_is_not_listed_nothing_is_shown_as_it_is() -> None:
+    with written(strict=False) as sink:
+        code = CvCode("Cv9E#nH4$xTz8!pY2aW^mK6rL")
+        sink.log.ref(code)
+        sink.log.emit("daemon.stopped", deep={"a": [{code: (code, {"b": f"x{code}x"})}]})
+        sink.log.emit(f"odd.{code}", **{code: code})
+        assert len(sink.lines) == 2
+        assert code not in sink.text
 
 
 def _long(text: str) -> str:
@@ -186,7 +266,7 @@ def test_every_line_is_json_whatever_is_given(fields: dict[str, object], event: 
         sink.log.emit(event, **fields)
         (text,) = sink.text.removesuffix("\n").split("\n")
         line = json.loads(text)
-        assert len(text.encode()) < LONGEST_LINE
+        assert len(text.encode()) < LONGEST_LINE == 16_384
         assert tuple(line)[: len(ALWAYS)] == ALWAYS
         # What a terminal would obey stands in no line, not even in one that is only looked at.
         assert not re.search("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
