@@ -77,9 +77,9 @@ class _Bridge(logging.Handler):
 
 
 def _place(record: logging.LogRecord) -> Hashable:
-    if record.name == "py.warnings" and isinstance(record.args, tuple) and record.args:
+    if record.name == "py.warnings":
         # All are logged from one place; where they were given stands before the first space.
-        return str(record.args[0]).partition(" ")[0]
+        return record.getMessage().partition(" ")[0][:200]
     return (record.name, record.pathname, record.lineno)
 
 

@@ -333,6 +333,42 @@ def test_a_flood_of_one_place_is_counted(heard: Written, monkeypatch: pytest.Mon
     assert "suppressed" not in heard.lines[-1]
 
 
+def test_a_flood_of_one_warning_leaves_room_for_another(heard: Written) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        for _ in range(100):
+            warnings.warn("the same", UserWarning, stacklevel=1)
+        warnings.warn("another", UserWarning, stacklevel=1)
+    said = [line["message"] for line in heard.of("library.warned")]
+    assert len(said) == SOME + 1
+    assert "another" in said[-1]
+
+
+async def test_a_flood_of_failing_tasks_is_counted(heard: Written) -> None:
+    loop = asyncio.get_running_loop()
+    watch_loop(loop, heard.log)
+    try:
+        for _ in range(500):
+            loop.call_exception_handler({"message": "again", "exception": ValueError("x")})
+        loop.call_exception_handler({"message": "again", "exception": OSError("y")})
+    finally:
+        loop.set_exception_handler(None)
+    assert len(heard.of("loop.failed")) == SOME + 1
+    assert heard.lines[-1]["error_type"] == "OSError"
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_socketio_adds_no_handler_of_its_own(
+    side: str, heard: Written, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without a logger given, it prints what it says to stderr: packets, and codes in them."""
+    made = {"client": socketio.AsyncClient, "server": socketio.AsyncServer}[side]()
+    made.logger.error("Unknown packet %s", CODE)
+    made.eio.logger.error("Unknown packet %s", CODE)
+    assert [line["message"] for line in heard.lines] == ["Unknown packet …"] * 2
+    assert capfd.readouterr() == ("", "")
+
+
 def test_only_warnings_and_above_come_through(heard: Written) -> None:
     logging.getLogger("some.library").info("quiet")
     logging.getLogger("some.library").debug("quiet")
@@ -344,7 +380,7 @@ def test_undoing_it_leaves_all_as_it_was() -> None:
 
     def standing() -> tuple[object, ...]:
         hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning)
-        return (list(root.handlers), root.level, talkative.level, *hooks)
+        return (list(root.handlers), root.level, talkative.level, warnings.filters[:], *hooks)
 
     root.setLevel(logging.INFO)
     before = standing()
@@ -419,6 +455,36 @@ def test_an_exception_without_a_text_and_one_in_a_circle() -> None:
         unspeakable, circle = sink.lines
         assert unspeakable["error"] == "no text (RuntimeError)"
         assert circle["trace"].count(" <- ") == 1
+
+
+def test_a_group_of_any_depth_and_size_is_told() -> None:
+    error: Exception = ValueError("innermost")
+    for _ in range(500):
+        error = ExceptionGroup("outer", [error])
+    with written() as sink:
+        sink.log.fault("daemon.failed", error)
+        for _ in range(10_000):
+            error = ExceptionGroup("outer", [error])
+        sink.log.fault("daemon.failed", error)
+        sink.log.fault("daemon.failed", ExceptionGroup("many", [OSError("x")] * 100_000))
+        deep, deeper, wide = sink.lines
+        assert (deep["error_type"], deep["error"]) == ("ValueError", "innermost")
+        assert deeper["error_type"] == "ExceptionGroup"
+        assert wide["error_type"] == "OSError"
+
+
+class Unruly(Exception):
+    @property
+    def __cause__(self) -> BaseException:  # type: ignore[override]  # that is what is wrong with it
+        raise RuntimeError(CODE)
+
+
+def test_an_exception_that_fails_itself_is_told() -> None:
+    with written() as sink:
+        sink.log.fault("daemon.failed", Unruly())
+        (line,) = sink.lines
+        assert line["error_type"] == "Unruly"
+        assert line["error"] == "cannot be told (RuntimeError)"
 
 
 def test_an_exception_of_any_length_is_told_in_bounds() -> None:

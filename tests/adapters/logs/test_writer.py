@@ -243,6 +243,90 @@ def test_a_torn_line_does_not_spoil_the_next(
     assert writer.dropped == 1
 
 
+@pytest.fixture
+def unwilling(pipe: Pipe) -> Pipe:
+    """One whose writing end answers EAGAIN rather than wait, as a shared terminal's may."""
+    os.set_blocking(pipe.stream.fileno(), False)
+    return pipe
+
+
+def test_a_descriptor_that_does_not_block_loses_nothing_and_tears_nothing(
+    unwilling: Pipe,
+) -> None:
+    writer = Writer(unwilling.stream, capacity=100_000, capacity_bytes=64 << 20)
+    for number in range(3_000):
+        # Longer than what a pipe takes at once.
+        assert writer.put(line(number, 5_000 if number % 10 else 20), Level.INFO)
+    texts: list[str] = []
+    reader = threading.Thread(target=lambda: texts.append(unwilling.read_all()))
+    reader.start()
+    assert writer.flush(BOUND_S)
+    writer.close(BOUND_S)
+    unwilling.stream.close()
+    reader.join(BOUND_S)
+    assert texts[0].splitlines() == [line(n, 5_000 if n % 10 else 20) for n in range(3_000)]
+    assert writer.dropped == 0
+
+
+def test_a_stream_that_says_ready_and_takes_nothing_makes_nothing_spin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refused = os.write, 20
+    pauses: list[float] = []
+    asked: list[int] = []
+
+    def busy(descriptor: int, data: bytes) -> int:
+        asked.append(len(data))
+        if len(asked) <= refused:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        # Then a few bytes at a time.
+        return real(descriptor, data[:7])
+
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading) as reader:
+        writer = Writer(stream)
+        monkeypatch.setattr(os, "write", busy)
+        monkeypatch.setattr("listener.adapters.logs.writer.time.sleep", pauses.append)
+        writer.put("a line of some length", Level.INFO)
+        writer.put("another", Level.ERROR)
+        assert writer.flush(BOUND_S)
+        monkeypatch.undo()
+        writer.close(BOUND_S)
+        stream.close()
+        assert reader.read() == "a line of some length\nanother\n"
+    assert len(pauses) == refused
+    assert writer.dropped == 0
+
+
+def test_a_gap_that_cannot_be_told_ends_no_log() -> None:
+    stream = FullDisk()
+    writer = Writer(stream)
+
+    def fails(count: int) -> str:
+        raise RuntimeError(f"cannot tell of {count}")
+
+    writer.tell_gap = fails
+    writer.put("lost", Level.ERROR)
+    assert writer.flush(BOUND_S)
+    stream.full = False
+    for text in ("first", "second"):
+        writer.put(text, Level.INFO)
+        assert writer.flush(BOUND_S), "it writes on"
+    writer.tell_gap = "{} dropped".format
+    writer.put("third", Level.INFO)
+    writer.close(BOUND_S)
+    assert stream.getvalue() == "first\nsecond\nthird\n1 dropped\n", "told once it can be"
+
+
+def test_no_thread_is_left() -> None:
+    before = threading.active_count()
+    writers = [Writer(io.StringIO()) for _ in range(20)]
+    assert threading.active_count() == before + 20
+    for writer in writers:
+        writer.close(BOUND_S)
+    assert threading.active_count() == before
+
+
 def test_closing_twice_is_closing_once() -> None:
     writer = Writer(io.StringIO())
     writer.close(BOUND_S)
