@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -236,9 +237,17 @@ def _sending(lane: Lane) -> Any:
     return flying if flying is not None and flying.state is State.SENDING else None
 
 
-def test_any_inputs_in_any_order() -> None:
-    profile = settings()
-    examples = 200 if profile.max_examples <= 50 else profile.max_examples
+def _play(examples: int) -> None:
     run_state_machine_as_test(
         LaneMachine, settings=settings(max_examples=examples, stateful_step_count=50)
     )
+
+
+def test_any_inputs_in_any_order() -> None:
+    _play(200)
+
+
+@pytest.mark.prove
+def test_more_inputs_in_any_order() -> None:
+    """As many as the profile says: 500, and 20,000 with ``--hypothesis-profile=long``."""
+    _play(max(500, settings().max_examples))

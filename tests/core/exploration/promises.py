@@ -119,7 +119,6 @@ def _posts(decision: Decision, setting: Setting) -> None:
         require(submission.accepted_ms is None, "I3: sent again after it was accepted")
         answered = all(a.result is None or a.result.resendable for a in earlier)
         require(answered, "sent again after an answer that could not be read")
-        _lane_has_rested(decision.lane, submission, setting)
         if not sent:
             continue
         first, last = sent[0].baseline, sent[-1]
@@ -197,6 +196,10 @@ def of_truth(world: World, setting: Setting, decision: Decision, excused: Counte
         if submission.state is State.CLOSED:
             _truth(world, submission, setting, excused)
     for effect in decision.effects:
+        if isinstance(effect, Post) and "clock" not in world.spent:
+            # Set back, the clock makes a close of long ago one of this moment.
+            sending = next(s for s in decision.lane.submissions if s.id == effect.submission_id)
+            _lane_has_rested(decision.lane, sending, setting)
         if isinstance(effect, Post) and effect.submission_id in world.moves:
             late = _excuse(world, ("late_application",))
             require(late is not None, "I4: sent again, and it had been applied")
