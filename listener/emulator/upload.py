@@ -103,4 +103,4 @@ async def _drained(request: web.BaseRequest) -> bool:
                 return False
     except (ConnectionError, web.RequestPayloadError):
         return False
-    return request.content.at_eof()
+    return True

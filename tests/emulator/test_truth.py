@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from email.utils import parsedate_to_datetime
 
@@ -26,18 +27,31 @@ async def test_a_post_is_taken_down_with_what_it_brought(
     assert upstream.stored()[post.cv_path or ""] == len(PDF)
 
 
+def part(name: str, content: bytes) -> bytes:
+    disposition = f'Content-Disposition: form-data; name="{name}"; filename="a.pdf"'
+    return f"--b\r\n{disposition}\r\n\r\n".encode() + content + b"\r\n"
+
+
+def request(body: bytes, missing: int = 0) -> bytes:
+    """A POST for ``code`` that promises ``missing`` bytes more than it has."""
+    head = (
+        "POST /cv-enhance/code/edits HTTP/1.1\r\nHost: x\r\nX-Request-Id: 7\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n"
+        f"Content-Length: {len(body) + missing}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@pytest.mark.parametrize(
+    "sent", [part("cv", PDF)[:5000], part("cv", PDF) + b"--b\r\nContent-Dis"], ids=["file", "end"]
+)
 async def test_a_client_that_leaves_in_the_middle_of_its_body_changed_nothing(
-    upstream: Emulator,
+    upstream: Emulator, sent: bytes
 ) -> None:
     upstream.create("code")
     before = upstream.record("code")
     _, writer = await asyncio.open_connection("127.0.0.1", upstream.port)
-    head = (
-        "POST /cv-enhance/code/edits HTTP/1.1\r\nHost: x\r\nX-Request-Id: 7\r\n"
-        "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n"
-        '--b\r\nContent-Disposition: form-data; name="cv"; filename="a.pdf"\r\n\r\n%PDF-1.7 '
-    )
-    writer.write(head.encode() + b"x" * 1000)
+    writer.write(request(sent, missing=100))
     await writer.drain()
     await upstream.ledger.until(lambda told: told.posts("code"))
     writer.close()
@@ -46,6 +60,33 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_changed_nothing(
     assert (post.request_id, post.ended) == ("7", "client_left")
     assert (post.whole_body, post.sha256, post.applied) == (False, None, False)
     assert upstream.record("code") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        *(("reset_mid_body", "reset"), ("reset_before", "reset"), ("reset_after", "reset")),
+        *(("close_before", "closed"), ("close_after", "closed")),
+    ],
+)
+async def test_a_reset_is_an_rst_on_the_wire_and_a_close_a_fin(
+    upstream: Emulator, name: str, ending: str
+) -> None:
+    upstream.plan("code", name)
+    reader, writer = await asyncio.open_connection("127.0.0.1", upstream.port)
+    writer.write(request(part("cv", PDF) + b"--b--\r\n"))
+    async with asyncio.timeout(10):
+        if ending == "reset":
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        else:
+            assert await reader.read() == b""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    (post,) = await upstream.posted("code")
+    assert (post.ended, post.status) == (ending, None)
+    assert post.whole_body == (name != "reset_mid_body")
 
 
 async def test_a_client_that_leaves_after_its_body_was_read_has_changed_the_record(
@@ -115,6 +156,21 @@ async def test_a_job_that_fails_says_so_in_the_record(upstream: Emulator, client
     assert "enhancement_result" not in record
 
 
+async def test_what_the_jobs_found_goes_with_the_next_update(
+    upstream: Emulator, client: Client
+) -> None:
+    upstream.plan("code", "late_event", event_delay_ms=0, job_ms=0)
+    await client.post("code", PDF)
+    await upstream.ledger.until(
+        lambda told: all(job.ended_ms for job in told.jobs("code")) and told.jobs("code")
+    )
+    found = {"enhancement_result", "position_match"}
+    assert found <= set(upstream.record("code") or {})
+    upstream.plan("code", "late_event", event_delay_ms=0, job_ms=3_000_000)
+    await client.post("code", PDF)
+    assert not found & set(upstream.record("code") or {})
+
+
 async def test_a_job_of_an_older_update_does_not_write_to_the_newer_record(
     upstream: Emulator, client: Client
 ) -> None:
@@ -152,12 +208,13 @@ async def test_whose_event_and_whose_record_it_was_is_told(
 async def test_event_first_is_heard_before_the_reply(
     upstream: Emulator, client: Client, ear: Ear
 ) -> None:
-    upstream.plan("code", "event_first", reply_delay_ms=1_000)
+    upstream.plan("code", "event_first", event_delay_ms=100)
     posting = asyncio.create_task(client.post("code", PDF))
     async with asyncio.timeout(5):
+        await upstream.ledger.until(lambda told: told.events("code"))
+        assert upstream.ledger.posts("code")[0].ended == "open"
         assert (await ear.heard.get())["cv_code"] == "code"
-    assert upstream.ledger.posts("code")[0].ended == "open"
-    assert (await posting).status == 200
+        assert (await posting).status == 200
 
 
 async def test_chaff_is_heard_before_the_event_and_hostile_ones_in_its_place(
@@ -166,11 +223,13 @@ async def test_chaff_is_heard_before_the_event_and_hostile_ones_in_its_place(
     upstream.plan("code", "hostile_chaff", chaff=3, payload="minimal")
     upstream.plan("code", "hostile_event")
     await client.post("code", PDF)
+    await upstream.ledger.until(lambda told: len(told.events("code")) == 4)
     await client.post("code", PDF)
     await upstream.ledger.until(lambda told: len(told.events("code")) == 5)
     async with asyncio.timeout(5):
         heard = [await ear.heard.get() for _ in range(5)]
-    assert heard.count({"cv_code": "code"}) == 1
+    assert heard.index({"cv_code": "code"}) == 3
+    assert len({repr(body) for body in heard}) == 5
     first, second = upstream.ledger.posts("code")
     shapes = [event.payload for event in upstream.ledger.emitted_for_post(first.number)]
     assert shapes == ["hostile"] * 3 + ["minimal"]
