@@ -40,7 +40,7 @@ async def test_the_fast_path_stops_reading(start: Start) -> None:
 
 async def test_not_reading_is_no_silence_of_the_server() -> None:
     async def scene(peer: Peer) -> None:
-        await peer.open(pingInterval=100, pingTimeout=100)
+        await peer.open(pingInterval=500, pingTimeout=500)
         await peer.admit()
         for number in range(LIMIT + 20):
             await peer.event(f"code-{number}")
@@ -52,7 +52,7 @@ async def test_not_reading_is_no_silence_of_the_server() -> None:
         Ear(server.url, fast_path=True, queue_limit=LIMIT, silence_margin_s=0.1) as ear,
     ):
         await eventually(lambda: ear.source.queue.full)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.6)
         assert codes(await ear.hear(LIMIT + 20)) == [f"code-{n}" for n in range(LIMIT + 20)]
         assert not [signal for signal in ear.signals if isinstance(signal, Lost)]
 
