@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 import html
-import json
-import re
-from collections.abc import Callable
-from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from yarl import URL
 
 from listener.adapters.logs import Redactor
 from listener.adapters.logs.known import LONGEST_FORM, SHORTEST, KnownSecrets
 from listener.adapters.logs.redaction import HIDDEN, KNOWN_CODES, LONGEST_READ
+from tests.adapters.logs.shapes import ENCODINGS, Encode
 from tests.core.code_corpus import CODES, codes
 
-Encode = Callable[[str], str]
-
-
-def lower_hex(text: str) -> str:
-    return re.sub("%..", lambda found: found[0].lower(), quote(text, safe=""))
-
-
-ENCODINGS: dict[str, Encode] = {
-    "plain": lambda text: text,
-    "percent": lambda text: quote(text, safe=""),
-    "percent, lower case": lower_hex,
-    "percent, slashes left": quote,
-    "percent, as a path": lambda text: quote(text, safe="/!$&'()*+,;=:@"),
-    "percent, all of it": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
-    "form": quote_plus,
-    "yarl": lambda text: URL(f"http://h/{quote(text, safe='')}").raw_path[1:],
-    "json": lambda text: json.dumps(text)[1:-1],
-    "json, unicode left": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
-    "json, slashes escaped": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
-    "repr": lambda text: repr(text)[1:-1],
-    "repr in double quotes": lambda text: repr(text + "'")[1:-2],
-    "ascii": lambda text: ascii(text)[1:-1],
-    "bytes": lambda text: repr(text.encode())[2:-1],
-}
 encodings = st.sampled_from(list(ENCODINGS.values()))
 
 
