@@ -30,7 +30,7 @@ from listener.adapters.upstream_http import HttpUpstream
 from listener.adapters.web import Scope, Tokens, WebServer, state_token
 from listener.core.catalogue import Level
 from listener.core.endings import OK, exit_status, hint, root
-from listener.core.errors import CvListenerError, SettingsInvalid
+from listener.core.errors import CvListenerError, JournalFault, SettingsInvalid
 from listener.core.names import State
 from listener.core.policy import Policy
 from listener.core.view import public
@@ -124,7 +124,9 @@ def outcome_handlers(
         module, _, attribute = name.partition(":")
         try:
             handler: OutcomeHandler = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+            if not callable(handler):
+                raise TypeError("not callable")
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
             raise SettingsInvalid(
                 "CV_OUTCOME_HANDLERS: expected 'log' or the name of a function as "
                 f"package.module:function, found {name!r}, which cannot be loaded "
@@ -134,11 +136,27 @@ def outcome_handlers(
     return found
 
 
+def expect_journal(folder: Path) -> None:
+    """Raise JournalFault where CVs wait in the spool and the journal they belong to is gone: a new
+    one would know nothing of them, and they would be swept as a crash's leavings."""
+    journal, spool = folder / "journal.db", folder / "spool"
+    if journal.exists() and journal.stat().st_size:
+        return
+    waiting = sum(1 for _ in spool.iterdir()) if spool.is_dir() else 0
+    if waiting:
+        raise JournalFault(
+            f"expected the journal that {waiting} files in {spool.name}/ belong to, found "
+            f"{'an empty one' if journal.exists() else 'none'}: restore {journal.name} from a "
+            "backup; or, to give those updates up, move the files away"
+        )
+
+
 @asynccontextmanager
 async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[World]:
     """Every adapter, opened on the settings' state folder; closed in reverse."""
     async with AsyncExitStack() as stack:
         clock = SystemClock()
+        expect_journal(settings.state_dir)
         journal = await SqliteJournal.open(settings.state_dir / "journal.db")
         stack.push_async_callback(journal.close)
         upstream = HttpUpstream(
@@ -299,6 +317,8 @@ def run_daemon(settings: Settings) -> int:
 
 
 def _state_dir_fault(folder: Path, error: BaseException) -> str:
+    if isinstance(error, CvListenerError):
+        return str(error)
     return (
         f"expected a state folder that can be written to, found {error}: "
         f"check CV_STATE_DIR ({folder})"

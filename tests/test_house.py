@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tree import ROOT, texts
+from tests.tree import ROOT, parsed, texts
 
 FUNCTION_LINES = 60
 FILE_LINES = 400
@@ -59,7 +59,7 @@ def test_imports_point_only_down() -> None:
 def test_the_core_imports_the_standard_library_alone_and_does_no_io() -> None:
     wrong = []
     for name, text in texts(".py", under=("listener/core/",)):
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(text)):
             if isinstance(node, ast.AsyncFunctionDef | ast.Await):
                 wrong.append(f"{name}:{node.lineno} is async")
             if not isinstance(node, ast.Import | ast.ImportFrom):
@@ -90,7 +90,7 @@ def test_rooms_are_small() -> None:
     for name, text in texts(".py", under=PRODUCT):
         if (lines := text.count("\n")) > FILE_LINES:
             wrong.append(f"{name} has {lines} lines, {FILE_LINES} at most")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LINES:
@@ -135,7 +135,7 @@ REASON_FIRST = {"pytest.skip", "pytest.xfail", "pytest.mark.skip"}
 def test_a_skip_carries_its_reason() -> None:
     wrong = []
     for name, text in texts(".py", under=("tests/", "bench/")):
-        nodes = list(ast.walk(ast.parse(text)))
+        nodes = list(ast.walk(parsed(text)))
         calls = [node for node in nodes if isinstance(node, ast.Call)]
         called = {id(call.func) for call in calls}
         wrong += [

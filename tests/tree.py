@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 import os
 import subprocess
 import tomllib
@@ -51,3 +53,15 @@ def texts(*suffixes: str, under: tuple[str, ...] = ("",)) -> Iterator[tuple[str,
 
 def pyproject() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def parsed(text: str) -> ast.Module:
+    """The syntax tree. Without the garbage collector: on Python 3.11 and 3.12 a finalizer that runs
+    in the midst of ``ast.parse`` makes it raise SystemError (gh-106905)."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        if was_on:
+            gc.enable()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import click
 
 from . import configured
@@ -16,6 +19,8 @@ def run() -> int:
     them. The log goes to stdout, one JSON object a line, or readable on a terminal. SIGTERM drains
     and ends it.
     """
+    # Until the daemon handles it itself: nothing has begun, so there is nothing to drain.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = configured.settings()
     from listener.compose import run_daemon
 

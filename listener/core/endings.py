@@ -48,7 +48,10 @@ def hint(error: BaseException) -> str:
 
 
 _HINTS = {
-    UNAVAILABLE: "Another program uses the address: set CV_INTAKE_PORT, or stop that program.",
+    UNAVAILABLE: (
+        "See CV_INTAKE_HOST and CV_INTAKE_PORT: another program uses that address, or it is "
+        "none of this machine's."
+    ),
     IO_FAILED: "See to the disk under CV_STATE_DIR; nothing acknowledged is lost.",
     TRY_LATER: "Another daemon uses CV_STATE_DIR: stop it, or give this one another folder.",
     PERMISSION: "Let this user read and write CV_STATE_DIR.",

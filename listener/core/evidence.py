@@ -25,7 +25,8 @@ class PostResult:
 
     ``http_status`` is None when no reply was read. ``retry_after_ms`` is what the upstream asked
     for, already capped. ``resendable`` is False where the upstream read the update and answered
-    something we cannot read (an unreadable 2xx): such an attempt is never sent again.
+    something we cannot read (an unreadable 2xx): such an attempt is never sent again; and where
+    nothing was sent and nothing can be (the file is lost).
     ``detail`` is a stable slug for logs (``connect_refused``, ``read_timeout`` …).
     """
 

@@ -198,6 +198,9 @@ def _unsent(draft: Draft, over: Submission, result: PostResult) -> None:
         wait = max(result.retry_after_ms, draft.policy.backoff_first_ms)
     if result.kind is PostKind.THROTTLED:
         draft.hold_all(wait)
+    if not result.resendable:
+        _never_sent(draft, over, result)
+        return
     queued = replace(over, state=State.QUEUED, not_before_ms=draft.after(wait))
     if possibly_sent(queued):
         queued = apply_held(draft, queued)
@@ -207,6 +210,16 @@ def _unsent(draft: Draft, over: Submission, result: PostResult) -> None:
     draft.lane = replace(draft.lane, ours_since_seen=_ours_outstanding(draft.lane))
     if queued.cancel_requested:
         draft.close(queued, Outcome.CANCELLED, reason="cancelled")
+
+
+def _never_sent(draft: Draft, over: Submission, result: PostResult) -> None:
+    """Nothing was sent, and nothing can be (the file is lost): a person is needed."""
+    if possibly_sent(over):
+        doubt(draft, replace(over, never_resend=True))
+        return
+    over = disown_held(draft, over)
+    draft.lane = replace(draft.lane, ours_since_seen=_ours_outstanding(draft.lane))
+    draft.close(over, Outcome.UNDELIVERED, reason=result.detail)
 
 
 def _ours_outstanding(lane: Lane) -> bool:

@@ -16,7 +16,7 @@ class Breaker:
         self._open_ms = open_ms
         self._failures = 0
         self._open_until_ms: int | None = None
-        self._probing = False
+        self._probe: object | None = None
         self._probed = asyncio.Event()
 
     @property
@@ -28,22 +28,22 @@ class Breaker:
         """Whether one more attempt may begin now."""
         if self._open_until_ms is None:
             return True
-        return now_ms >= self._open_until_ms and not self._probing
+        return now_ms >= self._open_until_ms and self._probe is None
 
     def opens_in_ms(self, now_ms: int) -> int:
         """How long until a probe may go; 0 when it may, or when none is needed."""
         return 0 if self._open_until_ms is None else max(0, self._open_until_ms - now_ms)
 
-    def began(self) -> None:
-        """An attempt begins: half-open, it is the probe."""
+    def began(self) -> object:
+        """An attempt begins; half-open, it is the probe. What is returned names it afterwards."""
+        attempt = object()
         if self._open_until_ms is not None:
-            self._probing = True
+            self._probe = attempt
             self._probed.clear()
+        return attempt
 
     def record(self, served: bool, now_ms: int) -> Change | None:
         """An attempt ended; says whether the breaker opened or closed by it."""
-        self._probing = False
-        self._probed.set()
         if served:
             self._failures = 0
             was_open, self._open_until_ms = self._open_until_ms, None
@@ -55,10 +55,11 @@ class Breaker:
         self._open_until_ms = now_ms + self._open_ms
         return "opened" if was_open is None else None
 
-    def gone(self) -> None:
-        """An attempt that began was not made after all: the probe is free again."""
-        self._probing = False
-        self._probed.set()
+    def gone(self, attempt: object) -> None:
+        """An attempt is over, or was not made after all: if it was the probe, the next may go."""
+        if attempt is self._probe:
+            self._probe = None
+            self._probed.set()
 
     async def wait_probe(self) -> None:
         """Wait until the probe under way has ended."""

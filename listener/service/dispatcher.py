@@ -118,9 +118,9 @@ class Dispatcher:
                     continue
                 code, submission_id, _ = offer
                 self._busy.add(code)
-                self._breaker.began()
+                attempt = self._breaker.began()
                 self._idle.clear()
-                group.create_task(self._serve(code, submission_id))
+                group.create_task(self._serve(code, submission_id, attempt))
 
     def _next(self) -> tuple[CvCode, SubmissionId, Millis] | None:
         """Take the first offer whose time has come."""
@@ -182,11 +182,11 @@ class Dispatcher:
             else:
                 await self._breaker.wait_probe()
 
-    async def _serve(self, code: CvCode, submission_id: SubmissionId) -> None:
+    async def _serve(self, code: CvCode, submission_id: SubmissionId, attempt: object) -> None:
         try:
             lane, refusal = await self._attempt(code, submission_id)
         finally:
-            self._breaker.gone()
+            self._breaker.gone(attempt)
             self._busy.discard(code)
             self._places.release()
             self._changed.set()

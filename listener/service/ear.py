@@ -193,7 +193,12 @@ class Hearer:
         for event in events:
             if event.code is None:
                 self.malformed_count += 1
-                self._log.emit("event.malformed", seq=event.seq, problem=event.problem)
+                seen = self.malformed_count
+                if seen & (seen - 1) == 0:
+                    # Powers of two: a flood of them is some lines, not as many.
+                    self._log.emit(
+                        "event.malformed", seq=event.seq, problem=event.problem, count=seen
+                    )
 
     async def _correlate_run(self, code: CvCode, run: Sequence[Heard]) -> None:
         for heard in run:

@@ -31,6 +31,7 @@ class Housekeeping:
         self._log = log
         self._retention_ms = retention_days * DAY_MS
         self._due = asyncio.Event()
+        self._stuck: set[SubmissionId] = set()
 
     def release(self, at_ms: Millis) -> None:
         """A file is no longer needed after ``at_ms``."""
@@ -41,7 +42,13 @@ class Housekeeping:
         """Delete what a crash left in the spool; returns how many files."""
         await self.sweep()
         keep = await self._journal.files_kept()
-        left = await self._spool.sweep(keep)
+        try:
+            left = await self._spool.sweep(keep)
+        except OSError as error:
+            self._log.emit(
+                "spool.delete_failed", error_type=type(error).__name__, error=error.strerror
+            )
+            return 0
         if left:
             self._log.emit("spool.swept", files=left)
         return left
@@ -64,11 +71,27 @@ class Housekeeping:
     async def sweep(self) -> None:
         """Delete every file whose time has come."""
         while ids := await self._journal.files_due(self._clock.now_ms(), BATCH):
-            gone: list[SubmissionId] = []
-            for submission_id in ids:
-                await self._spool.remove(submission_id)
-                gone.append(submission_id)
+            gone = [submission_id for submission_id in ids if await self._removed(submission_id)]
             await self._journal.files_gone(gone)
+            if len(gone) < len(ids):
+                return
+
+    async def _removed(self, submission_id: SubmissionId) -> bool:
+        """Delete one file; one that cannot be deleted is told of once, and tried again later."""
+        try:
+            await self._spool.remove(submission_id)
+        except OSError as error:
+            if submission_id not in self._stuck:
+                self._stuck.add(submission_id)
+                self._log.emit(
+                    "spool.delete_failed",
+                    submission_id=submission_id,
+                    error_type=type(error).__name__,
+                    error=error.strerror,
+                )
+            return False
+        self._stuck.discard(submission_id)
+        return True
 
     async def _purge(self) -> None:
         before = Millis(self._clock.now_ms() - self._retention_ms)

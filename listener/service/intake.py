@@ -55,6 +55,8 @@ class Intake:
         self._new_id = new_id
         self._tasks: set[asyncio.Task[object]] = set()
         self._draining = False
+        self._uploads = 0
+        self._uploaded = asyncio.Event()
 
     async def submit(
         self,
@@ -73,7 +75,12 @@ class Intake:
             return Declined("draining")
         code = check_code(code_text)
         submission_id = self._new_id()
-        facts = await self._spool.take(submission_id, chunks, name)
+        self._uploads += 1
+        try:
+            facts = await self._spool.take(submission_id, chunks, name)
+        finally:
+            self._uploads -= 1
+            self._uploaded.set()
         task = asyncio.ensure_future(
             self._accept(code, submission_id, facts, idempotency_key, retry_of)
         )
@@ -103,8 +110,11 @@ class Intake:
         return await self._journal.submission(submission_id)
 
     async def drain(self) -> None:
-        """Take nothing new, and finish what was begun."""
+        """Take nothing new, and finish what was begun, uploads under way too."""
         self._draining = True
+        while self._uploads:
+            self._uploaded.clear()
+            await self._uploaded.wait()
         if self._tasks:
             await asyncio.wait(set(self._tasks))
 

@@ -14,9 +14,10 @@ from listener.ports.reaction import OutcomeHandler
 
 from .fact_log import retell
 
-BATCH = 64
+BATCH = 256
+AT_ONCE = 64
 HANDLER_TIMEOUT_S = 30.0
-LONGEST_SLEEP_S = 30.0
+LONGEST_SLEEP_MS = 30_000
 
 
 class Reactor:
@@ -38,6 +39,7 @@ class Reactor:
         self._handlers = handlers
         self._max_tries = max_tries
         self._news = asyncio.Event()
+        self._busy: set[SubmissionId] = set()
 
     def wake(self) -> None:
         """There is a new reaction in the journal."""
@@ -57,20 +59,36 @@ class Reactor:
         return told
 
     async def run(self) -> None:
-        """Run handlers until cancelled."""
-        while True:
-            self._news.clear()
-            due = await self._journal.due_reactions(self._clock.now_ms(), BATCH)
-            if due:
-                await asyncio.gather(*(self._react(reaction) for reaction in _one_each(due)))
-                continue
-            try:
-                async with asyncio.timeout(LONGEST_SLEEP_S):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
+        """Run handlers until cancelled: one task for each submission, so that a handler that hangs
+        holds up nobody else's."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._news.clear()
+                now = self._clock.now_ms()
+                due = await self._journal.due_reactions(Millis(now + LONGEST_SLEEP_MS), BATCH)
+                for reaction in due:
+                    ready = reaction.due_ms <= now and reaction.submission_id not in self._busy
+                    if ready and len(self._busy) < AT_ONCE:
+                        self._busy.add(reaction.submission_id)
+                        group.create_task(self._react(reaction))
+                later = [r.due_ms - now for r in due if r.due_ms > now]
+                await self._sleep(min(later, default=LONGEST_SLEEP_MS))
+
+    async def _sleep(self, milliseconds: int) -> None:
+        try:
+            async with asyncio.timeout(milliseconds / 1000):
+                await self._news.wait()
+        except TimeoutError:
+            pass
 
     async def _react(self, reaction: Reaction) -> None:
+        try:
+            await self._ask_all(reaction)
+        finally:
+            self._busy.discard(reaction.submission_id)
+            self._news.set()
+
+    async def _ask_all(self, reaction: Reaction) -> None:
         stored = await self._journal.submission(reaction.submission_id)
         failed = False
         if stored is not None and stored.submission.state is State.CLOSED:
@@ -80,10 +98,9 @@ class Reactor:
         if not failed or reaction.tries + 1 >= self._max_tries:
             await self._journal.finish_reaction(reaction.submission_id, reaction.version)
             return
-        now = self._clock.now_ms()
         wait = min(3_600_000, 1_000 * 2 ** min(reaction.tries, 20))
         await self._journal.postpone_reaction(
-            reaction.submission_id, reaction.version, Millis(now + wait)
+            reaction.submission_id, reaction.version, Millis(self._clock.now_ms() + wait)
         )
 
     async def _call(
@@ -92,7 +109,9 @@ class Reactor:
         try:
             async with asyncio.timeout(HANDLER_TIMEOUT_S):
                 await handler(view)
-        except Exception as error:  # noqa: BLE001  # a user's handler may raise anything: it is told, and asked again
+        except BaseException as error:  # a user's: SystemExit is told too
+            if _we_are_stopping(error):
+                raise
             self._log.emit(
                 "handler.failed",
                 handler=name,
@@ -104,9 +123,9 @@ class Reactor:
         return True
 
 
-def _one_each(due: Sequence[Reaction]) -> list[Reaction]:
-    """The first of each submission: its handlers never run twice at once, nor out of order."""
-    first: dict[SubmissionId, Reaction] = {}
-    for reaction in due:
-        first.setdefault(reaction.submission_id, reaction)
-    return list(first.values())
+def _we_are_stopping(error: BaseException) -> bool:
+    """Whether a cancellation is meant for us, and is not one that a handler let escape."""
+    task = asyncio.current_task()
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

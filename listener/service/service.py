@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from listener.core.effects import Announce, Dispatch, HoldAll, ReleaseFile
@@ -180,25 +180,33 @@ class Service:
         Raises JournalFault (in an ExceptionGroup) when the journal can no longer keep its promise.
         """
         async with asyncio.TaskGroup() as group:
-            hearing = [
-                group.create_task(self._world.source.run(), name="source"),
-            ]
+            ear = group.create_task(self._endless("source", self._world.source.run()))
             await self.recover()
             rooms = [
-                self.hearer.run(),
-                self.dispatcher.run(),
-                self.enquirer.run(),
-                self.timers.run(),
-                self.housekeeping.run(),
-                self.reactor.run(),
-                self.heartbeat.run(),
+                ("hearer", self.hearer.run()),
+                ("dispatcher", self.dispatcher.run()),
+                ("enquirer", self.enquirer.run()),
+                ("timers", self.timers.run()),
+                ("housekeeping", self.housekeeping.run()),
+                ("reactor", self.reactor.run()),
+                ("heartbeat", self.heartbeat.run()),
             ]
-            tasks = [*hearing, *(group.create_task(room) for room in rooms)]
+            tasks = [ear, *(group.create_task(self._endless(*room)) for room in rooms)]
             self.ready.set()
             await self._stop.wait()
             await self._drain()
             for task in tasks:
                 task.cancel()
+
+    async def _endless(self, name: str, room: Coroutine[object, object, None]) -> None:
+        """Run a room that must not end before we do: one that dies unseen breaks the promise."""
+        task = asyncio.current_task()
+        try:
+            await room
+        except asyncio.CancelledError:
+            if task is not None and task.cancelling():
+                raise
+        raise RuntimeError(f"expected the room '{name}' to run until the end, found that it ended")
 
     def stop(self) -> None:
         """Begin to drain. Idempotent."""

@@ -33,7 +33,7 @@ from listener.core.names import (
 )
 from listener.core.submission import FileFacts, Submission
 from listener.core.view import canonical
-from tests.tree import texts
+from tests.tree import parsed, texts
 
 SPECS = list(CATALOGUE.values())
 LOUD = {Level.WARNING, Level.ERROR, Level.CRITICAL}
@@ -117,7 +117,7 @@ def emitted() -> Iterator[tuple[str, ast.expr, list[ast.keyword], str]]:
     for name, text in texts(".py", under=("listener/", "handlers/")):
         if name.startswith(("listener/emulator/", "listener/adapters/logs/log.py")):
             continue
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(text)):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)

@@ -123,7 +123,8 @@ class HttpUpstream:
         except TimeoutError:
             detail = "total_timeout"
         except UploadBroken:
-            detail = "file_unreadable"
+            lost = await asyncio.to_thread(_lost, file, facts.size)
+            detail = "file_lost" if lost else "file_unreadable"
         except httpx.TransportError as error:
             detail = slug(error)
             # What was answered may have been a success: aiohttp tells no status of a broken reply.
@@ -137,7 +138,7 @@ class HttpUpstream:
             return self._read_reply(reply, body, detail)
         # Where our own code is wrong, its witness may be wrong too.
         if witness.unsent and detail != "internal_error":
-            return PostResult(PostKind.NOT_SENT, detail)
+            return PostResult(PostKind.NOT_SENT, detail, resendable=detail != "file_lost")
         return PostResult(PostKind.POSSIBLY_SENT, detail, resendable=resendable)
 
     async def close(self) -> None:
@@ -209,3 +210,13 @@ async def _body(reply: httpx.Response) -> bytes:
         return b"".join([chunk async for chunk in reply.aiter_raw()])
     finally:
         await reply.aclose()
+
+
+def _lost(file: Path, size: int) -> bool:
+    """Whether the file is gone or no longer what was taken in: no later attempt can send it."""
+    try:
+        return file.stat().st_size != size
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False

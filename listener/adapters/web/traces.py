@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 
+from listener.core.errors import SettingsInvalid
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{8,}=*")
+
 
 def state_token(path: Path) -> str:
-    """The token in ``path``; one is made and kept there if there is none. Raises OSError."""
+    """The token in ``path``; one is made and kept there if there is none.
+
+    Raises OSError, or SettingsInvalid where the file holds no token, or one that is too short.
+    """
     try:
-        token = path.read_text("ascii").strip()
+        token = path.read_text("utf-8", "replace").strip()
     except FileNotFoundError:
         token = ""
+    if token and not _TOKEN.fullmatch(token):
+        raise SettingsInvalid(
+            f"expected a token of 8 or more letters, digits and . _ ~ + / - in {path.name} of the "
+            "state folder, found something else: delete the file, and a new one is made"
+        )
+    if token:
+        path.chmod(0o600)
     if not token:
         token = secrets.token_urlsafe(32)
         write_private(path, token + "\n")

@@ -137,7 +137,8 @@ async def _text(part: Part) -> str:
                 cause="too_long",
             )
     try:
-        return found.decode("utf-8")
+        # A form made from a text file ends in a newline, which no code does.
+        return found.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise Refused(
             "invalid_code", "expected the cv_code in UTF-8, found other bytes", cause="not_text"

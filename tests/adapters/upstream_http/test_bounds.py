@@ -132,6 +132,6 @@ async def test_a_file_that_shrinks_midway_is_not_sent(sender: Make) -> None:
         sender(server.port, size=BIG) as it,
     ):
         files.append(it.file)
-        assert await it.post() == PostResult(NOT_SENT, "file_unreadable")
+        assert await it.post() == PostResult(NOT_SENT, "file_lost", resendable=False)
         await server.ended.wait()
         assert shrunk.is_set() and not server.seen[0].whole

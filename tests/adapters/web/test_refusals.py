@@ -53,7 +53,7 @@ def refusal(answer: bytes) -> tuple[int, str]:
         (b".", "dots"),
         (b"..", "dots"),
         (b"SECRET\0", "control_character"),
-        (b"SECRET\n", "control_character"),
+        (b"SECRET\nX", "control_character"),
         (b"SECRET\xff", "not_text"),
         (b"SECRET\xed\xa0\x80", "not_text"),
         (b"SECRET" * 50, "too_long"),

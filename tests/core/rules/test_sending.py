@@ -10,7 +10,7 @@ from listener.core.effects import Dispatch, Enquire, HoldAll, Post
 from listener.core.errors import IllegalInput
 from listener.core.evidence import PostResult
 from listener.core.facts import AttemptBegan, AttemptFinished, CancelNoted
-from listener.core.names import PostKind
+from listener.core.names import Outcome, PostKind
 from listener.core.policy import Policy
 
 from .script import (
@@ -114,6 +114,13 @@ def test_not_sent_goes_back_to_the_queue_with_backoff() -> None:
         assert script.now_s > began
         assert script.effect(Dispatch)
     assert waits == [1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]
+
+
+def test_a_lost_file_is_undelivered_at_once_and_resends_nothing() -> None:
+    lost = PostResult(PostKind.NOT_SENT, "file_lost", resendable=False)
+    script = Script().submit().begin().end(lost)
+    assert script.of().outcome is Outcome.UNDELIVERED
+    assert script.of().reason == "file_lost"
 
 
 def test_never_sent_in_time_is_undelivered_and_says_why() -> None:
