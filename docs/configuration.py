@@ -12,12 +12,14 @@ INTRODUCTION = """\
 # Settings
 
 Every setting is a variable of the environment, or a line of the file `.env` in the working folder;
-where a name stands in both, the environment wins. An empty value counts as not set.
+where a name stands in both, the environment wins. An empty value counts as not set, but for
+`CV_ENQUIRIES`, where it means none.
 [.env.example](../.env.example) has all of them to copy from.
 
-Durations are seconds. Sizes are bytes, or a number with `KiB`, `MiB` or `GiB`. Lists have commas
-between. JSON is written in one line, `CV_API_HEADERS={"Authorization": "Bearer ..."}`; in `.env`,
-put it in single quotes.
+Durations are seconds, or a number with `ms`, `s`, `m`, `h` or `d`; the Python client `CVService`,
+which reads `CV_API_TIMEOUT` and `CV_API_UPLOAD_TIMEOUT` for itself, takes seconds alone. Sizes are
+bytes, or a number with `KiB`, `MiB` or `GiB`. Lists have commas between. JSON is written in one
+line, `CV_API_HEADERS={"Authorization": "Bearer ..."}`; in `.env`, put it in single quotes.
 
 A setting that does not hold, and a name that begins with `CV_` and is none of these, is an error
 that says what was expected: nothing starts (exit status 78). Names that begin with `CV_LISTENER_`,
@@ -27,7 +29,8 @@ which Kubernetes makes up for a service called so, are not looked at. Secrets ar
 RESERVED_HEADING = """\
 ## Not yet
 
-These names are kept for what is to come. To set one is an error for now.
+These names are kept for what is to come. To set one is an error for now, unless to nothing, or
+`CV_JOURNAL_URL` to `sqlite`.
 """
 
 EXAMPLE_HEAD = """\

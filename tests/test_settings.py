@@ -14,7 +14,17 @@ from pydantic import ValidationError
 from docs.configuration import env_example
 from listener.core.errors import SettingsInvalid
 from listener.core.names import LanePolicy
-from listener.settings import RESERVED, ConnectEmit, Settings, known_settings, load
+from listener.settings import (
+    RESERVED,
+    ConnectEmit,
+    Described,
+    Group,
+    Settings,
+    Source,
+    known_settings,
+    load,
+)
+from listener.settings import read as read_with_sources
 from tests.tree import ROOT
 
 SECRET = "hunter2-hunter2"
@@ -125,6 +135,35 @@ def test_every_kind_of_value_is_read(tmp_path: Path) -> None:
     assert known.outcome_handlers == ("log", "a.b:c")
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(
+            ("250ms", 0.25),
+            ("0.1s", 0.1),
+            ("30s", 30),
+            ("1.5m", 90),
+            ("2 h", 7_200),
+            ("7d", 604_800),
+        ),
+        *(("30", 30), ("0.5", 0.5), (".5", 0.5), ("1ms", 0.001), ("1e3", 1_000)),
+    ],
+)
+def test_a_duration_may_have_a_unit(text: str, seconds: float) -> None:
+    known = read(
+        CV_CONFIRM_TIMEOUT=text, CV_SOCKET_ON_CONNECT=f'[{{"event": "x", "ack_timeout": "{text}"}}]'
+    )
+    assert known.confirm_timeout_s == seconds
+    assert known.socket_on_connect[0].ack_timeout_s == seconds
+
+
+def test_there_may_be_no_enquiries_but_the_last() -> None:
+    assert read(CV_ENQUIRIES="250ms,2s,1m").enquiries_s == (0.25, 2, 60)
+    known = read(CV_ENQUIRIES="")
+    assert known.enquiries_s == ()
+    assert known.changed()["CV_ENQUIRIES"] == ""
+
+
 def test_what_is_empty_is_not_set() -> None:
     assert read(CV_API_TIMEOUT="", CV_API_PROXY="", CV_INTAKE_TOKEN="").changed().keys() <= {
         "CV_STATE_DIR"
@@ -147,6 +186,10 @@ def test_tokens_reach_as_far_as_their_scope() -> None:
         "reader-two": "read",
         "submitter": "submit",
     }
+    assert known == read(
+        CV_INTAKE_TOKENS='{"reader-one": "read", "reader-two": ["read"],'
+        ' "submitter": ["submit", "read"]}'
+    )
     assert known.cli_token is None, "the command line's token may do everything: none of these may"
     assert read(CV_INTAKE_TOKENS='{"admin": "the-admin"}').cli_token == "the-admin"
     assert read(CV_INTAKE_TOKEN=SECRET).cli_token == SECRET
@@ -159,7 +202,6 @@ BAD = [
     ("CV_API_BASE_URL", "ftp://api.uptal.com", "an http or https URL"),
     ("CV_API_BASE_URL", "https://", "an http or https URL"),
     ("CV_API_BASE_URL", "https://h:port/x", "an http or https URL"),
-    ("CV_API_BASE_URL", "https://h/x?q=1", "an http or https URL"),
     ("CV_API_BASE_URL", "https://h/x y", "an http or https URL"),
     ("CV_API_BASE_URL", "https://[::1/x", "an http or https URL"),
     ("CV_SOCKET_URL", "https://h/socket.io", "it belongs into CV_SOCKET_PATH"),
@@ -182,10 +224,20 @@ BAD = [
     ("CV_BASELINE", "perhaps", "on or off"),
     ("CV_MAX_FILE_BYTES", "5 MB", "KiB, MiB or GiB"),
     ("CV_SPOOL_QUOTA", "-1", "KiB, MiB or GiB"),
-    ("CV_SETTLE_PERIOD", "0", "seconds above 0"),
-    ("CV_SETTLE_PERIOD", "30s", "seconds above 0"),
-    ("CV_CONFIRM_TIMEOUT", "nan", "seconds above 0"),
-    ("CV_CONFIRM_TIMEOUT", "inf", "seconds above 0"),
+    ("CV_SETTLE_PERIOD", "0", "seconds, 0.001 or more"),
+    ("CV_SETTLE_PERIOD", "30 sec", "seconds, 0.001 or more"),
+    ("CV_SETTLE_PERIOD", "0.1ms", "seconds, 0.001 or more"),
+    ("CV_SETTLE_PERIOD", "5M", "seconds, 0.001 or more"),
+    ("CV_SETTLE_PERIOD", "-1s", "seconds, 0.001 or more"),
+    ("CV_SETTLE_PERIOD", "40000d", "seconds, 0.001 or more"),
+    ("CV_ENQUIRIES", "1s,", "each more than the last"),
+    ("CV_ENQUIRIES", "2s,2000ms", "each more than the last"),
+    ("CV_MAX_ATTEMPTS", "1_0", "from 1 to 100"),
+    ("CV_STATE_DIR", "a\0b", "a folder's path"),
+    ("CV_TLS_CA_FILE", "a\0b", "a file of certificates"),
+    ("CV_SOCKET_EVENT", "\udcff", "an event's name"),
+    ("CV_CONFIRM_TIMEOUT", "nan", "seconds, 0.001 or more"),
+    ("CV_CONFIRM_TIMEOUT", "inf", "seconds, 0.001 or more"),
     ("CV_ENQUIRIES", "5,2", "each more than the last"),
     ("CV_RETENTION_DAYS", "0", "from 1 to 3650"),
     ("CV_LOG_FORMAT", "xml", "auto, json or console"),
@@ -205,7 +257,29 @@ def test_a_wrong_value_is_told_with_what_was_expected(name: str, value: str, exp
     assert line.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("CV_MAX_FILE_BYTES", "bytes, or a number with KiB, MiB or GiB"),
+        ("CV_INTAKE_PORT", "a whole number from 0 to 65535"),
+        ("CV_SETTLE_PERIOD", "seconds, 0.001 or more"),
+        ("CV_LOG_LEVEL", "debug, info"),
+    ],
+)
+def test_a_value_without_end_is_told_in_short(name: str, expected: str) -> None:
+    said = refusal(**{name: "9" * 100_000})
+    assert said.startswith(f"{name}: expected {expected}")
+    assert len(said) < 400
+
+
 BAD_SECRETS = [
+    ("CV_API_BASE_URL", f"https://h/x?key={SECRET}"),
+    ("CV_SOCKET_URL", f"https://h#{SECRET}"),
+    ("CV_SOCKET_AUTH", f'{{"token": "{SECRET}", "n": NaN}}'),
+    ("CV_SOCKET_AUTH", f'{{"token": "{SECRET}", "n": 1e999}}'),
+    ("CV_SOCKET_AUTH", f'{{"token": "{SECRET}", "token": ""}}'),
+    ("CV_SOCKET_QUERY", f'{{"token": "{SECRET}\\ud800"}}'),
+    ("CV_SOCKET_ON_CONNECT", f'[["join", "{SECRET}", Infinity]]'),
     ("CV_API_BASE_URL", f"https://user:{SECRET}@h/x"),
     ("CV_API_HEADERS", f'["{SECRET}"]'),
     ("CV_API_HEADERS", f'{{"Authorization": "{SECRET}'),
@@ -226,6 +300,13 @@ BAD_SECRETS = [
     ("CV_INTAKE_TOKENS", f'{{"read": [["{SECRET}"]]}}'),
     ("CV_INTAKE_TOKENS", f'{{"read": 1, "admin": "{SECRET}"}}'),
     ("CV_INTAKE_TOKENS", "{}"),
+    ("CV_INTAKE_TOKENS", f'{{"{SECRET}": "write"}}'),
+    ("CV_INTAKE_TOKENS", f'{{"{SECRET}": []}}'),
+    ("CV_INTAKE_TOKENS", f'{{"{SECRET}": ["read", 1]}}'),
+    ("CV_INTAKE_TOKENS", f'{{"{SECRET}": "read", "{SECRET}": "admin"}}'),
+    ("CV_INTAKE_TOKENS", f'{{"{SECRET}": "read", "admin": "{SECRET}"}}'),
+    ("CV_INTAKE_TOKENS", f'{{"{SECRET} ": "read"}}'),
+    ("CV_REF_KEY", "hunter2" * 3 + "\udcff"),
     ("CV_REF_KEY", "hunter2"),
 ]
 
@@ -247,10 +328,34 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert sorted(names) == ["CV_API_TIMEOUT", "CV_BASELINE", "CV_CONFIRM_TIMOUT"]
 
 
+def test_a_broken_file_and_a_lack_of_home_hide_no_other_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    file = tmp_path / ".env"
+    file.write_text(f"{SECRET}\nCV_MAX_ATTEMPTS=0\n=\n")
+    with pytest.raises(SettingsInvalid) as caught:
+        load({"CV_BASELINE": "maybe"}, file)
+    said = str(caught.value).splitlines()
+    begins = [line.split(":")[0] for line in said]
+    assert sorted(begins) == sorted(
+        [
+            *(f"{file}, line 1", f"{file}, line 3"),
+            *("CV_STATE_DIR", "CV_MAX_ATTEMPTS", "CV_BASELINE"),
+        ]
+    )
+    assert SECRET not in str(caught.value)
+    assert load({"CV_STATE_DIR": "/srv/cv"}, None).state_dir == Path("/srv/cv")
+
+
 @pytest.mark.parametrize(
     ("env", "expected"),
     [
         ({"CV_GIVE_UP_AFTER": "10"}, "CV_GIVE_UP_AFTER: expected CV_SETTLE_PERIOD (30) or more"),
+        ({"CV_LATE_WINDOW": "10"}, "CV_LATE_WINDOW: expected CV_SETTLE_PERIOD (30) or more"),
         ({"CV_SPOOL_QUOTA": "1MiB"}, "CV_SPOOL_QUOTA: expected CV_MAX_FILE_BYTES (5242880)"),
         ({"CV_LATE_WINDOW": "9999999"}, "CV_RETENTION_DAYS: expected CV_LATE_WINDOW (1e+07"),
         ({"CV_KEEP_UNRESOLVED": "9999999"}, "CV_RETENTION_DAYS: expected CV_KEEP_UNRESOLVED"),
@@ -275,6 +380,7 @@ def test_settings_must_agree(env: dict[str, str], expected: str) -> None:
         ("CV_CONFIRM_TIMEOUT_S", "CV_CONFIRM_TIMEOUT"),
         ("CV_API_BASEURL", "CV_API_BASE_URL"),
         ("CV_SOCKET_NAME_SPACE", "CV_SOCKET_NAMESPACE"),
+        ("CV_HEARTBEAT_INTERVAL", "CV_HEARTBEAT"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest(name: str, near: str) -> None:
@@ -297,8 +403,14 @@ def test_what_kubernetes_injects_and_what_is_not_ours_is_not_looked_at() -> None
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_what_is_to_come_says_so(name: str) -> None:
-    assert "not supported yet in this version" in refusal(**{name: "postgresql://h/db"})
+    assert "not supported in this version" in refusal(**{name: "postgresql://h/db"})
     assert name not in {known.name for known in known_settings()}
+    read(**{name: ""})
+
+
+@pytest.mark.parametrize("value", ["sqlite", "sqlite:", "sqlite://"])
+def test_the_one_journal_there_is_may_be_asked_for(value: str) -> None:
+    read(CV_JOURNAL_URL=value)
 
 
 # -------------------------------------------------------------------------------------------- .env
@@ -359,6 +471,34 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, what: str) -> None:
         file.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsInvalid, match="cannot be read"):
         load({"HOME": "/h"}, file)
+
+
+def test_each_setting_is_described_with_its_source(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        f"CV_MAX_ATTEMPTS=2\nCV_API_TIMEOUT=4\nCV_REPLICA=one\nCV_REF_KEY={SECRET * 2}\n"
+    )
+    environ = {"HOME": "/h", "CV_API_TIMEOUT": "1m", "CV_REPLICA": "", "CV_ENQUIRIES": ""}
+    reading = read_with_sources({**environ, "CV_INTAKE_TOKEN": SECRET}, file)
+    described = {one.name: one for one in reading.describe()}
+    assert [*described] == [known.name for known in known_settings()]
+
+    def told(name: str) -> tuple[str, Source]:
+        return described[name].value, described[name].source
+
+    assert told("CV_API_TIMEOUT") == ("60", Source.ENVIRONMENT)
+    assert told("CV_ENQUIRIES") == ("", Source.ENVIRONMENT)
+    assert told("CV_INTAKE_TOKEN") == ("(secret)", Source.ENVIRONMENT)
+    assert told("CV_MAX_ATTEMPTS") == ("2", Source.DOTENV)
+    assert told("CV_REF_KEY") == ("(secret)", Source.DOTENV)
+    assert told("CV_REPLICA") == (os.uname().nodename, Source.DEFAULT), "set to nothing"
+    assert told("CV_STATE_DIR") == ("/h/.local/state/cv-listener", Source.DEFAULT)
+    assert told("CV_SOCKET_URL") == ("https://api-v2.uptal.com", Source.DEFAULT)
+    assert told("CV_API_PROXY") == ("", Source.DEFAULT)
+    assert described["CV_MAX_FILE_BYTES"] == Described(
+        "CV_MAX_FILE_BYTES", Group.SENDING, "5MiB", Source.DEFAULT
+    )
+    assert SECRET not in repr(reading) + repr(reading.describe())
 
 
 # ----------------------------------------------------------------------------------------- secrets

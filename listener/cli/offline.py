@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
-
 import click
 
 from listener.core.wire import cv_ref
 
 from . import codes, configured, exits, output
 from .command import Command, json_option
-
-if TYPE_CHECKING:
-    from listener.settings import Known, Settings
 
 
 @click.command(cls=Command)
@@ -23,20 +17,14 @@ def check(as_json: bool) -> None:
 
     Secrets are only told to be there. Mistakes are told all at once, with exit status 78.
     """
-    settings = configured.settings()
-    from listener.settings import known_settings
+    from listener.settings import read
 
-    found = []
-    for known in known_settings():
-        source = _source(settings, known)
-        found.append((known, _shown(settings, known, source), source))
+    described = read().describe()
     if as_json:
-        for known, value, source in found:
-            output.write_json({"name": known.name, "value": value, "source": source})
+        for one in described:
+            output.write_json({"name": one.name, "value": one.value, "source": one.source.value})
         return
-    output.write_settings(
-        (known.group.value, known.name, value, source) for known, value, source in found
-    )
+    output.write_settings((one.group.value, one.name, one.value, one.source) for one in described)
 
 
 @click.command(cls=Command)
@@ -61,16 +49,3 @@ def ref(as_json: bool) -> None:
         output.write_json({"cv_ref": found})
     else:
         output.write_line(found)
-
-
-def _shown(settings: Settings, known: Known, source: str) -> str:
-    value = getattr(settings, known.field)
-    if source == "default" and not value:
-        return known.otherwise
-    return known.form.show(value)
-
-
-def _source(settings: Settings, known: Known) -> str:
-    if os.environ.get(known.name):
-        return "environment"
-    return ".env" if known.field in settings.model_fields_set else "default"

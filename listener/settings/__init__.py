@@ -3,8 +3,20 @@
 Read by the command line and by ``compose`` alone; every other room is given plain values.
 """
 
-from .forms import ConnectEmit
-from .load import RESERVED, load
+from .load import RESERVED, Described, Reading, Source, load, read
 from .model import Group, Known, Settings, known_settings
+from .objects import ConnectEmit
 
-__all__ = ["RESERVED", "ConnectEmit", "Group", "Known", "Settings", "known_settings", "load"]
+__all__ = [
+    "RESERVED",
+    "ConnectEmit",
+    "Described",
+    "Group",
+    "Known",
+    "Reading",
+    "Settings",
+    "Source",
+    "known_settings",
+    "load",
+    "read",
+]

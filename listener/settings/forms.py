@@ -6,10 +6,10 @@ what it expected; what was found is added by :mod:`.load`, for it may be a secre
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
@@ -18,32 +18,26 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-_SIZE = re.compile(r"([0-9]+)\s*([a-z]*)", re.IGNORECASE)
+_SIZES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_SIZE = re.compile(r"([0-9]{1,16})\s*([a-z]*)", re.IGNORECASE)
+_WORTH = {"ms": "0.001", "s": "1", "": "1", "m": "60", "h": "3600", "d": "86400"}
+_DURATIONS = {unit: Decimal(seconds) for unit, seconds in _WORTH.items()}
+_DURATION = re.compile(
+    r"((?:[0-9]{1,16}\.?[0-9]{0,16}|\.[0-9]{1,16})(?:e[+-]?[0-9]{1,3})?)\s*(ms|s|m|h|d|)"
+)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-SCOPES = ("read", "submit", "admin")
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectEmit:
-    """An emit to send once connected. ``ack_timeout_s``: how long the server may take to
-    acknowledge it; None: it is not asked to."""
-
-    event: str
-    args: tuple[object, ...] = field(default=(), repr=False)
-    ack_timeout_s: float | None = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A kind of setting. ``expected`` completes "expected …"; ``secret``: never shown."""
+    """A kind of setting. ``expected`` completes "expected …"; ``secret``: never shown;
+    ``empty``: an empty text is a value of it, and not the lack of one."""
 
     expected: str
     example: str
     read: Callable[[Any], Any]
     secret: bool = False
+    empty: bool = False
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -74,46 +68,56 @@ def _show(value: object) -> str:
 def _show_size(value: object) -> str:
     size = cast(int, value)
     for unit in ("GiB", "MiB", "KiB"):
-        if size % _UNITS[unit.lower()] == 0:
-            return f"{size // _UNITS[unit.lower()]}{unit}"
+        if size % _SIZES[unit.lower()] == 0:
+            return f"{size // _SIZES[unit.lower()]}{unit}"
     return str(size)
 
 
-def number(
-    value: Any, kind: type[float] | type[int], least: float, most: float, *, above: bool = False
-) -> Any:
-    """``value`` as a number within bounds; ``above``: the lower one excluded."""
-    if isinstance(value, str):
-        try:
-            value = kind(value)
-        except ValueError:
-            raise ValueError from None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
+def _within(value: Any, least: float, most: float) -> Any:
+    """A number within bounds; what is no number is left to the model."""
     # Written so that "not a number" fails it.
-    if not least <= value <= most or (above and value == least):
+    if _is_number(value) and not least <= value <= most:
         raise ValueError
     return value
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def read_seconds(value: Any) -> Any:
-    """Above 0, and a hundred years at most, which no clock overflows with."""
-    return number(value, float, 0, 100 * 365 * 86_400, above=True)
+    """Seconds, or a number with a unit. No shorter than what is counted in, a millisecond, and no
+    longer than a hundred years, which no clock overflows with."""
+    if isinstance(value, str):
+        found = _DURATION.fullmatch(value.strip())
+        if found is None:
+            raise ValueError
+        # Decimal: 0.1 with a unit is to be what it says.
+        value = float(Decimal(found[1]) * _DURATIONS[found[2]])
+    return _within(value, 0.001, 100 * 365 * 86_400)
 
 
 def read_size(value: Any) -> Any:
     """Bytes, with a binary unit or none."""
     if isinstance(value, str):
         found = _SIZE.fullmatch(value.strip())
-        if found is None or found[2].lower() not in _UNITS:
+        if found is None or found[2].lower() not in _SIZES:
             raise ValueError
-        value = int(found[1]) * _UNITS[found[2].lower()]
-    return number(value, int, 1, 1 << 50)
+        value = int(found[1]) * _SIZES[found[2].lower()]
+    return _within(value, 1, 1 << 50)
 
 
 def whole(least: int, most: int) -> Callable[[Any], Any]:
     """A reader of whole numbers within bounds."""
-    return lambda value: number(value, int, least, most)
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str):
+            if re.fullmatch(r"[0-9]{1,16}", value) is None:
+                raise ValueError
+            value = int(value)
+        return _within(value, least, most)
+
+    return read
 
 
 def read_switch(value: Any) -> Any:
@@ -151,19 +155,19 @@ def matching(pattern: str) -> Callable[[Any], Any]:
     return read
 
 
-def list_of(read_one: Callable[[Any], Any], *, rising: bool = False) -> Callable[[Any], Any]:
-    """A reader of a list with commas, without repetition. ``rising``: in order."""
+def list_of(
+    read_one: Callable[[Any], Any], *, rising: bool = False, empty: bool = False
+) -> Callable[[Any], Any]:
+    """A reader of a list with commas, without repetition. ``rising``: in order; ``empty``: one
+    without any is a list, too."""
 
     def read(value: Any) -> Any:
         if isinstance(value, str):
-            value = tuple(item.strip() for item in value.split(","))
+            value = tuple(item.strip() for item in value.split(",")) if value.strip() else ()
         if isinstance(value, Sequence):
             value = tuple(read_one(item) for item in value)
-            if (
-                not value
-                or len(set(value)) < len(value)
-                or (rising and list(value) != sorted(value))
-            ):
+            again = len(set(value)) < len(value)
+            if again or not (value or empty) or (rising and list(value) != sorted(value)):
                 raise ValueError
         return value
 
@@ -209,6 +213,8 @@ def origin(base_url: str) -> str:
 def read_folder(value: Any) -> Any:
     """A path, absolute from here on; ``~`` is the home folder."""
     if isinstance(value, str | Path):
+        if "\0" in str(value):
+            raise ValueError
         try:
             return Path(value).expanduser().absolute()
         except (RuntimeError, ValueError):
@@ -231,99 +237,8 @@ def read_ca_file(value: Any) -> Any:
     return path
 
 
-def _object(value: Any) -> Any:
-    """A JSON object's mapping, from text."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            # Out here nothing of the text may hang on as a context.
-            value = None
-        if not isinstance(value, dict):
-            raise ValueError  # noqa: TRY004 - pydantic takes a ValueError for a wrong value
-    return value
-
-
-def read_object(value: Any) -> Any:
-    """Any JSON object."""
-    return _object(value)
-
-
-def read_headers(value: Any) -> Any:
-    """A JSON object of header names and values."""
-    value = _object(value)
-    if isinstance(value, Mapping):
-        for name, text in value.items():
-            if not isinstance(name, str) or _HEADER_NAME.fullmatch(name) is None:
-                raise ValueError("a JSON object whose keys are header names")
-            if not isinstance(text, str) or _HEADER_VALUE.fullmatch(text) is None:
-                raise ValueError(
-                    "a JSON object whose values are header values: texts without line breaks"
-                )
-    return value
-
-
-def read_texts(value: Any) -> Any:
-    """A JSON object of texts; a number is taken as it is written."""
-    value = _object(value)
-    if isinstance(value, Mapping):
-        if any(isinstance(item, bool | list | dict) or item is None for item in value.values()):
-            raise ValueError
-        return {str(name): str(item) for name, item in value.items()}
-    return value
-
-
 def read_token(value: Any) -> Any:
     """A bearer token that a header can carry."""
     if isinstance(value, str) and (len(value) < 8 or _TOKEN.fullmatch(value) is None):
         raise ValueError
     return value
-
-
-def read_tokens(value: Any) -> Any:
-    """From scope → token or tokens, to token → scope."""
-    value = _object(value)
-    if not isinstance(value, Mapping):
-        return value
-    found: dict[str, str] = {}
-    for scope, tokens in value.items():
-        if scope not in SCOPES:
-            raise ValueError("a JSON object whose keys are read, submit or admin")
-        for token in tokens if isinstance(tokens, list) else [tokens]:
-            if not isinstance(token, str) or token in found:
-                raise ValueError("a JSON object of tokens, none of which stands twice")
-            read_token(token)
-            found[token] = scope
-    if not found:
-        raise ValueError
-    return found
-
-
-def read_emits(value: Any) -> Any:
-    """A JSON list of emits: a name, ``[name, args…]``, or an object with ``ack_timeout``."""
-    if not isinstance(value, str):
-        return value
-    try:
-        items = json.loads(value)
-    except (ValueError, RecursionError):
-        items = None
-    if not isinstance(items, list):
-        raise ValueError  # noqa: TRY004 - pydantic takes a ValueError for a wrong value
-    return tuple(_emit(item) for item in items)
-
-
-def _emit(item: object) -> ConnectEmit:
-    if isinstance(item, str):
-        item = [item]
-    if isinstance(item, list) and item:
-        item = {"event": item[0], "args": item[1:]}
-    if not isinstance(item, dict) or not set(item) <= {"event", "args", "ack_timeout"}:
-        raise ValueError
-    event, args, wait = item.get("event"), item.get("args", []), item.get("ack_timeout", 10.0)
-    if not isinstance(event, str) or not event or not isinstance(args, list):
-        raise ValueError
-    if wait is not None:
-        wait = read_seconds(wait)
-        if isinstance(wait, bool) or not isinstance(wait, int | float):
-            raise ValueError
-    return ConnectEmit(event, tuple(args), None if wait is None else float(wait))

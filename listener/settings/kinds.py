@@ -9,22 +9,30 @@ from pydantic import Secret, SecretStr
 
 from listener.core.names import LanePolicy
 
-from . import forms
-from .forms import ConnectEmit, Form
+from . import forms, objects
+from .forms import Form
+from .objects import ConnectEmit
 
 
 def _whole(least: int, most: int, example: int) -> Form:
     return Form(f"a whole number from {least} to {most}", str(example), forms.whole(least, most))
 
 
-_SECONDS = Form("a number of seconds above 0", "30", forms.read_seconds)
+_NO_TEXT = r"\x00-\x1f\x7f\ud800-\udfff"
+"""Of a character class: what steers, and what bytes that are not UTF-8 come to."""
+
+_SECONDS = Form(
+    "seconds, 0.001 or more, or a number with ms, s, m, h or d", "30", forms.read_seconds
+)
 Seconds = Annotated[float, _SECONDS]
 SecondsList = Annotated[
     tuple[float, ...],
     Form(
-        "seconds above 0 with commas between, each more than the last",
+        "seconds, 0.001 or more, or numbers with ms, s, m, h or d, with commas between, each more than the last;"
+        " or nothing, for none",
         "2,5,15",
-        forms.list_of(forms.read_seconds, rising=True),
+        forms.list_of(forms.read_seconds, rising=True, empty=True),
+        empty=True,
     ),
 ]
 Size = Annotated[int, Form("bytes, or a number with KiB, MiB or GiB", "5MiB", forms.read_size)]
@@ -38,7 +46,7 @@ Statuses = Annotated[
     Form(
         "HTTP statuses from 400 to 599 with commas between",
         "502,504",
-        forms.list_of(forms.whole(400, 599)),
+        forms.list_of(forms.whole(400, 599), empty=True),
     ),
 ]
 
@@ -77,9 +85,11 @@ SocketPath = Annotated[
     str, Form("a path that begins with /", "/socket.io", forms.matching(r"/[!->@-~]*"))
 ]
 Namespace = Annotated[
-    str, Form("a namespace that begins with /", "/cvs", forms.matching(r"/[^\s,?]*"))
+    str, Form("a namespace that begins with /", "/cvs", forms.matching(rf"/[^\s,?{_NO_TEXT}]*"))
 ]
-EventName = Annotated[str, Form("an event's name", "cv_updated", forms.matching(r"[^\x00-\x1f]+"))]
+EventName = Annotated[
+    str, Form("an event's name", "cv_updated", forms.matching(rf"[^{_NO_TEXT}]+"))
+]
 Transports = Annotated[
     tuple[Literal["websocket", "polling"], ...],
     Form(
@@ -96,7 +106,7 @@ Hosts = Annotated[
     Form(
         "hosts' names with commas between",
         "cv-listener.internal",
-        forms.list_of(forms.matching(r"[0-9A-Za-z._-]+")),
+        forms.list_of(forms.matching(r"[0-9A-Za-z._-]+"), empty=True),
     ),
 ]
 
@@ -105,17 +115,17 @@ Headers = Annotated[
     Form(
         "a JSON object of header names and values",
         '{"Authorization": "Bearer ..."}',
-        forms.read_headers,
+        objects.read_headers,
         secret=True,
     ),
 ]
 JsonObject = Annotated[
     Secret[dict[str, Any]] | None,
-    Form("a JSON object", '{"token": "..."}', forms.read_object, secret=True),
+    Form("a JSON object", '{"token": "..."}', objects.read_object, secret=True),
 ]
 Texts = Annotated[
     Secret[dict[str, str]] | None,
-    Form("a JSON object of texts", '{"client": "cv-listener"}', forms.read_texts, secret=True),
+    Form("a JSON object of texts", '{"client": "cv-listener"}', objects.read_texts, secret=True),
 ]
 Emits = Annotated[
     tuple[ConnectEmit, ...],
@@ -123,7 +133,7 @@ Emits = Annotated[
         'a JSON list of emits, each a name, ["name", args...], or'
         ' {"event": ..., "args": [...], "ack_timeout": seconds or null}',
         '[["subscribe", {"channel": "cvs"}]]',
-        forms.read_emits,
+        objects.read_emits,
         secret=True,
     ),
 ]
@@ -139,16 +149,21 @@ Token = Annotated[
 Tokens = Annotated[
     Secret[dict[str, str]] | None,
     Form(
-        "a JSON object from scope (read, submit, admin) to a token or a list of tokens, each of 8"
-        " or more letters, digits and . _ ~ + / -",
-        '{"submit": ["...", "..."], "admin": "..."}',
-        forms.read_tokens,
+        "a JSON object from token, of 8 or more letters, digits and . _ ~ + / -, to scope (read,"
+        " submit, admin) or a list of scopes; or from scope to token or a list of tokens",
+        '{"(a token)": "submit", "(another)": ["read", "admin"]}',
+        objects.read_tokens,
         secret=True,
     ),
 ]
 Key = Annotated[
     SecretStr | None,
-    Form("a text of 16 or more characters", "...", forms.matching(r"(?s).{16,}"), secret=True),
+    Form(
+        "a text of 16 or more characters",
+        "...",
+        forms.matching(r"[^\ud800-\udfff]{16,}"),
+        secret=True,
+    ),
 ]
 
 Policy = Annotated[

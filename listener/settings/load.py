@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 
 from dotenv.parser import parse_stream
@@ -15,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from listener.core.errors import SettingsInvalid
 
-from .model import Known, Settings, default_state_dir, known_settings
+from .model import Group, Known, Settings, default_state_dir, known_settings
 
 PREFIX = "CV_"
 IGNORED = "CV_LISTENER_"
@@ -28,42 +31,119 @@ RESERVED = {
 }
 """Names of what is to come, and what there is meanwhile."""
 
+AS_IT_IS = {"CV_JOURNAL_URL": ("sqlite", "sqlite:", "sqlite://")}
+"""Values of reserved names that ask for nothing but what there is. To be empty asks for nothing."""
+
 LONGEST_SHOWN = 80
 
 
-def load(env: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
-    """The settings of ``env`` (None: the process's environment), and below it those of ``dotenv``,
-    which need not exist. An empty value counts as not set.
+class Source(StrEnum):
+    """Where a setting's value comes from."""
+
+    ENVIRONMENT = "environment"
+    DOTENV = ".env"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting as it is now. ``value``: as one writes it, of a secret only that it is there, of
+    a default that depends on the place in words what on; empty for none."""
+
+    name: str
+    group: Group
+    value: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The settings, and where each comes from, by name."""
+
+    settings: Settings
+    sources: Mapping[str, Source]
+
+    def describe(self) -> tuple[Described, ...]:
+        """Every setting, in order."""
+        return tuple(self._described(known) for known in known_settings())
+
+    def _described(self, known: Known) -> Described:
+        source = self.sources[known.name]
+        value = known.form.show(getattr(self.settings, known.field))
+        if source is Source.DEFAULT:
+            value = value or known.otherwise
+        return Described(known.name, known.group, value, source)
+
+
+def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
+    """The settings of ``environ`` (None: the process's), and below it those of ``dotenv``, which
+    need not exist. An empty value counts as not set, but where it says that it is one.
 
     Raises SettingsInvalid with a line for each mistake: the name, what was expected, what was found
     (never of a secret), what to do.
     """
-    process = os.environ if env is None else env
-    file = {} if dotenv is None else _read_dotenv(dotenv, process)
+    return read(environ, dotenv).settings
+
+
+def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Reading:
+    """As :func:`load`, and where each comes from."""
+    process = os.environ if environ is None else environ
+    file, wrong = ({}, []) if dotenv is None else _read_dotenv(dotenv, process)
     found = {**_ours(file), **_ours(process)}
-    given = {name: value for name, value in found.items() if value}
     known = {setting.name: setting for setting in known_settings()}
     where = {name: "" if name in process else f" in {dotenv}" for name in found}
-    wrong = [_unknown(name, where[name], known) for name in found if name not in known]
-    valid = {name: value for name, value in given.items() if name in known}
+    wrong += [
+        _unknown(name, where[name], known)
+        for name, value in found.items()
+        if name not in known and not _asks_for_nothing(name, value)
+    ]
+    given = {
+        name: value
+        for name, value in found.items()
+        if name in known and (value or known[name].form.empty)
+    }
+    if "CV_STATE_DIR" not in given:
+        wrong += _homeless(process)
     settings: Settings | None = None
     try:
-        settings = _build(valid, process if env is not None else None)
+        settings = _build(given, environ)
     except ValidationError as error:
         # Out of this block, so that no value hangs on as the context of what is raised.
         details = error.errors(include_url=False, include_input=False)
         wrong += [line for detail in details for line in _lines(detail, known, given, where)]
     if settings is None or wrong:
         raise SettingsInvalid("\n".join(wrong))
-    return settings
+    return Reading(settings, {name: _source(name, given, process) for name in known})
 
 
-def _build(texts: Mapping[str, str], env: Mapping[str, str] | None) -> Settings:
-    """``env``: where the default of the state folder comes from, if not from the process."""
+def _build(texts: Mapping[str, str], environ: Mapping[str, str] | None) -> Settings:
+    """``environ``: where the default of the state folder comes from, if not from the process."""
     values: dict[str, object] = dict(texts)
-    if env is not None and "CV_STATE_DIR" not in values:
-        values["CV_STATE_DIR"] = default_state_dir(env)
+    if "CV_STATE_DIR" not in values and _homeless(os.environ if environ is None else environ):
+        # It is told of already, and is not to keep the other mistakes from being found.
+        values["CV_STATE_DIR"] = Path.cwd()
+    elif "CV_STATE_DIR" not in values and environ is not None:
+        values["CV_STATE_DIR"] = default_state_dir(environ)
     return Settings.model_validate(values)
+
+
+def _homeless(environ: Mapping[str, str]) -> list[str]:
+    """What is to be told where there is no folder to keep state in."""
+    try:
+        default_state_dir(environ)
+    except SettingsInvalid as error:
+        return [str(error)]
+    return []
+
+
+def _source(name: str, given: Mapping[str, str], process: Mapping[str, str]) -> Source:
+    if name not in given:
+        return Source.DEFAULT
+    return Source.ENVIRONMENT if name in process else Source.DOTENV
+
+
+def _asks_for_nothing(name: str, value: str) -> bool:
+    return name in RESERVED and (not value or value in AS_IT_IS.get(name, ()))
 
 
 def _ours(names: Mapping[str, str]) -> dict[str, str]:
@@ -74,38 +154,40 @@ def _ours(names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _read_dotenv(path: Path, process: Mapping[str, str]) -> dict[str, str]:
-    """Names and values of a file; ``${NAME}`` in a value is another variable."""
+def _read_dotenv(path: Path, process: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Names and values of a file, and what is wrong with it; ``${NAME}`` in a value is another
+    variable."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        return {}
+        return {}, []
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsInvalid(
+        return {}, [
             f"{path}: expected a file of NAME=value lines, found that it cannot be read ({why}):"
             " mend it, or take it away"
-        ) from None
+        ]
     values: dict[str, str] = {}
+    wrong = []
     for binding in parse_stream(io.StringIO(text)):
         if binding.error or (binding.key is not None and binding.value is None):
-            raise SettingsInvalid(
+            wrong.append(
                 f"{path}, line {binding.original.line}: expected NAME=value, found something else:"
                 " mend the line, or begin it with #"
             )
-        if binding.key is not None and binding.value is not None:
+        elif binding.key is not None and binding.value is not None:
             known = {**process, **values}
             values[binding.key] = "".join(a.resolve(known) for a in parse_variables(binding.value))
-    return values
+    return values, wrong
 
 
 def _unknown(name: str, where: str, known: Mapping[str, Known]) -> str:
     if name in RESERVED:
         return (
-            f"{name}: not supported yet in this version, found it set{where}: take it out;"
+            f"{name}: not supported in this version, found it set{where}: take it out;"
             f" {RESERVED[name]}"
         )
-    near = get_close_matches(name, [*known, *RESERVED], n=1, cutoff=0.75)
+    near = get_close_matches(name, [*known, *RESERVED], n=1, cutoff=0.7)
     advice = f"did you mean {near[0]}?" if near else "see docs/configuration.md"
     return f"{_shown(name)}: expected the name of a setting, found an unknown one{where}: {advice}"
 
@@ -127,7 +209,10 @@ def _lines(
     setting = known[str(detail["loc"][0])]
     name = setting.name
     value = given.get(name, "")
-    secret = setting.form.secret or "@" in value
+    # A URL's query is where some put a key.
+    secret = setting.form.secret or re.search(
+        "[@?#]" if setting.field.endswith("_url") else "@", value
+    )
     found = "something else (not shown: it may be secret)" if secret else f"'{_shown(value)}'"
     default = setting.default or setting.otherwise or "none"
     yield (

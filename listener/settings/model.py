@@ -21,6 +21,7 @@ from listener.core.errors import SettingsInvalid
 from listener.core.names import LanePolicy
 
 from . import kinds
+from .agreement import disagreements
 from .forms import Form, origin
 
 
@@ -165,7 +166,8 @@ class Settings(BaseSettings):
     """After how long a record that has not moved is believed, and the update may be sent again. It
     must exceed the longest that the upstream takes to apply an update."""
     enquiries_s: kinds.SecondsList = _env(Group.WAITING, "CV_ENQUIRIES", (2.0, 5.0, 15.0))
-    """When the record is read while an attempt is in doubt."""
+    """When the record is read while an attempt is in doubt, from the end of the attempt; it is read
+    again after CV_SETTLE_PERIOD in any case."""
     give_up_after_s: kinds.Seconds = _env(Group.WAITING, "CV_GIVE_UP_AFTER", 3_600.0)
     """The end of all waiting for what was possibly sent."""
     deliver_within_s: kinds.Seconds = _env(Group.WAITING, "CV_DELIVER_WITHIN", 86_400.0)
@@ -199,7 +201,7 @@ class Settings(BaseSettings):
     """The least that is written."""
     outcome_handlers: kinds.Handlers = _env(Group.DAEMON, "CV_OUTCOME_HANDLERS", ("log",))
     """What is called with each outcome."""
-    heartbeat_s: kinds.Seconds = _env(Group.DAEMON, "CV_HEARTBEAT_INTERVAL", 30.0)
+    heartbeat_s: kinds.Seconds = _env(Group.DAEMON, "CV_HEARTBEAT", 30.0)
     """How often daemon.heartbeat is written."""
     drain_timeout_s: kinds.Seconds = _env(Group.DAEMON, "CV_DRAIN_TIMEOUT", 10.0)
     """How long, at SIGTERM, attempts under way may take to end."""
@@ -226,7 +228,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Settings:
-        if wrong := list(_disagreements(self)):
+        if wrong := list(disagreements(self)):
             raise ValueError("\n".join(wrong))
         return self
 
@@ -295,37 +297,6 @@ def _texts(value: object) -> Iterator[str]:
         yield value
         # "Bearer …": the token alone, too.
         yield from (word for word in value.split() if len(word) > len("Bearer"))
-
-
-def _disagreements(settings: Settings) -> Iterator[str]:
-    """What holds alone and not together."""
-    settle, give_up = settings.settle_period_s, settings.give_up_after_s
-    if give_up < settle:
-        yield (
-            f"CV_GIVE_UP_AFTER: expected CV_SETTLE_PERIOD ({settle:g}) or more, found {give_up:g}:"
-            " raise it, or nothing in doubt could be resolved"
-        )
-    if settings.spool_quota_bytes < settings.max_file_bytes:
-        yield (
-            f"CV_SPOOL_QUOTA: expected CV_MAX_FILE_BYTES ({settings.max_file_bytes}) or more, found"
-            f" {settings.spool_quota_bytes}: raise it, or no file of that size fits"
-        )
-    kept_s = settings.retention_days * 86_400
-    for name, needed_s in (
-        ("CV_LATE_WINDOW", settings.late_window_s),
-        ("CV_KEEP_UNRESOLVED", settings.keep_unresolved_s),
-    ):
-        if kept_s < needed_s:
-            yield (
-                f"CV_RETENTION_DAYS: expected {name} ({needed_s:g} seconds) or more, found"
-                f" {settings.retention_days} days: raise it, or what is needed would be deleted"
-            )
-    token = settings.intake_token
-    if token is not None and token.get_secret_value() in settings.intake_tokens_plain():
-        yield (
-            "CV_INTAKE_TOKENS: expected other tokens than CV_INTAKE_TOKEN, found it among them:"
-            " give each its own"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,46 @@
+"""What each setting may be alone, and not together with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .model import Settings
+
+
+def disagreements(settings: Settings) -> Iterator[str]:
+    """A line for each setting that another one rules out: which, and what to do."""
+    settle, give_up = settings.settle_period_s, settings.give_up_after_s
+    if give_up < settle:
+        yield (
+            f"CV_GIVE_UP_AFTER: expected CV_SETTLE_PERIOD ({settle:g}) or more, found {give_up:g}:"
+            " raise it, or nothing in doubt could be resolved"
+        )
+    if settings.late_window_s < settle:
+        yield (
+            f"CV_LATE_WINDOW: expected CV_SETTLE_PERIOD ({settle:g}) or more, found"
+            f" {settings.late_window_s:g}: raise it, or the enquiry after the settle period could"
+            " correct nothing"
+        )
+    if settings.spool_quota_bytes < settings.max_file_bytes:
+        yield (
+            f"CV_SPOOL_QUOTA: expected CV_MAX_FILE_BYTES ({settings.max_file_bytes}) or more, found"
+            f" {settings.spool_quota_bytes}: raise it, or no file of that size fits"
+        )
+    kept_s = settings.retention_days * 86_400
+    for name, needed_s in (
+        ("CV_LATE_WINDOW", settings.late_window_s),
+        ("CV_KEEP_UNRESOLVED", settings.keep_unresolved_s),
+    ):
+        if kept_s < needed_s:
+            yield (
+                f"CV_RETENTION_DAYS: expected {name} ({needed_s:g} seconds) or more, found"
+                f" {settings.retention_days} days: raise it, or what is needed would be deleted"
+            )
+    token = settings.intake_token
+    if token is not None and token.get_secret_value() in settings.intake_tokens_plain():
+        yield (
+            "CV_INTAKE_TOKENS: expected other tokens than CV_INTAKE_TOKEN, found it among them:"
+            " give each its own"
+        )
