@@ -94,7 +94,7 @@ breaks a promise fails the build.
 - The upstream applies an update later than a settle period after the attempt's end: it is sent
   again, or called `not_dispatched`, although it was applied.
 - The upstream refuses an update and applies it all the same: `rejected`, unless the event comes
-  during `sending`.
+  during `sending`; an older one that is unresolved may be `presumed` by its movement.
 """
 
 

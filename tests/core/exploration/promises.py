@@ -141,12 +141,7 @@ def _posts(decision: Decision, setting: Setting) -> None:
 
 
 def _lane_has_rested(lane: Lane, sending: Submission, setting: Setting) -> None:
-    """Rule 1: a settle period after the close of any that is unresolved, nothing is sent.
-
-    Not told where the clock may be set back: a restart then moves the close to the present, and a
-    lane that had rested would seem not to have."""
-    if setting.cap("clock"):
-        return
+    """Rule 1: a settle period after the close of any that is unresolved, nothing is sent."""
     began = sending.attempts[-1].began_ms
     for other in lane.submissions:
         if unresolved(other, began, setting.policy) and other.closed_ms is not None:
@@ -197,7 +192,8 @@ def of_truth(world: World, setting: Setting, decision: Decision, excused: Counte
             _truth(world, submission, setting, excused)
     for effect in decision.effects:
         if isinstance(effect, Post) and "clock" not in world.spent:
-            # Set back, the clock makes a close of long ago one of this moment.
+            # A restart with the clock set back moves a close of long ago to the present, and a lane
+            # that had rested would seem not to have.
             sending = next(s for s in decision.lane.submissions if s.id == effect.submission_id)
             _lane_has_rested(decision.lane, sending, setting)
         if isinstance(effect, Post) and effect.submission_id in world.moves:
@@ -216,6 +212,7 @@ def _truth(world: World, submission: Submission, setting: Setting, excused: Coun
                 _exclusive(world, submission, setting, excused)
         case Outcome.PRESUMED if exclusive and not applied:
             why = _foreign_excuse(world, submission, setting)
+            why = why or _excuse(world, ("refused_and_applied",))
             require(why is not None, "I2: presumed as its own, and never applied")
             excused[f"presumed: {why}"] += 1
         case Outcome.NOT_DISPATCHED if applied:

@@ -22,6 +22,7 @@ ADMITTED = {
     "presumed: foreign hidden behind an update of ours",
     "presumed: foreign seen long before",
     "presumed: foreign, and no baseline",
+    "presumed: refused_and_applied",
     "not_dispatched: late_application",
     "sent again: late_application",
     "rejected: refused_and_applied",
