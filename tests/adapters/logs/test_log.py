@@ -175,8 +175,8 @@ def circle() -> object:
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(nested([], 100, 5), id="empty lists"),
-        pytest.param(nested({}, 100, 5), id="empty objects"),
+        pytest.param(nested([], 100, 4), id="empty lists"),
+        pytest.param(nested({}, 100, 4), id="empty objects"),
         pytest.param(nested(True, 100, 5), id="booleans"),
         pytest.param(nested(None, 100, 5), id="nulls"),
         pytest.param(nested("", 100, 5), id="empty texts"),
