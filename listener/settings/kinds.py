@@ -28,8 +28,8 @@ Seconds = Annotated[float, _SECONDS]
 SecondsList = Annotated[
     tuple[float, ...],
     Form(
-        "seconds, 0.001 or more, or numbers with ms, s, m, h or d, with commas between, each more than the last;"
-        " or nothing, for none",
+        "seconds, 0.001 or more, or numbers with ms, s, m, h or d, with commas between, each"
+        " more than the last; or nothing, for none",
         "2,5,15",
         forms.list_of(forms.read_seconds, rising=True, empty=True),
         empty=True,
