@@ -28,7 +28,8 @@ def tell(
         }
         subject = changed.get(fact.submission_id) if fact.submission_id else None
         if subject is not None and isinstance(fact, SubmissionClosed | SubmissionCorrected):
-            values |= {key: _plain(value, key) for key, value in canonical(subject).items()}
+            # The fact has the last word: a correction of the same decision is not in it yet.
+            values = {key: _plain(v, key) for key, v in canonical(subject).items()} | values
         log.emit(fact.event, submission_id=fact.submission_id, cv_ref=ref, **values)
 
 
