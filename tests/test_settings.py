@@ -214,6 +214,8 @@ BAD = [
     ("CV_SOCKET_NAMESPACE", "cvs", "begins with /"),
     ("CV_SOCKET_EVENT", "a\nb", "an event's name"),
     ("CV_SOCKET_TRANSPORTS", "carrier-pigeon", "websocket, polling, or both"),
+    ("CV_SOCKET_TRANSPORTS", " ", "websocket, polling, or both"),
+    ("CV_OUTCOME_HANDLERS", " ", "package.module:function"),
     ("CV_INTAKE_HOST", "http://localhost", "an address or a host's name"),
     ("CV_INTAKE_PORT", "65536", "from 0 to 65535"),
     ("CV_INTAKE_PORT", "8600.5", "from 0 to 65535"),
@@ -315,7 +317,7 @@ BAD_SECRETS = [
 def test_a_wrong_secret_is_told_without_showing_it(name: str, value: str) -> None:
     said = refusal(**{name: value})
     (line,) = said.splitlines()
-    assert line.startswith(f"{name}: expected ")
+    assert line.startswith(f"{name}: expected a"), "words of ours, not of a library"
     assert "not shown" in line
     assert "hunter2" not in said
     assert "user" not in said
@@ -497,6 +499,13 @@ def test_each_setting_is_described_with_its_source(tmp_path: Path) -> None:
     assert told("CV_API_PROXY") == ("", Source.DEFAULT)
     assert described["CV_MAX_FILE_BYTES"] == Described(
         "CV_MAX_FILE_BYTES", Group.SENDING, "5MiB", Source.DEFAULT
+    )
+    kept = next(
+        one for one in read_with_sources(environ, None).describe() if one.name == "CV_REF_KEY"
+    )
+    assert (kept.value, kept.source) == (
+        "made once, and kept in the state folder",
+        Source.DEFAULT,
     )
     assert SECRET not in repr(reading) + repr(reading.describe())
 
