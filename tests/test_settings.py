@@ -497,6 +497,9 @@ def test_each_setting_is_described_with_its_source(tmp_path: Path) -> None:
     assert told("CV_STATE_DIR") == ("/h/.local/state/cv-listener", Source.DEFAULT)
     assert told("CV_SOCKET_URL") == ("https://api-v2.uptal.com", Source.DEFAULT)
     assert told("CV_API_PROXY") == ("", Source.DEFAULT)
+    assert told("CV_SOCKET_ON_CONNECT") == ("", Source.DEFAULT), (
+        "there is nothing secret in nothing"
+    )
     assert described["CV_MAX_FILE_BYTES"] == Described(
         "CV_MAX_FILE_BYTES", Group.SENDING, "5MiB", Source.DEFAULT
     )

@@ -46,7 +46,7 @@ class Form:
 
     def show(self, value: object) -> str:
         """As one would write it into .env; a secret is only told to be there."""
-        if value is None:
+        if value is None or value == ():
             return ""
         if self.secret:
             return "(secret)"
