@@ -12,7 +12,7 @@ _ADVICE: tuple[tuple[type[apsw.Error], str, str], ...] = (
     (
         apsw.NotADBError,
         "a file that is no SQLite database",
-        "move it away, or point CV_JOURNAL_URL elsewhere",
+        "move it away, or point CV_STATE_DIR elsewhere",
     ),
     (
         apsw.CorruptError,

@@ -41,7 +41,7 @@ def migrate(db: apsw.Connection, path: Path, steps: Mapping[int, str]) -> Path |
     if not empty and int(db.pragma("application_id")) != APPLICATION_ID:
         raise JournalFault(
             f"expected a journal of cv-listener at {path}, found a database of something else; "
-            "point CV_JOURNAL_URL elsewhere"
+            "point CV_STATE_DIR elsewhere"
         )
     if version > newest:
         raise JournalTooNew(

@@ -176,7 +176,7 @@ async def test_a_database_of_something_else_is_refused_untouched(path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("content", "advice"), [(b"not a database at all, but long enough " * 99, "CV_JOURNAL_URL")]
+    ("content", "advice"), [(b"not a database at all, but long enough " * 99, "CV_STATE_DIR")]
 )
 async def test_a_file_that_is_no_database_is_refused_untouched(
     path: Path, content: bytes, advice: str
