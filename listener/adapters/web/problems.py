@@ -44,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
     "internal": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The daemon failed"),
     "draining": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is stopping"),
     "starting": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is starting"),
+    "busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files wait for their code"),
     "journal_failed": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The journal failed"),
     "spool_full": Kind(HTTPStatus.INSUFFICIENT_STORAGE, "There is no room for the CV file"),
 }

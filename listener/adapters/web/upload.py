@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -19,7 +20,9 @@ CODE_BYTES = 4096
 FORM_BYTES = 64 * 1024
 """Of a form beside its file."""
 HELD_AT_ONCE = 8
-"""Files kept in memory because their code comes after them; further ones wait."""
+"""Files kept in memory because their code comes after them; further ones wait a little."""
+HOLD_WAIT_S = 5.0
+"""How long. Clients that stop in the midst of a file must not hold up the others."""
 
 _FILE_REASONS = {"empty": "empty_file", "too_large": "too_large", "not_pdf_or_docx": "wrong_kind"}
 _TURNED = {
@@ -104,13 +107,31 @@ class Uploads:
                 idempotency_key=key,
             )
         cv = _named(part, "cv")
-        async with self._holding:
+        async with self._place():
             file = await self._held(cv)
             code = await _text(await _expect(form, "cv_code"))
             await _expect_end(form)
             return await self._front.submit(
                 code, _at_once(file), sanitise_filename(cv.filename or ""), idempotency_key=key
             )
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the places for files in memory, within a bound."""
+        try:
+            async with asyncio.timeout(HOLD_WAIT_S):
+                await self._holding.acquire()
+        except TimeoutError:
+            raise Refused(
+                "busy",
+                "expected a free place for a file that comes before its code, found none: send the"
+                " field cv_code first, or try again",
+                headers={"Retry-After": "5"},
+            ) from None
+        try:
+            yield
+        finally:
+            self._holding.release()
 
     async def _held(self, cv: Part) -> bytes:
         file = bytearray()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from listener.adapters.web import upload
 from listener.adapters.web.problems import KINDS
 from tests.fakes.journal_memory import MemoryJournal
 from tests.tree import ROOT
@@ -453,3 +454,37 @@ async def test_our_own_fault_is_told_without_its_text(house: Daemon) -> None:
     assert (answer.status_code, answer.json()["reason"]) == (500, "internal")
     assert house.log.of("intake.request_failed") == [{"error_type": "FileExistsError"}]
     assert "0199a1b2" not in answer.text
+
+
+async def test_stalled_files_hold_up_nobody_for_long(
+    house: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every place is taken by a client that stops inside its file, its code still to come."""
+    monkeypatch.setattr(upload, "HOLD_WAIT_S", 0.05)
+    backwards = form(("cv", "cv.pdf", PDF), ("cv_code", None, CODE.encode()))
+    inside = backwards.index(PDF) + len(PDF) // 2
+    half = request(backwards[:inside], length=len(backwards))
+    stalled = []
+    for _ in range(upload.HELD_AT_ONCE):
+        _, writer = await asyncio.open_connection("127.0.0.1", house.web.port)
+        writer.write(half)
+        await writer.drain()
+        stalled.append(writer)
+    async with asyncio.timeout(30):
+        # Until the last of them has its place, there is one for this.
+        while b" 503 " not in (answer := await house.raw(request(backwards)))[:20]:
+            pass
+    assert refusal(answer) == (503, "busy")
+    assert (await house.post()).status_code == 202, "its code comes first"
+    for writer in stalled:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def test_a_code_from_a_file_with_its_newline(house: Daemon) -> None:
+    for ending in (b"\n", b"\r\n"):
+        assert (await house.post(CODE.encode() + ending)).status_code == 202
+    refs = {
+        row["cv_ref"] for row in (await house.http.get("/v1/submissions")).json()["submissions"]
+    }
+    assert len(refs) == 1
