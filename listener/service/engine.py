@@ -110,7 +110,7 @@ class Engine:
         self._known.update(codes)
 
     async def lane(self, code: CvCode) -> Lane:
-        """The lane as it stands, after whatever is being decided on it now."""
+        """The lane as it stands: whatever was being decided on it has been told and performed."""
         async with self._locked(code):
             return (await self._load(code)).lane
 
@@ -132,9 +132,9 @@ class Engine:
                 self._cache.pop(code, None)
                 if idempotency and await self._journal.idempotency(idempotency.key):
                     return Decision(lane=(await self._load(code)).lane, refusal="key_taken")
-        tell(self._log, code, decision.facts, {s.id: s for s in decision.changed})
-        for effect in decision.effects:
-            self._perform(code, effect)
+            tell(self._log, code, decision.facts, {s.id: s for s in decision.changed})
+            for effect in decision.effects:
+                self._perform(code, effect)
         return decision
 
     def _moment(self, code: CvCode) -> Moment:

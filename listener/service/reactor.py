@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from listener.core.names import Millis, State, SubmissionId
+from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.view import public
 from listener.ports.clock import Clock
 from listener.ports.journal import Journal, Reaction
@@ -22,7 +22,9 @@ LONGEST_SLEEP_MS = 30_000
 
 class Reactor:
     """Runs every handler for every new version of a closed submission. A handler that fails is
-    asked again, later and later, ``max_tries`` times in all; it never changes an outcome."""
+    asked again, later and later, ``max_tries`` times in all; it never changes an outcome.
+
+    ``told`` returns once every decision made on a lane so far has been told of in the log."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class Reactor:
         clock: Clock,
         log: Log,
         handlers: Sequence[tuple[str, OutcomeHandler]],
+        told: Callable[[CvCode], Awaitable[object]],
         *,
         max_tries: int = 30,
     ) -> None:
@@ -37,6 +40,7 @@ class Reactor:
         self._clock = clock
         self._log = log
         self._handlers = handlers
+        self._told = told
         self._max_tries = max_tries
         self._news = asyncio.Event()
         self._busy: set[SubmissionId] = set()
@@ -92,6 +96,9 @@ class Reactor:
         stored = await self._journal.submission(reaction.submission_id)
         failed = False
         if stored is not None and stored.submission.state is State.CLOSED:
+            # A commit can be read before the one who made it knows of it: its line comes first,
+            # or a crash in between would take the line with it.
+            await self._told(stored.code)
             view = public(stored.submission, self._log.ref(stored.code))
             for name, handler in self._handlers:
                 failed |= not await self._call(name, handler, view, reaction)

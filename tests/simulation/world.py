@@ -6,7 +6,7 @@ import asyncio
 import random
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from listener.core.errors import SpoolFull
@@ -52,7 +52,7 @@ def scenario(seed: int) -> Scenario:
     def odds(most: float) -> float:
         return rng.uniform(0, most) if rng.random() < 0.5 else 0.0
 
-    return Scenario(
+    drawn = Scenario(
         seed=seed,
         odds=Odds(
             not_sent=odds(0.3),
@@ -88,6 +88,10 @@ def scenario(seed: int) -> Scenario:
         clock_jumps=rng.random() < 0.3,
         slow_disk=rng.random() < 0.3,
     )
+    if not drawn.clock_jumps:
+        return drawn
+    # A clock set forward beyond the late window forgets what it forgets: told in decision 3.
+    return replace(drawn, policy=replace(drawn.policy, late_window_ms=6 * 3_600_000))
 
 
 class MemorySpool:
