@@ -69,8 +69,6 @@ class TimePassed(Input):
 class GapEnded(Input):
     """We listen again and what happened in the gap will not be replayed (rule 10)."""
 
-    gap_start_ms: Millis
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested(Input):

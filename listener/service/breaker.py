@@ -19,11 +19,6 @@ class Breaker:
         self._probe: object | None = None
         self._probed = asyncio.Event()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the upstream is taken for down."""
-        return self._open_until_ms is not None
-
     def allows(self, now_ms: int) -> bool:
         """Whether one more attempt may begin now."""
         if self._open_until_ms is None:

@@ -170,7 +170,9 @@ class Dispatcher:
             must_listen = self._must_listen_ms()
             pause = max(*waits, 0)
             if pause > 0:
-                await asyncio.sleep(pause / 1000)
+                # An attempt under way may close the breaker before its time.
+                self._changed.clear()
+                await self._sleep_unless_changed(pause / 1000)
             elif self._draining:
                 await asyncio.Event().wait()
             elif must_listen > 0:

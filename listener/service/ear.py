@@ -98,10 +98,6 @@ class Hearer:
         """How long we have been deaf; 0 while listening."""
         return 0 if self._listening else max(0, self._clock.now_ms() - self._deaf_since_ms)
 
-    def deaf_ms_since(self, since_ms: int) -> int:
-        """Milliseconds of deafness since then."""
-        return self.hearing().deaf_ms(since_ms, self._clock.now_ms())
-
     async def wait_change(self) -> None:
         """Wait until a subscription is won or lost."""
         await self._listening_changed.wait()
@@ -241,7 +237,7 @@ class Hearer:
         self._set_listening(True)
         told = 0
         if not signal.recovered:
-            told = await self._tell_gap(signal.at_ms)
+            told = await self._tell_gap()
         self._say_listening(signal, told)
 
     def _say_listening(self, signal: Listening, told: int) -> None:
@@ -281,7 +277,7 @@ class Hearer:
                 retry_in_s=round(signal.retry_in_s, 3),
             )
 
-    async def _tell_gap(self, start_ms: Millis) -> int:
+    async def _tell_gap(self) -> int:
         """Rule 10: every lane whose event the gap may have swallowed enquires."""
         lanes = self._engine.watched()
         limit = asyncio.Semaphore(GAP_FAN_OUT)
@@ -294,7 +290,6 @@ class Hearer:
                         at_ms=m.at_ms,
                         hearing=m.hearing,
                         events_pending=m.events_pending,
-                        gap_start_ms=start_ms,
                     ),
                 )
 

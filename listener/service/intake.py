@@ -13,7 +13,6 @@ from listener.core.submission import FileFacts
 from listener.core.wire import check_code
 from listener.ports.clock import Clock
 from listener.ports.journal import IdempotencyKey, Journal, StoredSubmission
-from listener.ports.log import Log
 from listener.ports.spool import Spool
 
 from .engine import Engine, Moment
@@ -44,14 +43,12 @@ class Intake:
         journal: Journal,
         spool: Spool,
         clock: Clock,
-        log: Log,
         new_id: Callable[[], SubmissionId],
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._spool = spool
         self._clock = clock
-        self._log = log
         self._new_id = new_id
         self._tasks: set[asyncio.Task[object]] = set()
         self._draining = False

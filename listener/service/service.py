@@ -101,7 +101,7 @@ class Service:
             journal, world.spool, clock, log, retention_days=policy.retention_days
         )
         self.reactor = Reactor(journal, clock, log, world.handlers, told=self.engine.lane)
-        self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id)
+        self.intake = Intake(self.engine, journal, world.spool, clock, world.new_id)
         self.heartbeat = Heartbeat(
             journal,
             world.source,

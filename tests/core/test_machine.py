@@ -208,7 +208,7 @@ class LaneMachine(RuleBasedStateMachine):
         else:
             ended = Gap(gap.start_ms, Millis(self.now))
             self.hearing = Hearing(listening=True, gaps=(*past, ended))
-            self.give(GapEnded(*self.moment(), gap_start_ms=gap.start_ms))
+            self.give(GapEnded(*self.moment()))
 
     def teardown(self) -> None:
         """From wherever it got to: time, and a record that cannot be read, close all."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from listener.core.evidence import Heard
-from listener.core.names import CvCode, Outcome, State, SubmissionId
+from listener.core.evidence import Heard, PostResult
+from listener.core.names import CvCode, Outcome, PostKind, State, SubmissionId
 from listener.ports.journal import InboxRow
 from listener.service.breaker import Breaker
 from listener.service.service import Service, ServicePolicy
@@ -193,3 +193,30 @@ def test_half_open_one_probe_goes_whoever_else_ends() -> None:
     assert breaker.record(served=True, now_ms=160) == "closed"
     breaker.gone(probe)
     assert breaker.allows(160)
+
+
+def test_an_attempt_under_way_that_succeeds_ends_the_pause_at_once() -> None:
+    async def story(life: Life) -> None:
+        assert life.service is not None
+        life.service.breaker._limit, life.service.breaker._open_ms = 1, 600_000
+        real = life.upstream.post_update
+        refused: list[float] = []
+
+        async def post_update(code: CvCode, *given: Any, **named: Any) -> PostResult:
+            if code == "slow":
+                await asyncio.sleep(20)
+            elif code == "bad" and not refused:
+                refused.append(life.loop.time())
+                return PostResult(PostKind.NOT_SENT, "connect_refused")
+            return await real(code, *given, **named)
+
+        life.upstream.post_update = post_update  # type: ignore[method-assign]  # the planted fault
+        slow = await submit(life, CvCode("slow"))
+        bad = await submit(life, CvCode("bad"))
+        assert slow is not None
+        assert bad is not None
+        await until(life, bad, State.CLOSED)
+        assert refused
+        assert life.loop.time() < 60
+
+    lived(story)

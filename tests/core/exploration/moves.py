@@ -341,7 +341,7 @@ class Explorer:
         back = world._replace(ear=LISTENING, missed=(), gaps=(*past, closed))
         if world.inbox:
             return
-        given = GapEnded(self._now(world), back.hearing(), gap_start_ms=gap.start_ms)
+        given = GapEnded(self._now(world), back.hearing())
         yield "not recovered", give(back, self.setting, given, self.ledger)[0]
 
     # ---------------------------------------------------------------------- time

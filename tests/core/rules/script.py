@@ -188,7 +188,7 @@ class Script:
         *past, gap = self.hearing.gaps
         closed = replace(gap, end_ms=self.now)
         self.hearing = Hearing(listening=True, gaps=(*past, closed))
-        return self.give(GapEnded(self.now, self.hearing, gap_start_ms=gap.start_ms))
+        return self.give(GapEnded(self.now, self.hearing))
 
     def recovered(self) -> Self:
         """It is back, and nothing was missed."""
