@@ -23,10 +23,21 @@ STOP_S = 30.0
 class DaemonProcess:
     """``async with DaemonProcess(folder, base_url, …) as daemon``; settings by name, without CV_.
 
-    One output file for all its lives, so that a search finds what any of them wrote.
+    One output file for all its lives, so that a search finds what any of them wrote. ``module``
+    stands in for ``listener`` where a test needs a process that it can hurt (``python -m module
+    run``), and ``environ`` tells it how; both may be changed between two lives.
     """
 
-    def __init__(self, folder: Path, base_url: str, socket_url: str, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        base_url: str,
+        socket_url: str,
+        module: str = "listener",
+        **settings: object,
+    ) -> None:
+        self.module = module
+        self.environ: dict[str, str] = {}
         self.state_dir = folder / "state"
         self.output = folder / "output.log"
         self._environ = {
@@ -63,10 +74,10 @@ class DaemonProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "listener",
+                self.module,
                 "run",
                 cwd=self._folder,
-                env=self._environ | {"PYTHONPATH": str(ROOT)},
+                env=self._environ | self.environ | {"PYTHONPATH": str(ROOT)},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
