@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -28,7 +28,8 @@ from listener.ports.journal import (
 
 from . import commits, hearing, reads, retention
 from .store import Pragmas, Store, open_store
-from .worker import Health, Worker
+from .transactions import Health, Transactions
+from .worker import Desk, Worker
 
 
 class SqliteJournal:
@@ -39,18 +40,14 @@ class SqliteJournal:
     will use it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, worker: Callable[[str, Transactions], Desk] = Worker) -> None:
+        """``worker``: who performs what is given, and when; tests have one on virtual time."""
         self._store = store
-        self._health = Health()
-        self._writer = Worker(
-            "journal-writer",
-            store.path,
-            store.writing,
-            "BEGIN IMMEDIATE",
-            self._health,
-            store.pragmas.checkpoint_pages,
-        )
-        self._reader = Worker("journal-reader", store.path, store.reading, "BEGIN", self._health)
+        health, pages = Health(), store.pragmas.checkpoint_pages
+        writing = Transactions(store.path, store.writing, "BEGIN IMMEDIATE", health, pages)
+        reading = Transactions(store.path, store.reading, "BEGIN", health)
+        self._writer = worker("journal-writer", writing)
+        self._reader = worker("journal-reader", reading)
 
     @classmethod
     async def open(
