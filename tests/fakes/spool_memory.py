@@ -58,3 +58,8 @@ class MemorySpool:
 
     def used_bytes(self) -> int:
         return sum(map(len, self.files.values())) + self._writing
+
+    def digest(self, submission_id: SubmissionId) -> str | None:
+        """SHA-256 of what is stored, None if nothing is."""
+        content = self.files.get(submission_id)
+        return None if content is None else hashlib.sha256(content).hexdigest()

@@ -65,6 +65,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
+    def stall(self, seconds: float) -> None:
+        """Time that passes while something holds the loop: nothing runs, everything is late."""
+        self._now += seconds
+
     def _advance(self, seconds: float) -> None:
         self._now += seconds
 

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from listener.core.names import CvCode
+from listener.service.intake import Accepted
 
+from .life import Life, build, kill, run_process
 from .loop import VirtualLoop, run_virtual
+from .scenario import Scenario, scenario
 from .upstream import Odds
-from .world import Life, Scenario, build, crash, scenario, start, submit
 
 QUIET_S = 4 * 3600.0
-"""Long enough for every bound of the scenario's policy to have passed, several times over."""
+"""The bound of I9: longer than every bound of the scenario's policy, one after another."""
+
+LEAST_S = 1_800.0
+"""No life is shorter."""
+
+AFTERMATH_S = 120.0
+"""For what may still correct, release or react once all is closed."""
 
 
 def play(drawn: Scenario, shuffle: bool = True) -> Life:
-    """Run one scenario; what the witnesses saw is in the life that is returned."""
+    """Run one scenario; what the witnesses saw is in the life that is returned. Its disk stays,
+    to be read: ``life.disk.remove()`` ends it."""
 
     async def main(loop: VirtualLoop) -> Life:
         life = build(loop, drawn)
-        await start(life)
+        keeper = asyncio.create_task(_keep_running(life))
         await _busy(life)
         await _quiet(life)
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
         return life
 
     life: Life = run_virtual(drawn.seed, main, shuffle)
@@ -34,38 +46,61 @@ def play_seed(seed: int) -> Life:
     return play(scenario(seed))
 
 
+async def _keep_running(life: Life) -> None:
+    """What an init system does: a process that ends is started again, after a while."""
+    try:
+        while True:
+            await run_process(life)
+            if life.scenario.clock_jumps and life.quiet_since_s is None:
+                life.skew_ns += life.rng.choice([0, 3_600, -3_600, 45]) * 10**9
+            soon = life.rng.random() < 0.3
+            await asyncio.sleep(life.rng.uniform(0.1, 2.0 if soon else 90.0))
+    finally:
+        process = life.process
+        if process is not None and process.task is not None:
+            kill(process)
+            await asyncio.gather(process.task, return_exceptions=True)
+
+
 async def _busy(life: Life) -> None:
     drawn, rng = life.scenario, life.rng
     codes = [CvCode(f"Sim#{drawn.seed}/{i}?%") for i in range(drawn.codes)]
-    moments: list[tuple[float, str]] = []
-
-    def plan(kind: str, count: int) -> None:
-        moments.extend((rng.uniform(0, drawn.busy_s), kind) for _ in range(count))
-
-    plan("submit", drawn.submissions)
-    plan("cut", drawn.cuts)
-    plan("crash", drawn.crashes)
-    plan("outage", drawn.outages)
-    plan("cancel", drawn.cancels)
-    plan("foreign", drawn.foreign)
-    plan("server_restart", drawn.cuts // 3)
-    clients: list[asyncio.Task[object]] = []
+    planned = {
+        "submit": drawn.submissions,
+        "cut": drawn.cuts,
+        "kill": drawn.kills,
+        "stop": drawn.stops,
+        "disk fault": drawn.disk_faults,
+        "outage": drawn.outages,
+        "cancel": drawn.cancels,
+        "foreign": drawn.foreign,
+        "stall": drawn.stalls,
+        "server restart": drawn.cuts // 3,
+        "clock jump": 2 if drawn.clock_jumps else 0,
+    }
+    moments = [
+        (rng.uniform(0, drawn.busy_s), kind) for kind, count in planned.items() for _ in range(count)
+    ]
+    clients: list[asyncio.Task[None]] = []
     for moment, kind in sorted(moments):
         await asyncio.sleep(max(0.0, moment - life.loop.time()))
-        await _happen(life, kind, codes, clients)
-    await asyncio.gather(*clients, return_exceptions=True)
+        life.passed[f"world: {kind}"] += 1
+        if kind == "submit":
+            key = f"key-{len(clients)}"
+            clients.append(life.loop.create_task(_submit(life, rng.choice(codes), key)))
+        elif kind == "cancel":
+            clients.append(life.loop.create_task(_cancel(life)))
+        else:
+            _happen(life, kind, codes)
+    await asyncio.gather(*clients)
 
 
-async def _happen(
-    life: Life, kind: str, codes: list[CvCode], clients: list[asyncio.Task[object]]
-) -> None:
-    rng = life.rng
+def _happen(life: Life, kind: str, codes: list[CvCode]) -> None:
+    rng, process = life.rng, life.process
     match kind:
-        case "submit":
-            clients.append(life.loop.create_task(submit(life, rng.choice(codes))))
         case "cut":
             _cut(life)
-        case "server_restart":
+        case "server restart":
             life.server.restart()
             _cut(life)
         case "outage":
@@ -75,19 +110,68 @@ async def _happen(
             life.loop.call_later(rng.uniform(5, 200), _mend, life)
         case "foreign":
             life.upstream.foreign_update(rng.choice(codes))
-        case "cancel":
-            if life.accepted and life.service is not None:
-                chosen = rng.choice(sorted(life.accepted))
-                clients.append(life.loop.create_task(life.service.intake.cancel(chosen)))
-        case "crash":
-            await crash(life)
-            await asyncio.sleep(rng.uniform(0.1, 90))
-            await start(life)
+        case "kill" if process is not None:
+            kill(process)
+        case "stop" if process is not None and process.service is not None:
+            process.service.stop()
+        case "disk fault":
+            life.disk.fail_next = rng.choice(["before", "after"])
+        case "stall":
+            life.loop.stall(rng.choice([0.5, 5.0, 60.0]))
+        case "clock jump":
+            life.skew_ns += rng.choice([3_600, -3_600, 45]) * 10**9
+        case _:
+            pass
+
+
+async def _submit(life: Life, code: CvCode, key: str) -> None:
+    """A client that gives up only once it was answered: each try has the same key."""
+    while True:
+        process = life.process
+        if process is not None and process.open and process.service is not None:
+            try:
+                answer = await process.service.intake.submit(
+                    code, _file(key), "Curriculum-of-Sim#Person.pdf", idempotency_key=key
+                )
+            except asyncio.CancelledError:
+                if process.alive and process.task is not None and not process.task.done():
+                    raise
+            except Exception as error:  # noqa: BLE001  what a client gets for it is a 5xx: told below
+                if process.alive and not life.disk.failed:
+                    life.fell_over.append(f"intake: {error!r}")
+            else:
+                if isinstance(answer, Accepted):
+                    life.accepted[answer.submission_id] = code
+                    life.acceptances += 1
+                    return
+                if answer.reason != "draining":
+                    return
+        await asyncio.sleep(life.rng.uniform(0.5, 20.0))
+
+
+async def _file(key: str) -> AsyncIterator[bytes]:
+    yield b"%PDF-1.7 simulated "
+    yield key.encode()
+
+
+async def _cancel(life: Life) -> None:
+    process = life.process
+    if not life.accepted or process is None or not process.open or process.service is None:
+        return
+    chosen = life.rng.choice(sorted(life.accepted))
+    try:
+        await process.service.intake.cancel(chosen)
+    except asyncio.CancelledError:
+        if process.alive and process.task is not None and not process.task.done():
+            raise
+    except Exception as error:  # noqa: BLE001  as above
+        if process.alive and not life.disk.failed:
+            life.fell_over.append(f"cancel: {error!r}")
 
 
 def _cut(life: Life) -> None:
-    if life.source is not None:
-        life.source.cut()
+    if life.process is not None and life.process.source is not None:
+        life.process.source.cut()
 
 
 def _mend(life: Life) -> None:
@@ -97,13 +181,14 @@ def _mend(life: Life) -> None:
 async def _quiet(life: Life) -> None:
     """No faults from here on: everything open must close, in bounded time."""
     _mend(life)
+    life.quiet_since_s = life.loop.time()
+    life.disk.fail_next = None
+    if life.process is not None:
+        life.process.doom = None
     life.upstream.odds = replace(Odds(), silent=0.0)
-    end = life.loop.time() + QUIET_S
-    while life.loop.time() < end:
-        tally = await life.journal.tally()
-        if not sum(tally.open_by_state.values()):
+    while life.loop.time() < life.quiet_since_s + QUIET_S:
+        if not life.disk.ask("SELECT 1 FROM submissions WHERE state != 'closed' LIMIT 1"):
+            life.all_closed_s = life.loop.time()
             break
-        await asyncio.sleep(5)
-    # What may still correct, release or react has its time too.
-    await asyncio.sleep(120)
-    await crash(life)
+        await asyncio.sleep(20)
+    await asyncio.sleep(max(AFTERMATH_S, LEAST_S - life.loop.time()))

@@ -29,6 +29,8 @@ class SimServer:
     session: int = 0
     history: list[tuple[int, float, CvCode]] = field(default_factory=list)
     offset: int = 0
+    emissions: list[tuple[int, float, CvCode]] = field(default_factory=list)
+    """The ledger: (number, when, code) of every event there ever was."""
     subscriber: Callable[[CvCode, int], None] | None = None
 
     def emit(self, code: CvCode) -> None:
@@ -36,6 +38,7 @@ class SimServer:
         self.offset += 1
         now = asyncio.get_running_loop().time()
         self.history.append((self.offset, now, code))
+        self.emissions.append((self.offset, now, code))
         if self.subscriber is not None and self.up:
             self.subscriber(code, self.offset)
 
@@ -151,5 +154,5 @@ class SimSource:
         shown = str(offset) if self._server.recovery else None
         self._offset = shown or self._offset
         self._queue.put_nowait(
-            ReceivedEvent(self._seq, self._now_ms(), code, "{}", replayed=replayed, offset=shown)
+            ReceivedEvent(self._seq, self._now_ms(), code, str(offset), replayed=replayed, offset=shown)
         )

@@ -36,6 +36,11 @@ class Post:
     told: str = ""
     """What the caller was told: a PostKind's value."""
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it may still be applied: another one now would be two at once."""
+        return self.applied_s is None and self.fault in ("ok", "lost_reply_applied")
+
 
 @dataclass(frozen=True, slots=True)
 class Odds:
@@ -107,7 +112,7 @@ class SimUpstream:
         self.records: dict[CvCode, Record] = {}
         self.emit: Emit = lambda code: None
         self.down = False
-        self._flying: dict[CvCode, int] = {}
+        self._flying: list[Post] = []
         self._background: set[asyncio.Task[None]] = set()
 
     def _time(self) -> float:
@@ -145,13 +150,13 @@ class SimUpstream:
             await asyncio.sleep(self._rng.uniform(0.001, 3.0))
             return PostResult(PostKind.NOT_SENT, "connect_refused")
         self.ledger.posts.append(post)
-        if self._flying.get(code, 0):
+        if any(other.code == code and other.undecided for other in self._flying):
             self.ledger.overlaps.append(code)
-        self._flying[code] = self._flying.get(code, 0) + 1
+        self._flying.append(post)
         try:
             result = await self._serve(post)
         finally:
-            self._flying[code] -= 1
+            self._flying.remove(post)
             post.ended_s = self._time()
         post.told = result.kind.value
         return result

@@ -1,0 +1,98 @@
+"""What the three witnesses say of one played life: the upstream's ledger, the journal, our log."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+from listener.adapters.journal_sqlite.codec import decode_submission
+from listener.core.names import CvCode, SubmissionId
+from listener.core.submission import Submission
+
+from .life import Life
+from .ports import Line
+from .upstream import Post
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEntry:
+    """One row of the inbox. ``number``: which emission it was, as the upstream counts them."""
+
+    seq: int
+    heard_ms: int
+    code: CvCode
+    number: int
+    disposition: str | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Read once, when a life is over."""
+
+    life: Life
+
+    @cached_property
+    def submissions(self) -> dict[SubmissionId, tuple[CvCode, Submission]]:
+        """The journal's, by id."""
+        rows = self.life.disk.ask("SELECT id, code, doc FROM submissions ORDER BY id")
+        return {SubmissionId(i): (CvCode(c), decode_submission(doc)) for i, c, doc in rows}
+
+    @cached_property
+    def inbox(self) -> list[InboxEntry]:
+        """The journal's, in order of receipt."""
+        rows = self.life.disk.ask(
+            "SELECT seq, heard_ms, code, payload, disposition FROM inbox ORDER BY seq"
+        )
+        return [InboxEntry(s, ms, CvCode(c), int(p), d) for s, ms, c, p, d in rows]
+
+    @cached_property
+    def gaps(self) -> list[tuple[int, int | None]]:
+        """The journal's: (start, end) in its milliseconds, end None while open."""
+        return self.life.disk.ask("SELECT start_ms, end_ms FROM gaps ORDER BY start_ms")
+
+    @cached_property
+    def heard_of(self) -> dict[CvCode, list[InboxEntry]]:
+        """The inbox, by code."""
+        found: dict[CvCode, list[InboxEntry]] = defaultdict(list)
+        for entry in self.inbox:
+            found[entry.code].append(entry)
+        return found
+
+    @cached_property
+    def posts(self) -> dict[SubmissionId, list[Post]]:
+        """The ledger's, by submission, in order."""
+        found: dict[SubmissionId, list[Post]] = defaultdict(list)
+        for post in self.life.upstream.ledger.posts:
+            found[SubmissionId(post.request_id.rsplit("-", 1)[0])].append(post)
+        return found
+
+    @cached_property
+    def lines(self) -> dict[str, list[Line]]:
+        """The log's, by event."""
+        found: dict[str, list[Line]] = defaultdict(list)
+        for line in self.life.log.lines:
+            found[line.event].append(line)
+        return found
+
+    @cached_property
+    def updates_of(self) -> Counter[CvCode]:
+        """How many submissions each code has in the journal."""
+        return Counter(code for code, _ in self.submissions.values())
+
+    def muddied(self, code: CvCode) -> bool:
+        """Whether events or movements of a code may be no single update's."""
+        ledger = self.life.upstream.ledger
+        return code in ledger.foreign or code in ledger.doubled
+
+
+def summary(life: Life) -> str:
+    """One line of what a life was like."""
+    posts = Counter(post.fault for post in life.upstream.ledger.posts)
+    ends = Counter(
+        str(line.fields["outcome"]) for line in life.log.lines if line.event == "submission.closed"
+    )
+    return (
+        f"seed {life.scenario.seed}: {dict(ends)} after posts {dict(posts)}, "
+        f"runs ended {dict(life.ends)}"
+    )

@@ -1,0 +1,220 @@
+"""The promises I1-I10, each held against the witnesses that can speak for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from listener.core.names import Attribution, CvCode, Outcome, PostKind, State
+from listener.core.submission import Submission
+
+from .evidence import Evidence
+from .life import START_NS, Life
+from .ports import Told
+from .upstream import Post
+
+SLACK_MS = 10_000
+"""Between the time at which a file may go, and the round that sweeps it."""
+
+START_MS = START_NS // 10**6
+
+
+def violations(life: Life) -> list[str]:
+    """Every broken promise of one played life, in words; the journal's file is still there."""
+    evidence = Evidence(life)
+    found = [f"the service fell over: {error}" for error in life.fell_over]
+    found += [f"log: not in the catalogue: {name}" for name in sorted(life.log.unknown)]
+    for name, promise in PROMISES.items():
+        found += [f"{name} {problem}" for problem in promise(evidence)]
+    return found
+
+
+def closes(e: Evidence) -> Iterator[str]:
+    """Every accepted submission is in the journal and reaches an outcome."""
+    for name in e.life.accepted:
+        if name not in e.submissions:
+            yield f"accepted, and gone from the journal [{name}]"
+    for name, (_, submission) in e.submissions.items():
+        if submission.state is not State.CLOSED:
+            yield f"still {submission.state} when all faults had stopped [{name}]"
+    if len(set(e.life.accepted)) != e.life.acceptances:
+        yield f"{e.life.acceptances} clients were told of {len(set(e.life.accepted))} submissions"
+
+
+def says_no_more_than_happened(e: Evidence) -> Iterator[str]:
+    """No outcome says more than what the upstream did."""
+    for name, (code, submission) in e.submissions.items():
+        for problem in _untrue(e, code, submission, e.posts[name]):
+            yield f"{problem} [{name}]"
+
+
+def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]) -> Iterator[str]:
+    applied = [post for post in posts if post.applied_s is not None]
+    own = submission.attribution is Attribution.EXCLUSIVE and not e.muddied(code)
+    match submission.outcome:
+        case Outcome.CONFIRMED:
+            if own and not any(post.emitted for post in posts):
+                yield "confirmed as its own, and the upstream never emitted for it"
+            if not e.life.upstream.ledger.emitted.get(code):
+                yield "confirmed, and nothing was ever emitted for this code"
+        case Outcome.PRESUMED if own and not applied:
+            yield "presumed as its own, and never applied"
+        case Outcome.NOT_DISPATCHED if applied and not e.muddied(code):
+            yield "not_dispatched, and it was applied"
+        case Outcome.REJECTED | Outcome.UNDELIVERED | Outcome.CANCELLED | Outcome.SUPERSEDED:
+            if applied:
+                yield f"{submission.outcome}, and it was applied"
+        case _:
+            pass
+
+
+def nothing_after_an_acceptance(e: Evidence) -> Iterator[str]:
+    """No POST after an accepted one; and no two of one code at once."""
+    for name, posts in e.posts.items():
+        if name not in e.submissions:
+            yield f"sent, and the journal has never heard of it [{name}]"
+            continue
+        told = {attempt.number: attempt.result for attempt in e.submissions[name][1].attempts}
+        for earlier, _ in pairwise(posts):
+            result = told.get(int(earlier.request_id.rsplit("-", 1)[1]))
+            if result is not None and result.kind is PostKind.ACCEPTED:
+                yield f"sent again after it was accepted [{name}]"
+    if e.life.upstream.ledger.overlaps:
+        yield f"lane: {len(e.life.upstream.ledger.overlaps)} posts of one code at once"
+    yield from _lanes(e)
+
+
+def nothing_again_once_applied(e: Evidence) -> Iterator[str]:
+    """What may have been applied is not sent again."""
+    for name, posts in e.posts.items():
+        for earlier, later in pairwise(posts):
+            if earlier.applied_s is not None and earlier.applied_s <= later.began_s:
+                yield f"sent again after it was applied ({earlier.fault}) [{name}]"
+
+
+def same_end_whenever_heard(e: Evidence) -> Iterator[str]:
+    """Whenever its event was heard, and through whatever restarts: it confirms."""
+    for entry in e.inbox:
+        if entry.disposition is None:
+            yield f"event {entry.seq} was journaled and never correlated"
+    for name, (code, submission) in e.submissions.items():
+        alone = e.updates_of[code] == 1 and code not in e.life.upstream.ledger.foreign
+        refused = any(post.told == "refused" for post in e.posts[name])
+        if alone and not refused and e.heard_of[code]:
+            if submission.outcome is not Outcome.CONFIRMED:
+                yield f"its event was heard, and it ended {submission.outcome} [{name}]"
+            elif submission.attribution is not Attribution.EXCLUSIVE and not e.muddied(code):
+                yield f"alone, its event heard, and {submission.attribution} [{name}]"
+
+
+def reactions_at_least_once(e: Evidence) -> Iterator[str]:
+    """Handlers heard how each submission ended, and of every correction; by versions that grow."""
+    last: dict[str, Told] = {}
+    for told in e.life.reacted:
+        before = last.get(told.name)
+        if before is not None and told.version < before.version:
+            yield f"version {told.version} was told after {before.version} [{told.name}]"
+        last[told.name] = told
+    for name, (_, submission) in e.submissions.items():
+        heard = last.get(name)
+        if heard is None:
+            yield f"no handler ever heard of its close [{name}]"
+        elif (heard.outcome, heard.attribution) != (submission.outcome, submission.attribution):
+            yield (
+                f"handlers were last told {heard.outcome} {heard.attribution}, and it is "
+                f"{submission.outcome} {submission.attribution} [{name}]"
+            )
+
+
+def one_canonical_line(e: Evidence) -> Iterator[str]:
+    """One line per close: twice only where the second says that it repeats."""
+    first: Counter[str] = Counter()
+    again: set[str] = set()
+    for line in e.lines["submission.closed"]:
+        name = str(line.fields["submission_id"])
+        if line.fields.get("repeated"):
+            again.add(name)
+        else:
+            first[name] += 1
+    for name in e.submissions:
+        if first[name] > 1:
+            yield f"{first[name]} canonical lines [{name}]"
+        if not first[name] and name not in again:
+            yield f"no canonical line [{name}]"
+
+
+def no_secret(e: Evidence) -> Iterator[str]:
+    """No code and no file's name in any line."""
+    for line in e.life.log.lines:
+        if "Sim" in repr(line.fields):
+            yield f"a code or a name stands in {line.event}"
+
+
+def closes_in_bounded_time(e: Evidence) -> Iterator[str]:
+    """When faults stop, what is open closes."""
+    if e.life.all_closed_s is None:
+        yield "something is open long after all faults had stopped"
+
+
+def no_file_past_its_time(e: Evidence) -> Iterator[str]:
+    """The spool holds what is open, and what a retry may still need."""
+    # A clock that jumps between runs moves the time a file is kept with it: no bound to hold.
+    jumps = e.life.scenario.clock_jumps
+    now_ms = e.life.wall_ns() // 10**6
+    for name in e.life.spool.files:
+        kept = e.submissions.get(name)
+        until = 0 if kept is None else kept[1].keep_file_until_ms or 0
+        if kept is None or (until + SLACK_MS < now_ms and not jumps):
+            yield f"its file is still in the spool [{name}]"
+
+
+def no_event_missed_silently(e: Evidence) -> Iterator[str]:
+    """Every emission is in the inbox, once, or its moment lies in a gap that the journal tells."""
+    times = Counter(entry.number for entry in e.inbox)
+    for number, count in times.items():
+        if count > 1:
+            yield f"emission {number} stands {count} times in the inbox"
+    if e.life.scenario.clock_jumps:
+        return  # the gaps' times are the wrong clock's
+    for number, at_s, code in e.life.server.emissions:
+        at_ms = START_MS + int(at_s * 1000)
+        if times[number] or any(
+            start - 1 <= at_ms and (end is None or at_ms <= end + 1) for start, end in e.gaps
+        ):
+            continue
+        yield f"emission {number} at {at_s:.3f} s was missed, and no gap tells it ({code[-4:]})"
+
+
+def _lanes(e: Evidence) -> Iterator[str]:
+    """Rule 1, as the log tells it: one update of a code in flight at a time."""
+    flying: dict[object, object] = {}
+    for line in e.life.log.lines:
+        ref, who = line.fields.get("cv_ref"), line.fields.get("submission_id")
+        match line.event:
+            case "attempt.began":
+                if flying.get(ref, who) != who and not e.life.ends:
+                    yield f"lane: {who} was sent while {flying[ref]} was in flight"
+                flying[ref] = who
+            case "submission.closed" | "submission.requeued" if flying.get(ref) == who:
+                del flying[ref]
+            case "attempt.ended" if line.fields["state"] == "queued" and flying.get(ref) == who:
+                del flying[ref]
+            case _:
+                pass
+
+
+PROMISES: dict[str, Callable[[Evidence], Iterator[str]]] = {
+    "I1": closes,
+    "I2": says_no_more_than_happened,
+    "I3": nothing_after_an_acceptance,
+    "I4": nothing_again_once_applied,
+    "I5": same_end_whenever_heard,
+    "I6": reactions_at_least_once,
+    "I7": one_canonical_line,
+    "I8": no_secret,
+    "I9": closes_in_bounded_time,
+    "I10": no_file_past_its_time,
+    "P4": no_event_missed_silently,
+}
+"""By name. P4 is the promise of section "hearing": no event is missed silently."""
