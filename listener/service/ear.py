@@ -226,6 +226,8 @@ class Hearer:
             )
 
     async def _on_listening(self, signal: Listening) -> None:
+        # Before the gap ends: a process that dies after its end must leave word of when it heard.
+        await self._journal.mark_alive(signal.at_ms)
         if signal.recovered:
             await self._journal.drop_gap()
         else:

@@ -18,6 +18,7 @@ BATCH = 256
 AT_ONCE = 64
 HANDLER_TIMEOUT_S = 30.0
 LONGEST_SLEEP_MS = 30_000
+EVER = Millis(1 << 62)
 
 
 class Reactor:
@@ -50,10 +51,14 @@ class Reactor:
         self._news.set()
 
     async def recover(self) -> int:
-        """Tell again the canonical lines that a crash may have taken; returns how many."""
+        """Tell again the canonical lines that a crash may have taken; returns how many.
+
+        What an earlier run put off is due at once: its clock may have been another."""
         now = self._clock.now_ms()
         told = 0
-        for reaction in await self._journal.due_reactions(now, 10_000):
+        for reaction in await self._journal.due_reactions(EVER, 10_000):
+            if reaction.due_ms > now:
+                await self._journal.postpone_reaction(reaction.submission_id, reaction.version, now)
             if reaction.tries:
                 continue
             stored = await self._journal.submission(reaction.submission_id)
