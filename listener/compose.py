@@ -19,6 +19,7 @@ import listener
 from handlers import cv_updated
 from handlers.log import outcome_log
 from listener.adapters.clock import SystemClock
+from listener.adapters.folders import make_folder
 from listener.adapters.identity import install_key, new_submission_id
 from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.logs import Redactor, StructuredLog, Writer, quiet_libraries, watch_loop
@@ -30,10 +31,11 @@ from listener.adapters.upstream_http import HttpUpstream
 from listener.adapters.web import Scope, Tokens, WebServer, state_token
 from listener.core.catalogue import Level
 from listener.core.endings import OK, exit_status, hint, root
-from listener.core.errors import CvListenerError, JournalFault, SettingsInvalid
+from listener.core.errors import CvListenerError, JournalFault, SettingsInvalid, SpoolFault
 from listener.core.names import State
 from listener.core.policy import Policy
 from listener.core.view import public
+from listener.ports.journal import Journal
 from listener.ports.reaction import OutcomeHandler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
@@ -85,8 +87,22 @@ def _ms(seconds: float) -> int:
 
 
 def open_log(settings: Settings, stream: TextIO, *, strict: bool = False) -> StructuredLog:
-    """The log on a stream, as the settings want it. Makes the state folder and the key."""
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """The log on a stream, as the settings want it. Makes the state folder and the key.
+
+    Raises JournalFault where that cannot be.
+    """
+    try:
+        make_folder(settings.state_dir)
+        key = ref_key(settings)
+    except OSError as error:
+        raise JournalFault(
+            f"expected a state folder that this user can read and write, found {error}: check "
+            f"CV_STATE_DIR ({settings.state_dir})"
+        ) from error
+    return _log(settings, stream, key, strict)
+
+
+def _log(settings: Settings, stream: TextIO, key: bytes, strict: bool = False) -> StructuredLog:
     console, colour = looks(stream, settings.log_format)
     redactor = Redactor()
     for secret in settings.secrets():
@@ -94,7 +110,7 @@ def open_log(settings: Settings, stream: TextIO, *, strict: bool = False) -> Str
     return StructuredLog(
         Writer(stream),
         redactor,
-        ref_key=ref_key(settings),
+        ref_key=key,
         run_id=secrets.token_hex(4),
         version=listener.__version__,
         replica=settings.replica,
@@ -142,13 +158,27 @@ def expect_journal(folder: Path) -> None:
     journal, spool = folder / "journal.db", folder / "spool"
     if journal.exists() and journal.stat().st_size:
         return
-    waiting = sum(1 for _ in spool.iterdir()) if spool.is_dir() else 0
+    waiting = sum(1 for path in spool.iterdir() if path.is_file()) if spool.is_dir() else 0
     if waiting:
         raise JournalFault(
             f"expected the journal that {waiting} files in {spool.name}/ belong to, found "
             f"{'an empty one' if journal.exists() else 'none'}: restore {journal.name} from a "
             "backup; or, to give those updates up, move the files away"
         )
+
+
+async def open_spool(settings: Settings, journal: Journal) -> DiskSpool:
+    """The spool. Raises SpoolFault where it cannot be used, or is gone with files that the journal
+    counts on: a disk that is not mounted yet must not undo what waits."""
+    folder = settings.state_dir / "spool"
+    if not folder.exists() and (waiting := await journal.files_kept()):
+        raise SpoolFault(
+            f"expected the folder {folder} with the files of {len(waiting)} submissions, found no "
+            "such folder: put it back; or, to give those updates up, make an empty one"
+        )
+    return await asyncio.to_thread(
+        DiskSpool, folder, settings.spool_quota_bytes, settings.max_file_bytes
+    )
 
 
 @asynccontextmanager
@@ -159,6 +189,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
         expect_journal(settings.state_dir)
         journal = await SqliteJournal.open(settings.state_dir / "journal.db")
         stack.push_async_callback(journal.close)
+        spool = await open_spool(settings, journal)
         upstream = HttpUpstream(
             base_url=settings.api_base_url,
             timeout_s=settings.api_timeout_s,
@@ -196,9 +227,8 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
         )
         yield World(
             journal=journal,
-            spool=DiskSpool(
-                settings.state_dir / "spool", settings.spool_quota_bytes, settings.max_file_bytes
-            ),
+            spool=spool,
+            orphans=spool,
             upstream=upstream,
             source=source,
             clock=clock,
@@ -300,8 +330,11 @@ def run_daemon(settings: Settings) -> int:
     """Run the daemon in this process; the exit status."""
     try:
         log = open_log(settings, sys.stdout)
-    except (OSError, CvListenerError) as error:
-        sys.stderr.write(f"cv-listener: {_state_dir_fault(settings.state_dir, error)}\n")
+    except CvListenerError as error:
+        # No line of this log stands for a code, so that any key will do.
+        log = _log(settings, sys.stdout, secrets.token_bytes(32))
+        log.fault("daemon.failed", error, hint=hint(error))
+        log.close()
         return exit_status(error)
     quiet_libraries(log)
     try:
@@ -314,15 +347,6 @@ def run_daemon(settings: Settings) -> int:
     finally:
         log.close()
     return OK
-
-
-def _state_dir_fault(folder: Path, error: BaseException) -> str:
-    if isinstance(error, CvListenerError):
-        return str(error)
-    return (
-        f"expected a state folder that can be written to, found {error}: "
-        f"check CV_STATE_DIR ({folder})"
-    )
 
 
 def submit_once(settings: Settings, code: str, file: Path) -> dict[str, Any]:

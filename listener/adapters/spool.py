@@ -10,16 +10,21 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from listener.core.errors import InvalidFile, SpoolFull
-from listener.core.names import SubmissionId
+from listener.core.errors import InvalidFile, SpoolFault, SpoolFull
+from listener.core.names import Millis, SubmissionId
 from listener.core.submission import FileFacts
 from listener.core.wire import sniff
 
+from .folders import files_in, make_folder, sync_folder
+from .orphans import Orphans
+
 T = TypeVar("T")
+Thread = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs what blocks, away from the loop."""
 
 BATCH_BYTES = 256 * 1024
 """Gathered before a thread is asked to write: a usual CV takes one hop in all."""
@@ -78,25 +83,22 @@ class _Incoming:
         self.size += len(chunk)
 
     def write(self, batch: bytes) -> None:
-        """Raises SpoolFull if the disk has no room."""
+        """Raises SpoolFull if the disk has no room, SpoolFault if it fails."""
         folder = self._final.parent
-        if shutil.disk_usage(folder).free < len(batch) + self._reserve:
-            raise _disk_full(folder)
-        try:
+        with _told(folder):
+            if shutil.disk_usage(folder).free < len(batch) + self._reserve:
+                raise _disk_full(folder)
             if self._fd is None:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 self._fd = os.open(self._partial, flags, 0o600)
             view = memoryview(batch)
             while view:
                 view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _disk_full(folder) from error
-            raise
         self._hash.update(batch)
 
     def finish(self, batch: bytes, name: str) -> FileFacts:
-        """The last batch; then durable under its final name. Raises InvalidFile, SpoolFull."""
+        """The last batch; then durable under its final name. Raises InvalidFile, SpoolFull,
+        SpoolFault."""
         if self.size == 0:
             raise InvalidFile("empty", "expected a PDF or DOCX file, found an empty one")
         self.write(batch)
@@ -113,19 +115,23 @@ class _Incoming:
             raise FileExistsError(
                 f"the spool already holds a file of submission {self._final.name}"
             )
-        os.fsync(self._fd)
-        self._close()
-        self._partial.rename(self._final)
-        self._renamed = True
-        _sync_folder(self._final.parent)
+        with _told(self._final.parent):
+            os.fsync(self._fd)
+            self._close()
+            self._partial.rename(self._final)
+            self._renamed = True
+            sync_folder(self._final.parent)
         return FileFacts(self._hash.hexdigest(), self.size, kind, name)
 
     def discard(self) -> None:
-        """Leave nothing of it."""
-        self._close()
-        self._partial.unlink(missing_ok=True)
-        if self._renamed:
-            self._final.unlink(missing_ok=True)
+        """Leave nothing of it. Where the disk does not let us, the next start sweeps it."""
+        try:
+            self._close()
+            self._partial.unlink(missing_ok=True)
+            if self._renamed:
+                self._final.unlink(missing_ok=True)
+        except OSError:
+            return  # Why it is discarded is the error to tell.
         self._room.give_back(self.size)
 
     def _close(self) -> None:
@@ -139,7 +145,8 @@ class DiskSpool:
 
     ``quota_bytes`` bounds what is stored and being written; ``max_file_bytes`` one file;
     ``reserve_bytes`` of the disk are left free. A caller that is cancelled leaves nothing, once the
-    write that is under way has ended. Making one blocks for a listing of the folder.
+    write that is under way has ended. Making one blocks for a listing of the folder, and raises
+    SpoolFault. ``thread``: tests have one that is none.
     """
 
     def __init__(
@@ -149,19 +156,25 @@ class DiskSpool:
         max_file_bytes: int,
         *,
         reserve_bytes: int = DISK_RESERVE_BYTES,
+        thread: Thread = asyncio.to_thread,
     ) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
         self._folder = folder
         self._max_file_bytes = max_file_bytes
         self._reserve = reserve_bytes
-        self._room = _Room(quota_bytes, sum(e.stat().st_size for e in _files(folder)))
+        self._room = _Room(quota_bytes, 0)
+        self._orphans = Orphans(folder, self._room.give_back)
         self._incoming: set[str] = set()
+        self._thread = thread
+        with _told(folder):
+            make_folder(folder)
+            folder.chmod(0o700)
+            self._room.used = sum(entry.stat().st_size for entry in files_in(folder))
+            self._room.used += self._orphans.used_bytes()
 
     async def take(
         self, submission_id: SubmissionId, chunks: AsyncIterator[bytes], name: str
     ) -> FileFacts:
-        """As the port says; OSError for a fault of the disk, with nothing left either."""
+        """As the port says."""
         incoming = _Incoming(
             self.path(submission_id), self._room, self._max_file_bytes, self._reserve
         )
@@ -173,10 +186,10 @@ class DiskSpool:
                 batch += chunk
                 if len(batch) >= BATCH_BYTES:
                     full, batch = bytes(batch), bytearray()
-                    await _whole(lambda full=full: incoming.write(full))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            return await _whole(lambda: incoming.finish(bytes(batch), name))
+                    await self._whole(lambda full=full: incoming.write(full))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            return await self._whole(lambda: incoming.finish(bytes(batch), name))
         except BaseException:
-            await _whole(incoming.discard)
+            await self._whole(incoming.discard)
             raise
         finally:
             self._incoming.discard(submission_id)
@@ -190,24 +203,42 @@ class DiskSpool:
     async def remove(self, submission_id: SubmissionId) -> None:
         # Not synced: a deletion that a power cut undoes is swept at the next start.
         path = self.path(submission_id)
-        await _whole(lambda: self._unlink(path))
+        await self._whole(lambda: self._unlink(path))
 
     async def sweep(self, keep: Iterable[SubmissionId]) -> int:
-        """Files that are being written now are left alone too."""
+        """Files that are being written now are left alone too. Whole files are set aside."""
         spared = frozenset(keep)
-        return await _whole(lambda: self._sweep(spared))
+        return await self._whole(lambda: self._sweep(spared))
+
+    async def orphans(self) -> list[SubmissionId]:
+        """As the port says."""
+        return await self._whole(self._orphans.ids)
+
+    async def remove_orphan(self, submission_id: SubmissionId) -> None:
+        """As the port says."""
+        await self._whole(lambda: self._orphans.remove(submission_id))
+
+    async def expire_orphans(self, before_ms: Millis) -> int:
+        """As the port says."""
+        return await self._whole(lambda: self._orphans.expire(before_ms))
 
     def used_bytes(self) -> int:
         return self._room.used
 
     def _sweep(self, keep: frozenset[SubmissionId]) -> int:
+        self._orphans.bring_back(keep)
         swept = 0
-        for entry in _files(self._folder):
+        for entry in files_in(self._folder):
             name = entry.name.removesuffix(_PARTIAL)
             if name in self._incoming or (name == entry.name and name in keep):
                 continue
-            swept += self._unlink(Path(entry.path))
-        _sync_folder(self._folder)
+            if name == entry.name:
+                self._orphans.set_aside(Path(entry.path))
+                swept += 1
+            else:
+                swept += self._unlink(Path(entry.path))
+        self._orphans.settle()
+        sync_folder(self._folder)
         return swept
 
     def _unlink(self, path: Path) -> int:
@@ -219,34 +250,47 @@ class DiskSpool:
             return 1
         return 0
 
-
-async def _whole(run: Callable[[], T]) -> T:
-    """Run in a thread and never leave before it ended: a cancel is passed on afterwards."""
-    task = asyncio.ensure_future(asyncio.to_thread(run))
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        if not task.cancelled():
-            task.exception()  # seen: the cancel is what is told
-        raise cancelled
-    return task.result()
-
-
-def _files(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+    async def _whole(self, run: Callable[[], T]) -> T:
+        """Run in a thread and never leave before it ended: a cancel is passed on afterwards."""
+        task: asyncio.Future[T] = asyncio.ensure_future(self._thread(run))
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            if not task.cancelled():
+                task.exception()  # seen: the cancel is what is told
+            raise cancelled
+        return task.result()
 
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What the disk answers, as a fault that says what to do."""
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _disk_full(folder) from error
+        raise SpoolFault(
+            f"expected a folder {folder} that files can be written to, found "
+            f"{error.strerror or error}; {_ADVICE.get(error.errno or 0, _LOOK)}"
+        ) from error
+
+
+_GONE = "it was removed or replaced: put it back with what it held"
+_CLOSED = "make it a folder that this user owns and may write to"
+_LOOK = "look for disk errors in the kernel's log"
+_ADVICE = {
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.EEXIST: _GONE,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EROFS: _CLOSED,
+}
 
 
 def _disk_full(folder: Path) -> SpoolFull:

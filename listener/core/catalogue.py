@@ -139,6 +139,7 @@ FIELDS: dict[str, str] = {
     "count": "How many there were since the start; powers of two are told.",
     "events": "Events that an earlier run heard and did not get to.",
     "files_swept": "Files that a crash had left in the spool.",
+    "refused": "Submissions that were refused meanwhile.",
     "files": "How many files.",
     "retold": "Canonical lines that were told again.",
     "submissions": "How many submissions.",
@@ -301,8 +302,24 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "error_type", "error", "trace", do="Do what the error says, then start again."),
         _spec("journal.recovered", _I, "All state was taken up from the journal.",
               "lanes", "open", "events", "files_swept", "retold"),
-        _spec("spool.swept", _W, "Files that a crash had left were deleted.", "files",
+        _spec("spool.filled", _W, "There is no room for a file: submissions are refused with 507, "
+              "and nothing accepted is touched.", "error_type", "error",
+              do="Do what the error says. It ends by itself as submissions close."),
+        _spec("spool.failed", _C, "The spool cannot take files: submissions are refused with 503.",
+              "error_type", "error",
+              do="Do what the error says. What is queued and whose file is gone closes as "
+              "undelivered, reason file_lost."),
+        _spec("spool.restored", _W, "The spool takes files again.", "duration_ms", "refused",
+              do="Nothing. Who was refused was told so, and has to submit again."),
+        _spec("spool.swept", _W, "Files that a crash had left were deleted or set aside.", "files",
               do="Nothing. See why the last run ended."),
+        _spec("spool.orphaned", _W, "Whole files whose submissions the journal does not know are "
+              "set aside in spool/orphaned.", "files",
+              do="After a crash in the midst of an upload: nothing, nobody was told that it was "
+              "accepted. After an older journal was put back: put the newer one back, and they are "
+              "taken up, or submit them again. They are deleted after CV_KEEP_UNRESOLVED."),
+        _spec("spool.orphans_deleted", _W, "Files set aside were deleted: their time was over.",
+              "files", do="Nothing."),
         _spec("spool.delete_failed", _E, "A file that is no longer needed cannot be deleted; it is "
               "tried again.", "submission_id", "error_type", "error",
               do="See to the permissions under CV_STATE_DIR/spool."),

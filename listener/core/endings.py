@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from .errors import CvListenerError, JournalFault, JournalLocked, JournalTooNew, SettingsInvalid
+from .errors import (
+    CvListenerError,
+    JournalFault,
+    JournalLocked,
+    JournalTooNew,
+    SettingsInvalid,
+    SpoolFault,
+    SpoolFull,
+)
 
 OK = 0
 UNAVAILABLE = 69
@@ -32,8 +40,8 @@ def exit_status(error: BaseException) -> int:
             return CONFIGURATION
         case PermissionError():
             return PERMISSION
-        case JournalFault():
-            return IO_FAILED
+        case JournalFault() | SpoolFault() | SpoolFull() as fault:
+            return PERMISSION if isinstance(fault.__cause__, PermissionError) else IO_FAILED
         case OSError() as fault:
             return UNAVAILABLE if fault.filename is None else IO_FAILED
         case _:

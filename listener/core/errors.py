@@ -49,3 +49,8 @@ class JournalTooNew(JournalFault):
 
 class SpoolFull(CvListenerError):
     """The spool's quota (or the disk) has no room for this file. Intake answers 507."""
+
+
+class SpoolFault(CvListenerError):
+    """The spool cannot take files: its folder is gone, or not ours to write, or the disk fails.
+    Intake answers 503; at the start it ends the daemon, with status 74 or 77."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from listener.core.errors import JournalFault
 from listener.core.names import Outcome, State, SubmissionId
 
 from .journal import Tally
@@ -92,7 +93,7 @@ class Front(Protocol):
         checked before the first chunk is asked for. Of several with one idempotency key, at once or
         not, one is stored. Cancelling tears nothing: all is stored, or nothing.
 
-        Raises InvalidCode, InvalidFile or SpoolFull, with nothing stored.
+        Raises InvalidCode, InvalidFile, SpoolFull or SpoolFault, with nothing stored.
         """
         ...
 
@@ -119,4 +120,8 @@ class Front(Protocol):
 
     async def tally(self) -> Tally:
         """Counts by state and outcome."""
+        ...
+
+    def failed(self, fault: JournalFault) -> None:
+        """A request met this fault: the daemon must end, even if nothing else ever meets it."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from listener.core.names import SubmissionId
+from listener.core.names import Millis, SubmissionId
 from listener.core.submission import FileFacts
 
 
@@ -18,7 +18,7 @@ class Spool(Protocol):
     ) -> FileFacts:
         """Write, hash, sniff and fsync one file (and its folder). On any error nothing is left.
 
-        Raises InvalidFile (empty, over the limit, neither PDF nor DOCX) or SpoolFull.
+        Raises InvalidFile (empty, over the limit, neither PDF nor DOCX), SpoolFull or SpoolFault.
         """
         ...
 
@@ -31,9 +31,28 @@ class Spool(Protocol):
         ...
 
     async def sweep(self, keep: Iterable[SubmissionId]) -> int:
-        """Delete all that is not in ``keep`` (left by a crash); returns how many."""
+        """Leave only what is in ``keep``; returns how many files had to go. Half written ones are
+        deleted; where there are Orphans, whole ones are set aside, and those that were set aside
+        and are in ``keep`` are brought back."""
         ...
 
     def used_bytes(self) -> int:
         """Bytes stored now, those being written included."""
+        ...
+
+
+class Orphans(Protocol):
+    """Whole files that the journal knew nothing of at a start: its older copy may have been put
+    back, so that they are set aside and not deleted."""
+
+    async def orphans(self) -> list[SubmissionId]:
+        """Those set aside, by name."""
+        ...
+
+    async def remove_orphan(self, submission_id: SubmissionId) -> None:
+        """Delete one. Idempotent."""
+        ...
+
+    async def expire_orphans(self, before_ms: Millis) -> int:
+        """Delete those that were set aside before; returns how many."""
         ...

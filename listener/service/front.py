@@ -102,6 +102,10 @@ class ServiceFront:
         """As the port says."""
         return await self._journal.tally()
 
+    def failed(self, fault: JournalFault) -> None:
+        """As the port says."""
+        self._service.fail(fault)
+
     def _closed(self) -> Turned | None:
         if self._service.draining:
             return Turned("draining")
@@ -116,7 +120,8 @@ class ServiceFront:
                 await self._journal.last_alive_ms()
         except TimeoutError:
             return Check("journal", False, True, f"no answer in {JOURNAL_ANSWERS_S:g} s")
-        except JournalFault:
+        except JournalFault as fault:
+            self.failed(fault)
             return Check("journal", False, True, "failed; the log says how")
         return Check("journal", True, True, "answers")
 
@@ -131,6 +136,10 @@ class ServiceFront:
         )
         draining = service.draining
         yield Check("intake", not draining, True, "draining" if draining else "open")
+        refuses = service.intake.incidents.open
+        yield Check(
+            "spool", not refuses, False, "refuses; the log says why" if refuses else "takes"
+        )
         listening = service.hearer.listening
         # Accepting goes on while deaf: what is accepted waits in the journal, and is not lost.
         yield Check(

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from listener.core.errors import JournalFault, SpoolFault, SpoolFull
 from listener.core.inputs import CancelRequested, Submit
 from listener.core.names import CvCode, SubmissionId
 from listener.core.submission import FileFacts
 from listener.core.wire import check_code
 from listener.ports.clock import Clock
 from listener.ports.journal import IdempotencyKey, Journal, StoredSubmission
+from listener.ports.log import Log
 from listener.ports.spool import Spool
 
 from .engine import Engine, Moment
+from .spool_incidents import SpoolIncidents
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Declined:
 
 class Intake:
     """Takes files and codes; spools, then commits. Cancelling a caller tears nothing: what was
-    begun is finished behind it."""
+    begun is finished behind it, and ``fail`` is told of a fault that is met there."""
 
     def __init__(
         self,
@@ -43,13 +49,17 @@ class Intake:
         journal: Journal,
         spool: Spool,
         clock: Clock,
+        log: Log,
         new_id: Callable[[], SubmissionId],
+        fail: Callable[[JournalFault], None],
     ) -> None:
         self._engine = engine
         self._journal = journal
         self._spool = spool
         self._clock = clock
         self._new_id = new_id
+        self.incidents = SpoolIncidents(clock, log)
+        self._fail = fail
         self._tasks: set[asyncio.Task[object]] = set()
         self._draining = False
         self._uploads = 0
@@ -66,7 +76,7 @@ class Intake:
     ) -> Accepted | Declined:
         """Accept one file for one code.
 
-        Raises InvalidCode, InvalidFile or SpoolFull, with nothing stored.
+        Raises InvalidCode, InvalidFile, SpoolFull or SpoolFault, with nothing stored.
         """
         if self._draining:
             return Declined("draining")
@@ -75,35 +85,31 @@ class Intake:
         self._uploads += 1
         try:
             facts = await self._spool.take(submission_id, chunks, name)
+        except (SpoolFull, SpoolFault) as error:
+            self.incidents.refused(error)
+            raise
         finally:
             self._uploads -= 1
             self._uploaded.set()
-        task = asyncio.ensure_future(
-            self._accept(code, submission_id, facts, idempotency_key, retry_of)
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        self.incidents.taken()
+        accepting = self._accept(code, submission_id, facts, idempotency_key, retry_of)
+        return await asyncio.shield(self._behind(accepting))
 
     async def cancel(self, submission_id: SubmissionId) -> StoredSubmission | None:
         """Withdraw one submission (rule 13); as it stands afterwards, None if unknown."""
         stored = await self._journal.submission(submission_id)
         if stored is None:
             return None
-        task = asyncio.ensure_future(
-            self._engine.give(
-                stored.code,
-                lambda m: CancelRequested(
-                    at_ms=m.at_ms,
-                    hearing=m.hearing,
-                    events_pending=m.events_pending,
-                    submission_id=submission_id,
-                ),
-            )
+        cancelling = self._engine.give(
+            stored.code,
+            lambda m: CancelRequested(
+                at_ms=m.at_ms,
+                hearing=m.hearing,
+                events_pending=m.events_pending,
+                submission_id=submission_id,
+            ),
         )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
+        await asyncio.shield(self._behind(cancelling))
         return await self._journal.submission(submission_id)
 
     async def drain(self) -> None:
@@ -114,6 +120,19 @@ class Intake:
             await self._uploaded.wait()
         if self._tasks:
             await asyncio.wait(set(self._tasks))
+
+    def _behind(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Work that goes on when its caller is gone."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        fault = None if task.cancelled() else task.exception()
+        if isinstance(fault, JournalFault):
+            self._fail(fault)
 
     async def _accept(
         self,

@@ -9,6 +9,7 @@ import io
 import os
 import stat
 import threading
+import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from listener.adapters.spool import DiskSpool
-from listener.core.errors import InvalidFile, SpoolFull
-from listener.core.names import FileKind, SubmissionId
+from listener.core.errors import InvalidFile, SpoolFault, SpoolFull
+from listener.core.names import FileKind, Millis, SubmissionId
 from listener.ports.spool import Spool
 from tests.fakes.spool_memory import MemorySpool
 
@@ -153,8 +154,63 @@ async def test_a_sweep_leaves_what_is_kept(spool: Spool) -> None:
     for number in range(4):
         await spool.take(an_id(number), in_chunks(PDF), "cv.pdf")
     assert await spool.sweep([an_id(1), an_id(3), an_id(77)]) == 2
-    assert spool.used_bytes() == 2 * len(PDF)
     assert await spool.sweep([an_id(1), an_id(3)]) == 0
+
+
+async def test_a_whole_file_that_nobody_knows_is_set_aside(disk: DiskSpool, folder: Path) -> None:
+    for number in range(3):
+        await disk.take(an_id(number), in_chunks(PDF), "cv.pdf")
+    (folder / f"{an_id(9)}.part").write_bytes(b"left by a crash")
+    before = Millis(int(time.time() * 1000) - 1_000)
+    assert await disk.sweep([an_id(1)]) == 3
+    assert sorted(await disk.orphans()) == [an_id(0), an_id(2)]
+    assert not disk.path(an_id(9)).with_suffix(".part").exists()
+    assert stat.S_IMODE((folder / "orphaned").stat().st_mode) == 0o700
+    assert DiskSpool(folder, QUOTA, MAX).used_bytes() == 3 * len(PDF), "they take room"
+    assert await disk.expire_orphans(before) == 0
+    assert await disk.expire_orphans(Millis(before + 60_000)) == 2
+    assert await disk.orphans() == []
+    assert DiskSpool(folder, QUOTA, MAX).used_bytes() == len(PDF)
+
+
+async def test_what_was_set_aside_is_taken_up_again_once_it_is_known(disk: DiskSpool) -> None:
+    """An older journal was put back, and then the newer one."""
+    for number in range(2):
+        await disk.take(an_id(number), in_chunks(PDF), "cv.pdf")
+    assert await disk.sweep([]) == 2
+    assert await disk.sweep([an_id(1)]) == 0
+    assert disk.path(an_id(1)).read_bytes() == PDF
+    assert await disk.orphans() == [an_id(0)]
+    await disk.remove_orphan(an_id(0))
+    await disk.remove_orphan(an_id(0))
+    assert await disk.orphans() == []
+    assert disk.used_bytes() == len(PDF)
+
+
+async def test_a_folder_that_is_removed_is_a_fault_that_says_so(
+    disk: DiskSpool, folder: Path
+) -> None:
+    folder.rmdir()
+    with pytest.raises(SpoolFault, match="put it back"):
+        await disk.take(an_id(1), in_chunks(PDF), "cv.pdf")
+    assert not folder.exists(), "a new one would hide that files are lost"
+    assert disk.used_bytes() == 0
+
+
+def test_what_is_no_folder_is_a_fault(folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file")
+    with pytest.raises(SpoolFault, match="removed or replaced"):
+        DiskSpool(folder, QUOTA, MAX)
+
+
+def test_every_new_folder_is_synced_in_its_parent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    DiskSpool(folder, QUOTA, MAX)
+    assert synced == [path.stat().st_ino for path in (folder.parent.parent, folder.parent)]
 
 
 async def test_a_submitter_that_breaks_off_leaves_nothing(spool: Spool) -> None:
@@ -293,7 +349,7 @@ async def test_a_disk_that_fills_up_or_fails_leaves_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, call, refuse)
-        with pytest.raises(SpoolFull if call == "write" else OSError):
+        with pytest.raises(SpoolFull if call == "write" else SpoolFault):
             await disk.take(an_id(1), in_chunks(PDF), "cv.pdf")
     assert list(folder.iterdir()) == []
     assert disk.used_bytes() == 0

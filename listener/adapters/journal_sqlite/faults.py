@@ -50,6 +50,8 @@ _ADVICE: tuple[tuple[type[apsw.Error], str, str], ...] = (
 
 def journal_fault(error: Exception, path: Path, doing: str) -> JournalFault:
     """Says what was expected, found and to be done. SQLite's own text holds no stored values."""
+    if isinstance(error, JournalFault):
+        return error
     found, advice = next(
         ((found, advice) for kind, found, advice in _ADVICE if isinstance(error, kind)),
         ("an unexpected error", "keep a copy of the journal: this is a bug, or a damaged file"),

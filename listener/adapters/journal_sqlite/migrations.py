@@ -13,6 +13,7 @@ from pathlib import Path
 
 import apsw
 
+from listener.adapters.folders import sync_folder
 from listener.core.errors import JournalFault, JournalTooNew
 
 APPLICATION_ID = 0x63764C31
@@ -60,15 +61,6 @@ def migrate(db: apsw.Connection, path: Path, steps: Mapping[int, str]) -> Path |
 def backups(path: Path) -> list[Path]:
     """The copies made before migrations. They hold what the journal held then."""
     return sorted(path.parent.glob(f"{path.name}.v*.backup"))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new and deleted names in ``folder`` durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _apply(db: apsw.Connection, number: int, sql: str) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import apsw
 
+from listener.adapters.folders import sync_folder
 from listener.core.names import CvCode, Millis, SubmissionId
 
 from .commits import note_removed_version
-from .migrations import backups, sync_folder
+from .migrations import backups
 
 SLICE = 500
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import apsw
 
+from listener.adapters.folders import make_folder, sync_folder
 from listener.core.errors import JournalFault
 
 from .faults import journal_fault
 from .lock import FileLock
-from .migrations import migrate, migrations, sync_folder
+from .migrations import migrate, migrations
 
 BUSY_MS = 10_000
 CHECK_SECONDS = 5.0
@@ -49,7 +50,7 @@ def open_store(path: Path, pragmas: Pragmas, steps: Mapping[int, str] | None = N
     keeps its mode, for others may share it.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock = FileLock(path.with_name(f"{path.name}.lock"), path)
     except OSError as error:
         raise _file_fault(path, error) from error

@@ -16,6 +16,7 @@ import apsw
 from listener.core.errors import JournalFault
 
 from .faults import journal_fault
+from .presence import Presence
 
 
 class Health:
@@ -61,6 +62,7 @@ class Transactions:
         self._path = path
         self._db = db
         self._begin = begin
+        self._presence = Presence(path)
         self.health = health
         self._wal_pages = 0
         self._checkpoint_pages = checkpoint_pages
@@ -84,6 +86,7 @@ class Transactions:
                 for job in batch:
                     if job.alone:
                         job.result = job.run(self._db)
+                self._presence.check()
             except Exception as error:  # noqa: BLE001 - a thread that died would leave all waiting
                 self.health.fault = fault = journal_fault(error, self._path, "using")
                 self._roll_back()

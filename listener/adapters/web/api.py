@@ -88,7 +88,8 @@ class Api:
             response = problem(refused)
         except web.HTTPException as error:
             response = problem(of_http(error))
-        except JournalFault:
+        except JournalFault as fault:
+            self._front.failed(fault)
             response = problem(Refused("journal_failed", "the daemon stops; its log says why"))
         except ConnectionError:
             raise  # The client is gone.

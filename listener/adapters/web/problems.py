@@ -46,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
     "starting": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is starting"),
     "busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files wait for their code"),
     "journal_failed": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The journal failed"),
+    "spool_failed": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The CV file cannot be stored"),
     "spool_full": Kind(HTTPStatus.INSUFFICIENT_STORAGE, "There is no room for the CV file"),
 }
 """By ``reason``, the slug that programs go by."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from listener.core.errors import InvalidCode, InvalidFile, SpoolFull
+from listener.core.errors import InvalidCode, InvalidFile, SpoolFault, SpoolFull
 from listener.core.wire import sanitise_filename
 from listener.ports.front import Front, Taken, Turned
 
@@ -71,6 +71,8 @@ class Uploads:
             raise Refused(_FILE_REASONS[error.reason], str(error)) from None
         except SpoolFull as error:
             raise Refused("spool_full", str(error)) from None
+        except SpoolFault as error:
+            raise Refused("spool_failed", str(error)) from None
         if isinstance(answer, Turned):
             raise turned(answer)
         return answer

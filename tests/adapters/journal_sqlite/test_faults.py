@@ -159,3 +159,36 @@ async def test_a_member_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
             await journal.load_lane(CODE)
     finally:
         await journal.close()
+
+
+@pytest.mark.parametrize("name", ["journal.db", "journal.db-wal"])
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+async def test_a_file_that_loses_its_name_in_use_ends_the_journal(
+    tmp_path: Path, name: str, replaced: bool
+) -> None:
+    """What is written to it goes with the process: nothing more is acknowledged."""
+    journal = await SqliteJournal.open(tmp_path / "journal.db")
+    try:
+        assert await journal.commit(accepting(CODE, 1)) == 1
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).unlink()
+        if replaced:
+            (tmp_path / name).write_bytes(content)
+        for _ in range(2):
+            with pytest.raises(JournalFault, match=f"{name} was removed or replaced") as fault:
+                await journal.commit(accepting(CvCode("secret"), 2))
+            assert "restore" in str(fault.value)
+            assert "secret" not in str(fault.value)
+    finally:
+        await journal.close()
+
+
+async def test_a_journal_that_only_reads_notices_too(tmp_path: Path) -> None:
+    journal = await SqliteJournal.open(tmp_path / "journal.db")
+    try:
+        assert await journal.lanes() == []
+        (tmp_path / "journal.db").rename(tmp_path / "elsewhere.db")
+        with pytest.raises(JournalFault, match="no file of that name"):
+            await journal.lanes()
+    finally:
+        await journal.close()

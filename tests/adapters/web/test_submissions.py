@@ -232,6 +232,7 @@ async def test_the_status_counts(house: Daemon) -> None:
         "journal",
         "recovery",
         "intake",
+        "spool",
         "subscription",
     }
 
