@@ -316,7 +316,7 @@ class Connection:
                 return None
             raise TimeoutError
         finally:
-            await end_tasks({task, ended})
+            await end_tasks((task, ended))
 
     async def _abandon(self, client: TrackedClient, session: aiohttp.ClientSession) -> None:
         try:

@@ -111,7 +111,7 @@ class SocketSource:
             # A full queue would be overflowed again by the replay.
             await self.queue.space()
             began = self.clock.monotonic()
-            connection = Connection(self._endpoint, self)
+            connection = self._connection()
             try:
                 end = await connection.live()
             except asyncio.CancelledError:
@@ -136,6 +136,10 @@ class SocketSource:
     def last_frame_ms(self) -> Millis | None:
         """As the port says."""
         return self.clock.last_ms
+
+    def _connection(self) -> Connection:
+        """A new one: each is used once."""
+        return Connection(self._endpoint, self)
 
     # ------------------------------------------------------------------------------- the ends
 
