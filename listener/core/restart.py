@@ -19,7 +19,8 @@ def restart(draft: Draft) -> None:
 
     The old run's clock may have been another: a settle period is begun anew, so that a clock set
     forward between two runs cannot end it; deadlines come no later than they would for an
-    attempt that ended now, so that one set back cannot put them off for ever.
+    attempt that ended now, so that one set back cannot put them off for ever. Enquiries are counted
+    anew: what they met under earlier runs must not put off the next by their long waits.
     """
     for submission in draft.lane.submissions:
         known = _on_new_clock(submission, draft.at_ms)
@@ -31,9 +32,9 @@ def restart(draft: Draft) -> None:
     draft.lane = lane
     if lane.rest_until_ms is not None:
         until = draft.after(draft.policy.settle_ms)
-        draft.lane = replace(lane, rest_until_ms=until, review_ms=until)
+        draft.lane = replace(lane, rest_until_ms=until, review_ms=until, reviews=0)
     elif lane.review_ms is not None:
-        draft.lane = replace(lane, review_ms=draft.at_ms)
+        draft.lane = replace(lane, review_ms=draft.at_ms, reviews=0)
 
 
 def _on_new_clock(submission: Submission, now_ms: Millis) -> Submission:
@@ -95,6 +96,7 @@ def _restart_one(draft: Draft, submission: Submission) -> None:
                 draft.at_ms + policy.give_up_after_ms,
             ),
             enquire_ms=None if submission.state is State.QUEUED else draft.at_ms,
+            enquiries=0,
         )
     else:
         submission = replace(

@@ -231,6 +231,22 @@ def test_a_resend_that_was_decided_is_read_for_again_after_a_restart() -> None:
     assert script.begin("p1").state() == "in_doubt"
 
 
+@pytest.mark.parametrize("make", [accepted, in_doubt])
+def test_many_restarts_put_no_enquiry_off(make: object) -> None:
+    assert callable(make)
+    script = make().deaf()
+    for second in range(2, 10):
+        script.at(second).restart().time()
+        assert script.due_s == second + 1, "deaf at the start: soon again, each time"
+
+
+def test_many_restarts_put_no_review_off() -> None:
+    script = unresolved().at(100).deaf().at(110).listening().deaf()
+    for second in range(111, 119):
+        script.at(second).restart().time()
+        assert script.due_s == second + 1, "deaf at the start: soon again, each time"
+
+
 def test_a_long_backoff_is_capped_at_a_restart() -> None:
     script = Script(Policy(backoff_cap_ms=5_000)).submit().begin().end(NOT_SENT)
     script.at(-3_600).restart()
