@@ -108,8 +108,8 @@ sim: install ## the service on a virtual clock: SEEDS=50000, or SEED=7 for the s
 	$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: powercut
-powercut: install ## the journal on a disk that forgets: CUTS=20000, or SEED=7 for one cut
-	$(PY) -m tests.powercut $(if $(CUTS),--cuts $(CUTS)) $(if $(SEED),--seed $(SEED))
+powercut: install ## journal and spool on a disk that forgets: CUTS=20000, or SEED=7 for one life; RECORD=1
+	$(PY) -m tests.powercut $(if $(CUTS),--cuts $(CUTS)) $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
 
 .PHONY: kill
 kill: node ## the real process, killed with -9 fifty times, against the embedded upstream

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 from listener.adapters.journal_sqlite import SqliteJournal
-from listener.core.errors import JournalFault
+from listener.adapters.journal_sqlite.store import Pragmas, open_store
+from listener.core.errors import JournalFault, SpoolFault
 from listener.core.evidence import Gap, Heard
 from listener.core.names import CvCode, Disposition, Millis
 from listener.core.submission import Lane
@@ -20,9 +22,15 @@ from listener.ports.event_source import Resume
 from listener.ports.journal import IdempotencyKey, InboxRow, LaneCommit, Query
 from tests.contract.journals import a_fact, an_id, queued
 
+from .books import Books, PowerLost
+from .calls import Calls
+from .desks import EagerDesk, LoopDesk
 from .disk import CutDisk
+from .submissions import House, Told
 
 LANES = 3
+MOST_STEPS = 700
+"""The power fails at one of so many changes."""
 CHECKPOINT_PAGES = 24
 """So few that a run holds several checkpoints."""
 
@@ -162,49 +170,150 @@ async def _of_lane(journal: SqliteJournal, told: Acknowledged, lane: int) -> lis
     return broken
 
 
-async def one_life(folder: Path, seed: int, synchronous: str = "FULL") -> list[str]:
+class Plant(StrEnum):
+    """Bugs to be seen."""
+
+    NONE = "none"
+    JOURNAL_NORMAL = "journal_normal"
+    """SQLite with ``synchronous=NORMAL``: no sync at a commit."""
+    JOURNAL_OFF = "journal_off"
+    FILE_NOT_SYNCED = "file_not_synced"
+    FOLDER_NOT_SYNCED = "folder_not_synced"
+    PARENT_NOT_SYNCED = "parent_not_synced"
+    """The spool's own name in the state folder."""
+    ANSWERED_EARLY = "answered_early"
+    """Before the COMMIT."""
+    UNLINKED_EARLY = "unlinked_early"
+    """A file, before the close that lets it go is committed."""
+
+
+_SYNCHRONOUS = {Plant.JOURNAL_NORMAL: "NORMAL", Plant.JOURNAL_OFF: "OFF"}
+
+
+@dataclass
+class Found:
+    """What a life of a few power cuts showed."""
+
+    broken: list[str] = field(default_factory=list)
+    cuts: int = 0
+    syncs: int = 0
+    acknowledged: int = 0
+    digests: list[str] = field(default_factory=list)
+    """Of what each cut left."""
+
+
+async def one_life(folder: Path, seed: int, plant: Plant = Plant.NONE) -> Found:
     """Write, lose power, start again, perhaps twice; the promises that were broken at any start."""
     chance = random.Random(seed)
-    told = Acknowledged()
-    broken: list[str] = []
-    current = folder / "0"
+    told, submitted, found = Acknowledged(), Told(), Found()
+    current = folder.resolve() / "0"
     current.mkdir()
     for life in range(1, chance.choice((2, 2, 3)) + 1):
-        disk = CutDisk(current, chance.getrandbits(32), chance.randint(1, 500))
+        books = Books(current, chance.getrandbits(32), chance.randint(1, MOST_STEPS))
+        machine = _Machine(books, chance, plant)
         try:
-            broken += await _until_the_cut(current, disk, told, chance, synchronous)
+            with machine.calls.in_place():
+                found.broken += await _until_the_cut(machine, told, submitted)
         finally:
-            disk.cut()
-            disk.unregister()
-        current = folder / str(life)
-        disk.restore(current)
-    return broken + await _after(current, told)
+            books.cut()
+            machine.disk.unregister()
+        found.cuts += 1
+        found.syncs += books.syncs
+        found.digests.append(books.digest())
+        current = current.with_name(str(life))
+        books.restore(current)
+    last = _Machine(Books(current, 0, None), chance, Plant.NONE)
+    with last.calls.in_place():
+        found.broken += await _what_is_there(last, told, submitted)
+    last.disk.unregister()
+    found.acknowledged = len(submitted.accepted) + told.seq + told.gaps + sum(told.commits.values())
+    return found
 
 
-async def _until_the_cut(
-    folder: Path, disk: CutDisk, told: Acknowledged, chance: random.Random, synchronous: str
-) -> list[str]:
+class _Machine:
+    """One run of the machine, until its power fails."""
+
+    def __init__(self, books: Books, chance: random.Random, plant: Plant) -> None:
+        self.books = books
+        self.state = Path(books.root) / "state"
+        self.chance = chance
+        self.disk = CutDisk(books, chance.getrandbits(32))
+        self.calls = Calls(books, self._forgotten)
+        self._plant = plant
+
+    async def open(self) -> SqliteJournal:
+        """Raises JournalFault when the power fails meanwhile."""
+        synchronous = _SYNCHRONOUS.get(self._plant, "FULL")
+        pragmas = Pragmas(self.disk.name, synchronous, CHECKPOINT_PAGES)
+        desk = EagerDesk if self._plant is Plant.ANSWERED_EARLY else LoopDesk
+        return SqliteJournal(open_store(self.state / "journal.db", pragmas), desk)
+
+    def house(self, journal: SqliteJournal, told: Told) -> House:
+        """Raises SpoolFault when the power fails meanwhile."""
+        early = self._plant is Plant.UNLINKED_EARLY
+        return House(journal, self.state / "spool", told, unlinks_early=early)
+
+    def blame(self, fault: Exception) -> list[str]:
+        """A fault while the power is on is a promise broken."""
+        return [f"with the power on: {fault}"] if self.books.survivors is None else []
+
+    def _forgotten(self, path: str) -> bool:
+        spool = str(self.state / "spool")
+        match self._plant:
+            case Plant.FILE_NOT_SYNCED:
+                return path.startswith(f"{spool}/")
+            case Plant.FOLDER_NOT_SYNCED:
+                return path == spool
+            case Plant.PARENT_NOT_SYNCED:
+                return path == str(self.state)
+            case _:
+                return False
+
+
+async def _until_the_cut(machine: _Machine, told: Acknowledged, submitted: Told) -> list[str]:
     """Sometimes with a clean restart in between; the cut may come at the opening too."""
     broken: list[str] = []
+    chance = machine.chance
     for _ in range(chance.choice((1, 1, 2))):
         try:
-            journal = await SqliteJournal.open(
-                folder / "journal.db",
-                vfs=disk.name,
-                synchronous=synchronous,
-                checkpoint_pages=CHECKPOINT_PAGES,
-            )
-        except JournalFault:
-            return broken
+            journal = await machine.open()
+        except JournalFault as fault:
+            return broken + machine.blame(fault)
         try:
-            broken += await broken_promises(journal, told)
+            house = machine.house(journal, submitted)
+            found = await broken_promises(journal, told) + await house.broken_promises()
+            machine.books.check()  # what is found while the power is off is no promise's
+            broken += found
             await _resume(journal, told)
-            await live(journal, told, chance.getrandbits(32), rounds=chance.randint(3, 12))
-        except JournalFault:
-            return broken
+            rounds = chance.randint(3, 12)
+            ends = await asyncio.gather(
+                live(journal, told, chance.getrandbits(32), rounds),
+                house.live(chance.getrandbits(32), rounds),
+                return_exceptions=True,
+            )
+            for end in ends:
+                if end is not None:
+                    raise end
+        except (JournalFault, SpoolFault, PowerLost) as fault:
+            return broken + machine.blame(fault)
         finally:
             await journal.close()
     return broken
+
+
+async def _what_is_there(machine: _Machine, told: Acknowledged, submitted: Told) -> list[str]:
+    """After the last cut."""
+    try:
+        journal = await machine.open()
+    except JournalFault as fault:
+        return machine.blame(fault)
+    try:
+        broken = await broken_promises(journal, told)
+        return broken + await machine.house(journal, submitted).broken_promises()
+    except (JournalFault, SpoolFault) as fault:
+        return machine.blame(fault)
+    finally:
+        await journal.close()
 
 
 async def _resume(journal: SqliteJournal, told: Acknowledged) -> None:
@@ -215,13 +324,3 @@ async def _resume(journal: SqliteJournal, told: Acknowledged) -> None:
     told.seq = await journal.highest_seq()
     await journal.close_gap(Millis(10 * told.gaps + 5), "started")
     told.gaps = len(await journal.gaps_since(Millis(-1)))
-
-
-async def _after(folder: Path, told: Acknowledged) -> list[str]:
-    disk = CutDisk(folder, 0, None)
-    journal = await SqliteJournal.open(folder / "journal.db", vfs=disk.name)
-    try:
-        return await broken_promises(journal, told)
-    finally:
-        await journal.close()
-        disk.unregister()

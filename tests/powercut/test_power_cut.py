@@ -8,33 +8,92 @@ from pathlib import Path
 
 import pytest
 
-from .lives import one_life
+from listener.adapters.journal_sqlite import SqliteJournal
+from listener.core.errors import JournalFault
+
+from .books import Books
+from .disk import CutDisk
+from .lives import Acknowledged, Found, Plant, broken_promises, live, one_life
 
 
-async def broken_in(folder: Path, seeds: range, synchronous: str = "FULL") -> dict[int, list[str]]:
-    """The seeds whose journal broke its promise, and how."""
+async def lives(folder: Path, seeds: range, plant: Plant = Plant.NONE) -> dict[int, Found]:
+    """What each seed showed."""
     found = {}
     for seed in seeds:
         life = folder / str(seed)
         life.mkdir()
         async with asyncio.timeout(60):
-            broken = await one_life(life, seed, synchronous)
-        if broken:
-            found[seed] = broken
+            found[seed] = await one_life(life, seed, plant)
         shutil.rmtree(life)
     return found
 
 
-async def test_a_hundred_cuts_lose_nothing(tmp_path: Path) -> None:
-    assert await broken_in(tmp_path, range(100)) == {}
+def broken(found: dict[int, Found]) -> dict[str, list[str]]:
+    """What plays each broken life again, and what was lost in it."""
+    return {f"make powercut SEED={n}": life.broken for n, life in found.items() if life.broken}
+
+
+async def test_a_hundred_lives_of_power_cuts_lose_nothing(tmp_path: Path) -> None:
+    assert broken(await lives(tmp_path, range(100))) == {}
 
 
 @pytest.mark.prove
-async def test_a_thousand_cuts_lose_nothing(tmp_path: Path) -> None:
-    assert await broken_in(tmp_path, range(100, 1_100)) == {}
+async def test_a_thousand_lives_of_power_cuts_lose_nothing(tmp_path: Path) -> None:
+    found = await lives(tmp_path, range(100, 1_100))
+    assert broken(found) == {}
+    assert sum(life.cuts for life in found.values()) > 2_000
+    assert sum(life.acknowledged for life in found.values()) > 10_000
 
 
-async def test_the_test_can_see(tmp_path: Path) -> None:
-    """With ``synchronous=NORMAL`` acknowledged rows are lost, and this disk shows it."""
-    found = await broken_in(tmp_path, range(20), synchronous="NORMAL")
-    assert any("acknowledged" in line for lines in found.values() for line in lines)
+@pytest.mark.parametrize("seed", [3, 6])
+async def test_a_life_is_the_same_each_time(tmp_path: Path, seed: int) -> None:
+    told = []
+    for name in ("once", "again"):
+        (tmp_path / name).mkdir()
+        told.append(await one_life(tmp_path / name, seed))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("plant", "seed", "seen"),
+    [
+        (Plant.JOURNAL_NORMAL, 6, "8 acknowledged, 7 there"),
+        (Plant.JOURNAL_OFF, 0, "with the power on: "),
+        (Plant.FILE_NOT_SYNCED, 0, "not whole, and its submission is open"),
+        (Plant.FOLDER_NOT_SYNCED, 6, "gone, and its submission is open"),
+        (Plant.PARENT_NOT_SYNCED, 9, "gone, and its submission is open"),
+        (Plant.ANSWERED_EARLY, 0, "acknowledged, 4 there"),
+        (Plant.UNLINKED_EARLY, 3, "gone, and its submission is open"),
+    ],
+)
+async def test_a_planted_bug_is_seen(tmp_path: Path, plant: Plant, seed: int, seen: str) -> None:
+    found = await lives(tmp_path, range(seed, seed + 1), plant)
+    assert seen in "\n".join(found[seed].broken)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_journals_own_threads_lose_nothing_either(tmp_path: Path, seed: int) -> None:
+    """Not the same each time: what is in one transaction is chance."""
+    state = tmp_path.resolve() / "0"
+    state.mkdir()
+    told, books = Acknowledged(), Books(state, seed, 40 + 60 * seed)
+    disk = CutDisk(books, seed)
+    with pytest.raises(JournalFault):
+        await _write(state, disk, told, seed)
+    books.cut()
+    disk.unregister()
+    books.restore(tmp_path / "1")
+    journal = await SqliteJournal.open(tmp_path / "1" / "journal.db")
+    try:
+        assert await broken_promises(journal, told) == []
+    finally:
+        await journal.close()
+
+
+async def _write(state: Path, disk: CutDisk, told: Acknowledged, seed: int) -> None:
+    journal = await SqliteJournal.open(state / "journal.db", vfs=disk.name, checkpoint_pages=24)
+    try:
+        await live(journal, told, seed, rounds=40)
+        await journal.lanes()
+    finally:
+        await journal.close()
