@@ -172,27 +172,34 @@ class ScriptedUpstream:
     # ------------------------------------------------------------------------------- the port
 
     async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
-        """See the port."""
+        """See the port. As the real adapter's client does, it asks a second time where the
+        connection was lost."""
         read_ms = self._now_ms()
+        reading = await self._read_once(code, request_id, read_ms)
+        if reading.detail in ("connection_reset", "disconnected"):
+            reading = await self._read_once(code, request_id, read_ms)
+        return reading
+
+    async def _read_once(self, code: CvCode, request_id: str, read_ms: Millis) -> Reading:
         script = named(self.draw_read(code))
-        self.ledger.reads.append((request_id, script.name))
         if (fault := self._unreachable(script)) is not None:
             await asyncio.sleep(self._unreachable_s(fault))
             return Reading(read_ms=read_ms, known=False, detail=fault)
+        self.ledger.reads.append((request_id, script.name))
         await asyncio.sleep(self._drawn(self.pace.get_s))
-        snapshot = self._reply(script, code)
+        status, _, body = self._reply(script, code, self._shown(script, code))
+        slow = script.answer == "slow"
         wait_s = self._given(script.reply_delay_ms, self.pace.get_s)
-        wait_s += script.slow_ms / 1000 if script.answer == "slow" else 0
-        limit_s = self._timeout_s * (2 if script.answer == "slow" else 1)
+        wait_s += script.slow_ms / 1000 if slow else 0
+        limit_s = self._timeout_s * (2 if slow else 1)
         if script.answer == "hang" or wait_s > limit_s:
             await asyncio.sleep(limit_s)
-            detail = "total_timeout" if script.answer == "slow" else "read_timeout"
+            detail = "total_timeout" if slow else "read_timeout"
             return Reading(read_ms=read_ms, known=False, detail=detail)
         await asyncio.sleep(wait_s)
-        broken = _BREAKS.get(script.answer) or ("connection_reset" if self.down else None)
+        broken = _BREAKS.get(script.answer) or ("read_timeout" if self.down else None)
         if broken is not None:
             return Reading(read_ms=read_ms, known=False, detail=broken)
-        status, _, body = snapshot
         return wire.read_record(status, body, read_ms)
 
     async def post_update(
@@ -233,7 +240,7 @@ class ScriptedUpstream:
         if not script.read_body:
             if script.answer in _BREAKS:
                 return PostResult(PostKind.NOT_SENT, "write_failed")
-            return self._read(self._reply(script, post.code))
+            return self._read(self._reply(script, post.code, self._said(script, post.code)))
         post.handed_s = self._loop.time()
         if not self._exists(post.code):
             script = named("not_found")
@@ -254,7 +261,7 @@ class ScriptedUpstream:
                 return PostResult(PostKind.POSSIBLY_SENT, "total_timeout", 200, resendable=False)
         if self.down or script.answer in _BREAKS:
             return PostResult(PostKind.POSSIBLY_SENT, _BREAKS.get(script.answer, "read_timeout"))
-        return self._read(self._reply(script, post.code))
+        return self._read(self._reply(script, post.code, self._said(script, post.code)))
 
     def _take(self, post: Post, script: Script) -> float:
         """The upstream has it: from here on it happens, whoever looks. Returns when it answers."""
@@ -288,28 +295,35 @@ class ScriptedUpstream:
             return self._timeout_s
         return self._drawn(self.pace.refuse_s) if fault == "connect_refused" else 0.0
 
-    def _reply(self, script: Script, code: CvCode) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers in lower case, and body, of this moment."""
+    def _reply(
+        self, script: Script, code: CvCode, data: dict[str, object]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers in lower case, and body; ``data``: of a success."""
         if not self._exists(code):
             script = named("not_found")
         status = script.status if script.status >= 0 else STATUSES.get(script.answer, 200)
         if script.answer == "unreadable":
             return status, {}, UNREADABLE
         if script.answer in ("ok", "slow"):
-            return status, {}, self._said(script, code)
+            return status, {}, orjson.dumps({"status": "success", "data": data})
         headers: dict[str, str] = {}
         if script.retry_after_s >= 0 and script.answer in ("throttled", "unavailable"):
             headers = self._retry_after(script)
         said = {"status": "error", "message": MESSAGES.get(script.answer, "")}
         return status, headers, orjson.dumps(said)
 
-    def _said(self, script: Script, code: CvCode) -> bytes:
+    def _said(self, script: Script, code: CvCode) -> dict[str, object]:
+        """Of an update that was accepted."""
+        if script.says == "none" or not self._exists(code):
+            return {}
+        return reply_data(self._record(code).as_json(code))
+
+    def _shown(self, script: Script, code: CvCode) -> dict[str, object]:
+        """Of the record."""
+        if not self._exists(code):
+            return {}
         record = self._record(code).as_json(code)
-        if script.on == "get":
-            data = {name: value for name, value in record.items() if name not in script.omit}
-        else:
-            data = reply_data(record) if script.says == "all" else {}
-        return orjson.dumps({"status": "success", "data": data})
+        return {name: value for name, value in record.items() if name not in script.omit}
 
     def _retry_after(self, script: Script) -> dict[str, str]:
         now = datetime.fromtimestamp((self._now_ms() + self._skew_ms) // 1000, UTC)
