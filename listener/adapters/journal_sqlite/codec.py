@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from enum import StrEnum
+from typing import TypeVar
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +22,8 @@ from listener.core.errors import JournalFault
 from listener.core.facts import Fact
 from listener.core.names import Millis
 from listener.core.submission import Lane, Submission
+
+Word = TypeVar("Word", bound=StrEnum)
 
 _SUBMISSION = TypeAdapter(Submission)
 _LANE = TypeAdapter(Lane)
@@ -36,7 +40,7 @@ def decode_submission(doc: str) -> Submission:
     try:
         return _SUBMISSION.validate_json(doc, strict=True)
     except ValidationError as error:
-        raise _unreadable("submission", error) from None
+        raise _invalid("submission", error) from None
 
 
 def encode_lane(lane: Lane) -> str:
@@ -49,7 +53,7 @@ def decode_lane(doc: str, submissions: tuple[Submission, ...]) -> Lane:
     try:
         lane = _LANE.validate_json(doc, strict=True)
     except ValidationError as error:
-        raise _unreadable("lane", error) from None
+        raise _invalid("lane", error) from None
     return replace(lane, submissions=submissions)
 
 
@@ -62,18 +66,34 @@ def encode_facts(facts: Iterable[Fact]) -> str:
 
 
 def decode_facts(body: str, submission_id: str) -> list[tuple[Millis, str, str]]:
-    """Those of one submission, as the port's ``facts_of`` gives them."""
-    return [
-        (Millis(fact["at_ms"]), event, orjson.dumps(fact).decode())
-        for event, fact in orjson.loads(body)
-        if fact["submission_id"] == submission_id
-    ]
+    """Those of one submission, as the port's ``facts_of`` gives them. Raises JournalFault."""
+    try:
+        return [
+            (Millis(fact["at_ms"]), event, orjson.dumps(fact).decode())
+            for event, fact in orjson.loads(body)
+            if fact["submission_id"] == submission_id
+        ]
+    except (ValueError, TypeError, LookupError):
+        raise unreadable(f"list of facts of submission {submission_id}", "its form") from None
 
 
-def _unreadable(what: str, error: ValidationError) -> JournalFault:
-    """Names the fields, never their values: they may be personal."""
-    fields = ", ".join(".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:3])
+def decode_word(kind: type[Word], text: str) -> Word:
+    """Raises JournalFault for a word that is not one of its kind."""
+    try:
+        return kind(text)
+    except ValueError:
+        raise unreadable(kind.__name__.lower(), "a word that is none") from None
+
+
+def unreadable(what: str, where: str) -> JournalFault:
+    """``where`` names no value: it may be personal."""
     return JournalFault(
         f"expected a row of the journal that can be read as a {what}, found one that cannot "
-        f"(at {fields}); restore the journal from a backup, or run the version that wrote it"
+        f"(at {where}); restore the journal from a backup, or run the version that wrote it"
     )
+
+
+def _invalid(what: str, error: ValidationError) -> JournalFault:
+    """Names the fields."""
+    fields = [".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:3]]
+    return unreadable(what, ", ".join(fields))

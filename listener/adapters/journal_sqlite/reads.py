@@ -19,7 +19,7 @@ from listener.ports.journal import (
     Tally,
 )
 
-from .codec import decode_facts, decode_lane, decode_submission
+from .codec import decode_facts, decode_lane, decode_submission, decode_word
 
 
 def load_lane(db: apsw.Connection, code: CvCode) -> LaneRow:
@@ -70,7 +70,7 @@ def undisposed(db: apsw.Connection) -> list[InboxRow]:
             Heard(seq, Millis(heard_ms), bool(replayed)),
             None if code is None else CvCode(code),
             payload,
-            None if disposition is None else Disposition(disposition),
+            None if disposition is None else decode_word(Disposition, disposition),
         )
         for seq, heard_ms, replayed, code, payload, disposition in rows
     ]
@@ -161,8 +161,8 @@ def tally(db: apsw.Connection) -> Tally:
     )
     closed = db.execute("SELECT outcome, n FROM closed_counts WHERE n > 0")
     return Tally(
-        open_by_state={State(state): n for state, n, _ in open_rows},
-        closed_by_outcome={Outcome(outcome): n for outcome, n in closed},
+        open_by_state={decode_word(State, state): n for state, n, _ in open_rows},
+        closed_by_outcome={decode_word(Outcome, outcome): n for outcome, n in closed},
         oldest_open_ms=min((Millis(oldest) for _, _, oldest in open_rows), default=None),
     )
 

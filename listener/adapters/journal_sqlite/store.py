@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from .lock import FileLock
 from .migrations import migrate, migrations
 
 BUSY_MS = 10_000
-CHECK_SECONDS = 5.0
-"""How long ``quick_check`` may take at open. What it did not reach by then is not checked."""
+CHECKS = (("quick_check", 5.0), ("integrity_check", 1.0))
+"""At open, each with its seconds: the pages first, then whether the indexes say what the tables do.
+What was not reached by then is not checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def open_store(path: Path, pragmas: Pragmas, steps: Mapping[int, str] | None = N
     """
     try:
         make_folder(path.parent)
+        _expect_writable(path.parent)
         lock = FileLock(path.with_name(f"{path.name}.lock"), path)
     except OSError as error:
         raise _file_fault(path, error) from error
@@ -61,6 +64,8 @@ def open_store(path: Path, pragmas: Pragmas, steps: Mapping[int, str] | None = N
         _check(writing, path)
         migrate(writing, path, steps or migrations())
         reading = _connect(path, pragmas)
+        for db in (writing, reading):
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     except BaseException as error:
         if writing is not None:
             with contextlib.suppress(apsw.Error):  # the first error is the one to tell
@@ -81,6 +86,15 @@ def _file_fault(path: Path, error: OSError) -> JournalFault:
     )
 
 
+def _expect_writable(folder: Path) -> None:
+    """SQLite itself would only say that it cannot open a file. Raises OSError."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    error = errno.EROFS if read_only else errno.EACCES
+    raise OSError(error, os.strerror(error), str(folder))
+
+
 def _make_private(path: Path) -> None:
     """SQLite gives its side files the mode of the database, so the database gets it first."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -94,6 +108,8 @@ def _make_private(path: Path) -> None:
 def _connect(path: Path, pragmas: Pragmas) -> apsw.Connection:
     db = apsw.Connection(str(path), vfs=pragmas.vfs)
     try:
+        # Until it is accepted as ours, not a byte of it is moved.
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         db.set_busy_timeout(BUSY_MS)
         db.pragma("trusted_schema", False)
         mode = db.pragma("journal_mode", "wal")
@@ -113,17 +129,26 @@ def _connect(path: Path, pragmas: Pragmas) -> apsw.Connection:
 
 
 def _check(db: apsw.Connection, path: Path) -> None:
-    """``quick_check``, bounded in time. Raises JournalFault for a damaged file."""
-    deadline = time.monotonic() + CHECK_SECONDS
+    """Bounded in time. Raises JournalFault for a damaged file."""
+    for check, seconds in CHECKS:
+        found = _found(db, check, seconds)
+        if found != "ok":
+            cure = "restore the journal from a backup"
+            if "index" in found:
+                cure = f"run REINDEX on it (sqlite3 {path.name} REINDEX), or {cure}"
+            raise JournalFault(
+                f"opening the journal {path}: expected a sound database, found damage ({found}); "
+                f"stop, keep a copy, check the disk, and {cure}"
+            )
+
+
+def _found(db: apsw.Connection, check: str, seconds: float) -> str:
+    """ "ok" where time ran out, too."""
+    deadline = time.monotonic() + seconds
     db.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
     try:
-        found = db.pragma("quick_check", 1)
+        return str(db.pragma(check, 1))
     except apsw.InterruptError:
-        return
+        return "ok"
     finally:
         db.set_progress_handler(None)
-    if found != "ok":
-        raise JournalFault(
-            f"opening the journal {path}: expected a sound database, found damage ({found}); "
-            "stop, keep a copy, check the disk, and restore the journal from a backup"
-        )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
 import pytest
 
 from listener.adapters.journal_sqlite import SqliteJournal
-from listener.core.errors import JournalFault
-from listener.core.names import CvCode
+from listener.adapters.journal_sqlite.migrations import migrations
+from listener.core.errors import JournalFault, JournalTooNew
+from listener.core.names import CvCode, Millis, State
 from listener.core.submission import Lane
-from tests.contract.journals import CODE, accepting, an_id, queued
+from tests.contract.journals import CODE, a_fact, accepting, an_id, queued
 
 from .hooked_disk import HookedDisk
 
@@ -192,3 +194,90 @@ async def test_a_journal_that_only_reads_notices_too(tmp_path: Path) -> None:
             await journal.lanes()
     finally:
         await journal.close()
+
+
+async def told_of(journal: SqliteJournal) -> object:
+    return await journal.facts_of(an_id(1))
+
+
+async def counted(journal: SqliteJournal) -> object:
+    return await journal.tally()
+
+
+@pytest.mark.parametrize(
+    ("damage", "ask"),
+    [
+        ("UPDATE submissions SET state = 'dancing'", counted),
+        ("UPDATE facts SET body = '[[1]]'", told_of),
+        ("UPDATE facts SET body = 'private'", told_of),
+    ],
+)
+async def test_whatever_cannot_be_read_is_a_fault(
+    tmp_path: Path, damage: str, ask: Callable[[SqliteJournal], Awaitable[object]]
+) -> None:
+    path = tmp_path / "journal.db"
+    journal = await SqliteJournal.open(path)
+    await journal.commit(replace(accepting(CODE, 1), facts=(a_fact(1, Millis(1)),)))
+    await journal.close()
+    db = apsw.Connection(str(path))
+    db.execute(damage)
+    db.close()
+    journal = await SqliteJournal.open(path)
+    try:
+        with pytest.raises(JournalFault, match="found one that cannot") as fault:
+            await ask(journal)
+        assert "dancing" not in str(fault.value) and "private" not in str(fault.value)
+    finally:
+        await journal.close()
+
+
+async def test_a_journal_that_is_refused_keeps_every_byte(tmp_path: Path) -> None:
+    """What a killed daemon left in the write-ahead log is not moved either."""
+    path = tmp_path / "journal.db"
+    journal = await SqliteJournal.open(path)
+    await journal.commit(accepting(CODE, 1))
+    db = apsw.Connection(str(path))
+    db.pragma("user_version", max(migrations()) + 1)
+    copy = tmp_path / "killed"
+    copy.mkdir()
+    for file in (path, tmp_path / "journal.db-wal"):
+        (copy / file.name).write_bytes(file.read_bytes())
+    db.close()
+    await journal.close()
+    before = {file.name: file.read_bytes() for file in copy.iterdir()}
+    assert before["journal.db-wal"]
+    with pytest.raises(JournalTooNew):
+        await SqliteJournal.open(copy / "journal.db")
+    after = {file.name: file.read_bytes() for file in copy.iterdir()}
+    assert {name: after[name] for name in before} == before
+
+
+async def test_an_index_that_lacks_a_row_is_found_at_the_opening(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = await SqliteJournal.open(path)
+    await journal.close()
+    define("'none'", path)
+    journal = await SqliteJournal.open(path)
+    await journal.commit(accepting(CODE, 1))
+    await journal.close()
+    define("'closed'", path)
+    with pytest.raises(JournalFault, match=r"from index submissions_open.*REINDEX"):
+        await SqliteJournal.open(path)
+    db = apsw.Connection(str(path))
+    db.execute("REINDEX")
+    db.close()
+    journal = await SqliteJournal.open(path)
+    assert (await journal.tally()).open_by_state == {State.QUEUED: 1}
+    await journal.close()
+
+
+def define(word: str, path: Path) -> None:
+    """What the index of open submissions leaves out; its entries stay as they are."""
+    db = apsw.Connection(str(path))
+    db.pragma("writable_schema", True)
+    db.execute(
+        "UPDATE sqlite_schema SET sql = substr(sql, 1, instr(sql, 'WHERE') - 1) || ?"
+        " WHERE name = 'submissions_open'",
+        ("WHERE state <> 'closed'" if word == "'closed'" else f"WHERE state = {word}",),
+    )
+    db.close()
