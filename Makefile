@@ -115,6 +115,11 @@ powercut: install ## journal and spool on a disk that forgets: CUTS=20000, or SE
 kill: node ## the real process, killed with -9 fifty times, against the embedded upstream
 	$(PYTEST) -m prove tests/e2e/test_main_job.py -k fifty_kills
 
+.PHONY: mutants
+mutants: install ## the core with one thing changed, 5,800 times, against its tests: MODULE=core.view for one, RECORD=1
+	@$(PY) -c 'import mutmut' 2>/dev/null || $(PIP_INSTALL) --require-hashes -r locks/mutants.txt
+	$(PY) -m tests.mutants $(if $(MODULE),--module $(MODULE)) $(if $(RECORD),--record)
+
 .PHONY: bench
 bench: install ## each benchmark in bench/, or BENCH=journal alone
 	@for name in $(or $(BENCH),$(patsubst bench/%.py,%,$(filter-out bench/__init__.py,$(wildcard bench/*.py)))); do \

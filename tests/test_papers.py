@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from docs.pages import stale
 from tests.tree import ROOT, pyproject, texts
 
-LOCKS = ("dev", "runtime", "node")
+LOCKS = ("dev", "runtime", "node", "mutants")
 
 
 # ------------------------------------------------------------------------------------------- locks
@@ -61,8 +61,8 @@ def test_the_locks_agree() -> None:
 
 def _required(lock: str) -> list[str]:
     project, groups = pyproject()["project"], pyproject()["dependency-groups"]
-    if lock == "node":
-        return [*groups["node"]]
+    if lock in ("node", "mutants"):
+        return [*groups[lock]]
     extras = project.get("optional-dependencies", {}).values()
     asked = [*project["dependencies"], *(one for extra in extras for one in extra)]
     return [*asked, *groups["dev"], *groups["build"]] if lock == "dev" else asked
