@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from listener.core.effects import Announce, Dispatch, HoldAll, ReleaseFile
-from listener.core.errors import JournalFault
 from listener.core.inputs import Restarted
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.core.policy import Policy
@@ -17,7 +16,7 @@ from listener.ports.event_source import EventSource
 from listener.ports.journal import Journal, StoredSubmission
 from listener.ports.log import Log
 from listener.ports.reaction import OutcomeHandler
-from listener.ports.spool import Orphans, Spool
+from listener.ports.spool import Spool
 from listener.ports.upstream import Upstream
 
 from .breaker import Breaker
@@ -48,7 +47,6 @@ class World:
     new_id: Callable[[], SubmissionId]
     handlers: Sequence[tuple[str, OutcomeHandler]] = ()
     dropped_lines: Callable[[], int] = lambda: 0
-    orphans: Orphans | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +98,10 @@ class Service:
         )
         self.timers = Timers(journal, self.engine, clock)
         self.housekeeping = Housekeeping(
-            journal,
-            world.spool,
-            clock,
-            log,
-            retention_days=policy.retention_days,
-            orphans=world.orphans,
-            keep_orphans_ms=policy.core.keep_unresolved_ms,
+            journal, world.spool, clock, log, retention_days=policy.retention_days
         )
         self.reactor = Reactor(journal, clock, log, world.handlers, told=self.engine.lane)
-        self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id, self.fail)
+        self.intake = Intake(self.engine, journal, world.spool, clock, world.new_id)
         self.heartbeat = Heartbeat(
             journal,
             world.source,
@@ -124,7 +116,6 @@ class Service:
         self.engine.connect(self.hearer, self)
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
-        self._fault: JournalFault | None = None
 
     # What the engine asks to be performed.
 
@@ -189,44 +180,35 @@ class Service:
         Raises JournalFault (in an ExceptionGroup) when the journal can no longer keep its promise.
         """
         async with asyncio.TaskGroup() as group:
-            ear = group.create_task(self._endless("source", self._world.source.run()))
+            ear = group.create_task(self._endless("source", self._world.source.run))
             await self.recover()
             rooms = [
-                ("hearer", self.hearer.run()),
-                ("dispatcher", self.dispatcher.run()),
-                ("enquirer", self.enquirer.run()),
-                ("timers", self.timers.run()),
-                ("housekeeping", self.housekeeping.run()),
-                ("reactor", self.reactor.run()),
-                ("heartbeat", self.heartbeat.run()),
+                ("hearer", self.hearer.run),
+                ("dispatcher", self.dispatcher.run),
+                ("enquirer", self.enquirer.run),
+                ("timers", self.timers.run),
+                ("housekeeping", self.housekeeping.run),
+                ("reactor", self.reactor.run),
+                ("heartbeat", self.heartbeat.run),
             ]
             tasks = [ear, *(group.create_task(self._endless(*room)) for room in rooms)]
             self.ready.set()
             await self._stop.wait()
-            self._raise_fault()
             await self._drain()
-            self._raise_fault()
             for task in tasks:
                 task.cancel()
 
-    async def _endless(self, name: str, room: Coroutine[object, object, None]) -> None:
+    async def _endless(
+        self, name: str, room: Callable[[], Coroutine[object, object, None]]
+    ) -> None:
         """Run a room that must not end before we do: one that dies unseen breaks the promise."""
         task = asyncio.current_task()
         try:
-            await room
+            await room()
         except asyncio.CancelledError:
             if task is not None and task.cancelling():
                 raise
         raise RuntimeError(f"expected the room '{name}' to run until the end, found that it ended")
-
-    def fail(self, fault: JournalFault) -> None:
-        """A request met this fault, which no room may ever meet: end as for any other."""
-        self._fault = self._fault or fault
-        self._stop.set()
-
-    def _raise_fault(self) -> None:
-        if self._fault is not None:
-            raise self._fault
 
     def stop(self) -> None:
         """Begin to drain. Idempotent."""
