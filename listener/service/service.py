@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from listener.core.effects import Announce, Dispatch, HoldAll, ReleaseFile
+from listener.core.errors import JournalFault
 from listener.core.inputs import Restarted
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.core.policy import Policy
@@ -16,7 +17,7 @@ from listener.ports.event_source import EventSource
 from listener.ports.journal import Journal, StoredSubmission
 from listener.ports.log import Log
 from listener.ports.reaction import OutcomeHandler
-from listener.ports.spool import Spool
+from listener.ports.spool import Orphans, Spool
 from listener.ports.upstream import Upstream
 
 from .breaker import Breaker
@@ -47,6 +48,7 @@ class World:
     new_id: Callable[[], SubmissionId]
     handlers: Sequence[tuple[str, OutcomeHandler]] = ()
     dropped_lines: Callable[[], int] = lambda: 0
+    orphans: Orphans | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,16 @@ class Service:
         )
         self.timers = Timers(journal, self.engine, clock)
         self.housekeeping = Housekeeping(
-            journal, world.spool, clock, log, retention_days=policy.retention_days
+            journal,
+            world.spool,
+            clock,
+            log,
+            retention_days=policy.retention_days,
+            orphans=world.orphans,
+            keep_orphans_ms=policy.core.keep_unresolved_ms,
         )
         self.reactor = Reactor(journal, clock, log, world.handlers, told=self.engine.lane)
-        self.intake = Intake(self.engine, journal, world.spool, clock, world.new_id)
+        self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id, self.fail)
         self.heartbeat = Heartbeat(
             journal,
             world.source,
@@ -116,6 +124,7 @@ class Service:
         self.engine.connect(self.hearer, self)
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
+        self._fault: JournalFault | None = None
 
     # What the engine asks to be performed.
 
@@ -194,7 +203,9 @@ class Service:
             tasks = [ear, *(group.create_task(self._endless(*room)) for room in rooms)]
             self.ready.set()
             await self._stop.wait()
+            self._raise_fault()
             await self._drain()
+            self._raise_fault()
             for task in tasks:
                 task.cancel()
 
@@ -209,6 +220,15 @@ class Service:
             if task is not None and task.cancelling():
                 raise
         raise RuntimeError(f"expected the room '{name}' to run until the end, found that it ended")
+
+    def fail(self, fault: JournalFault) -> None:
+        """A request met this fault, which no room may ever meet: end as for any other."""
+        self._fault = self._fault or fault
+        self._stop.set()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def stop(self) -> None:
         """Begin to drain. Idempotent."""

@@ -9,16 +9,19 @@ from typing import Any
 import apsw
 
 _NUMBERS = count()
+_BASE = apsw.vfs_names()[0]
+"""The platform's own."""
 
 
 class HookedDisk(apsw.VFS):
     """``hook(operation, file name)`` runs in the journal's thread; what it raises is the disk's
-    answer. Operations: ``open``, ``write``, ``sync``."""
+    answer. Operations: ``open``, ``read``, ``write``, ``sync``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, default: bool = False) -> None:
+        """``default``: SQLite's, for whoever names no other."""
         self.name = f"hooked-{next(_NUMBERS)}"
         self.hook: Callable[[str, str], None] = lambda _operation, _name: None
-        super().__init__(self.name, "")
+        super().__init__(self.name, _BASE, makedefault=default)
 
     def excepthook(self, *_: object) -> bool:
         """Where SQLite ignores an error, so do we."""
@@ -37,11 +40,15 @@ class _HookedFile(apsw.VFSFile):
     ) -> None:
         self._disk = disk
         self._name = _text(name)
-        super().__init__("", name, flags)
+        super().__init__(_BASE, name, flags)
 
     def excepthook(self, *_: object) -> bool:
         """Where SQLite ignores an error, so do we."""
         return True
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - SQLite's name
+        self._disk.hook("read", self._name)
+        return super().xRead(amount, offset)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - SQLite's name
         self._disk.hook("write", self._name)
