@@ -112,8 +112,8 @@ powercut: install ## journal and spool on a disk that forgets: CUTS=20000, or SE
 	$(PY) -m tests.powercut $(if $(CUTS),--cuts $(CUTS)) $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
 
 .PHONY: kill
-kill: node ## the real process, killed with -9 fifty times, against the embedded upstream
-	$(PYTEST) -m prove tests/e2e/test_main_job.py -k fifty_kills
+kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one life; RECORD=1
+	$(PY) -m tests.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
 
 .PHONY: mutants
 mutants: install ## the core with one thing changed, 5,800 times, against its tests: MODULE=core.view for one, RECORD=1

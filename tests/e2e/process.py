@@ -20,6 +20,14 @@ START_S = 60.0
 STOP_S = 30.0
 
 
+class DaemonDied(AssertionError):
+    """It ended before it was ready. ``status``: its exit status, -9 where it was killed."""
+
+    def __init__(self, status: int, output: str) -> None:
+        super().__init__(f"the daemon ended with {status}: {output[-2000:]}")
+        self.status = status
+
+
 class DaemonProcess:
     """``async with DaemonProcess(folder, base_url, …) as daemon``; settings by name, without CV_.
 
@@ -53,6 +61,8 @@ class DaemonProcess:
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
         self._client: httpx.AsyncClient | None = None
+        self._stopping = False
+        self._torn: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -68,8 +78,15 @@ class DaemonProcess:
             await self.kill()
 
     async def start(self) -> None:
-        """Start a process, and wait until it is ready."""
+        """Start a process, and wait until it is ready. Raises DaemonDied."""
+        await self.launch()
+        await self.ready()
+
+    async def launch(self) -> None:
+        """Start a process, and wait for nothing."""
         (self.state_dir / "intake.json").unlink(missing_ok=True)
+        self._stopping = False
+        await self._forget_client()
         with self.output.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -82,10 +99,15 @@ class DaemonProcess:
                 stdout=output,
                 stderr=output,
             )
+
+    async def ready(self) -> None:
+        """Wait until the process that was launched takes submissions. Raises DaemonDied."""
+        assert self._process is not None
         async with asyncio.timeout(START_S):
             while not (self.state_dir / "intake.json").exists():
                 if self._process.returncode is not None:
-                    raise AssertionError(f"the daemon ended: {self.output.read_text()[-2000:]}")
+                    self._end_torn_line()
+                    raise DaemonDied(self._process.returncode, self.output.read_text())
                 await asyncio.sleep(0.02)
         address = json.loads((self.state_dir / "intake.json").read_text())
         token = (self.state_dir / "token").read_text().strip()
@@ -110,19 +132,46 @@ class DaemonProcess:
         """SIGTERM; the exit status."""
         return await self._end(signal.SIGTERM)
 
-    async def _end(self, number: signal.Signals) -> int:
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for the end of it."""
         assert self._process is not None
-        client, self._client = self._client, None
+        self._stopping = True
         if self._process.returncode is None:
-            self._process.send_signal(number)
-        async with asyncio.timeout(STOP_S):
+            self._process.send_signal(signal.SIGTERM)
+
+    async def ended(self, seconds: float = STOP_S) -> int:
+        """Wait until the process ends of itself; its status. Raises TimeoutError."""
+        assert self._process is not None
+        async with asyncio.timeout(seconds):
             status = await self._process.wait()
-        if client is not None:
-            await client.aclose()
+        await self._forget_client()
+        self._end_torn_line()
         return status
 
-    async def submit(self, code: str, file: Path) -> str | None:
-        """The id of an accepted submission; None if the daemon died before it answered."""
+    async def _forget_client(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        if number == signal.SIGTERM:
+            self.terminate()
+        elif self._process.returncode is None:
+            self._process.send_signal(number)
+        return await self.ended()
+
+    def _end_torn_line(self) -> None:
+        """A kill can cut a line short; the next life's first line begins on its own."""
+        text = self.output.read_text(errors="replace")
+        if text and not text.endswith("\n"):
+            self._torn.add(text.splitlines()[-1])
+            with self.output.open("ab") as output:
+                output.write(b"\n")
+
+    async def submit(self, code: str, file: Path, key: str | None = None) -> str | None:
+        """The id of an accepted submission; None if the daemon died before it answered, or
+        declined because it was told to stop. ``key``: sent as ``Idempotency-Key``."""
         client = self._client
         if client is None:
             return None
@@ -131,8 +180,11 @@ class DaemonProcess:
                 "/v1/submissions",
                 data={"cv_code": code},
                 files={"cv": (file.name, file.read_bytes(), "application/pdf")},
+                headers={} if key is None else {"Idempotency-Key": key},
             )
         except httpx.TransportError:
+            return None
+        if answer.status_code == 503 and self._stopping:
             return None
         assert answer.status_code in (200, 202), answer.text
         return str(answer.json()["id"])
@@ -161,8 +213,16 @@ class DaemonProcess:
         return found
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every line of its log, all lives of it. What is no JSON fails here."""
-        return [json.loads(line) for line in self.output.read_text().splitlines()]
+        """Every line of its log, all lives of it. What is no JSON fails here, save a line that a
+        kill cut short."""
+        found: list[dict[str, Any]] = []
+        for line in self.output.read_text(errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                if line not in self._torn:
+                    raise
+        return found
 
     def spooled(self) -> list[Path]:
         """Files in the spool."""
