@@ -161,7 +161,8 @@ class Journal(Protocol):
 
     async def append_events(self, rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
         """Store heard events, in order, and the recovery cursor if given, in one transaction.
-        A seq that is stored already is left as it is."""
+        A seq that is stored already is left as it is. Raises ValueError, changing nothing, for text
+        that is not UTF-8."""
         ...
 
     async def undisposed(self) -> list[InboxRow]:

@@ -89,6 +89,7 @@ class MemoryJournal:
         return LaneRow(code, replace(stored.lane, submissions=tuple(members)), stored.version)
 
     async def commit(self, commit: LaneCommit) -> int | None:
+        _check_text(commit)
         await self._before()
         version = self._apply(commit)
         await self._after()
@@ -129,6 +130,7 @@ class MemoryJournal:
         await self._after()
 
     async def append_events(self, rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
+        _check_text(rows, resume)
         await self._before()
         for row in rows:
             self._kept.inbox.setdefault(row.heard.seq, row)
@@ -364,6 +366,14 @@ class MemoryJournal:
             raise JournalFault(self._fault)
         if self._closed:
             raise JournalFault("expected an open journal, found it closed; start it again first")
+
+
+def _check_text(*given: object) -> None:
+    """Raises ValueError for text that no disk could hold: a lone surrogate."""
+    try:
+        orjson.dumps(given)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _top_seq(submission: Submission) -> int:

@@ -1,0 +1,282 @@
+"""What a journal promises, in the fewest words: rows in plain lists, and no thought for speed.
+
+Written from the port's docstrings, not from either store, so that all three can be held together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from listener.core.evidence import Gap
+from listener.core.facts import Fact
+from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
+from listener.core.submission import Lane, Submission
+from listener.ports.event_source import Resume
+from listener.ports.journal import (
+    Claim,
+    IdempotencyKey,
+    InboxRow,
+    LaneCommit,
+    LaneRow,
+    Query,
+    Reaction,
+    StoredSubmission,
+    Tally,
+)
+
+
+@dataclass
+class Kept:
+    """One submission and all that hangs on it."""
+
+    code: CvCode
+    now: Submission
+    facts: list[Fact] = field(default_factory=list)
+    reactions: dict[int, Reaction] = field(default_factory=dict)
+    file_gone: bool = False
+
+    @property
+    def file_due_ms(self) -> int | None:
+        if self.now.state is not State.CLOSED:
+            return None
+        kept_until = self.now.keep_file_until_ms
+        return self.now.closed_ms if kept_until is None else kept_until
+
+
+@dataclass
+class JournalModel:
+    """The port without its awaits, and with its state open to the test."""
+
+    lanes_: dict[CvCode, tuple[Lane, int, Millis | None]] = field(default_factory=dict)
+    kept: dict[SubmissionId, Kept] = field(default_factory=dict)
+    inbox: dict[int, InboxRow] = field(default_factory=dict)
+    keys: dict[str, IdempotencyKey] = field(default_factory=dict)
+    claims: dict[CvCode, Claim] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    open_: Gap | None = None
+    resume: Resume = field(default_factory=Resume)
+    alive_ms: Millis | None = None
+    tokens: int = 0
+    removed_version: int = 0
+
+    # ------------------------------------------------------------------------------------ lanes
+
+    def load_lane(self, code: CvCode) -> LaneRow:
+        lane, version, _ = self.lanes_.get(code, (Lane(), 0, None))
+        members = tuple(self.kept[s.id].now for s in lane.submissions)
+        return LaneRow(code, replace(lane, submissions=members), version)
+
+    def commit(self, commit: LaneCommit) -> int | None:
+        stored = self.load_lane(commit.code).version
+        held = self.claims.get(commit.code)
+        if stored != commit.expected_version:
+            return None
+        if commit.claim is not None and (held is None or held.token != commit.claim.token):
+            return None
+        if commit.idempotency is not None:
+            if commit.idempotency.key in self.keys:
+                return None
+            self.keys[commit.idempotency.key] = commit.idempotency
+        version = (stored or self.removed_version) + 1
+        if commit.lane is None:
+            self._remove(commit.code, version)
+        else:
+            self.lanes_[commit.code] = (commit.lane, version, commit.due_ms)
+        for now in commit.changed:
+            self.kept.setdefault(now.id, Kept(commit.code, now)).now = now
+        for fact in commit.facts:
+            if fact.submission_id is not None:
+                self.kept[fact.submission_id].facts.append(fact)
+        for seq, disposition in commit.dispositions:
+            if seq in self.inbox:
+                self.inbox[seq] = replace(self.inbox[seq], disposition=disposition)
+        for name, of in commit.reactions:
+            self.kept[name].reactions.setdefault(of, Reaction(name, of, 0, Millis(0)))
+        return version
+
+    def due_lanes(self, now_ms: Millis, limit: int) -> list[CvCode]:
+        due = [(at, code) for code, (_, _, at) in self.lanes_.items() if at is not None]
+        return [code for at, code in sorted(due) if at <= now_ms][:limit]
+
+    def next_due_ms(self) -> Millis | None:
+        return min((at for _, _, at in self.lanes_.values() if at is not None), default=None)
+
+    def lanes(self) -> list[CvCode]:
+        return sorted(self.lanes_)
+
+    def claim_lane(
+        self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis
+    ) -> Claim | None:
+        held = self.claims.get(code)
+        if held is not None and held.owner != owner and held.until_ms > now_ms:
+            return None
+        self.tokens += 1
+        self.claims[code] = Claim(code, owner, self.tokens, until_ms)
+        return self.claims[code]
+
+    def release_lane(self, claim: Claim) -> None:
+        held = self.claims.get(claim.code)
+        if held is not None and held.token == claim.token:
+            del self.claims[claim.code]
+
+    # ---------------------------------------------------------------------------------- hearing
+
+    def append_events(self, rows: tuple[InboxRow, ...], resume: Resume | None = None) -> None:
+        for row in rows:
+            self.inbox.setdefault(row.heard.seq, row)
+        self.resume = self.resume if resume is None else resume
+
+    def undisposed(self) -> list[InboxRow]:
+        return [row for _, row in sorted(self.inbox.items()) if row.disposition is None]
+
+    def highest_seq(self) -> int:
+        seqs = list(self.inbox)
+        for kept in self.kept.values():
+            heard = (*kept.now.held, *kept.now.candidates, kept.now.heard)
+            seqs += [h.seq for h in heard if h is not None]
+        return max(seqs, default=0)
+
+    def resume_cursor(self) -> Resume:
+        return self.resume
+
+    def store_resume(self, resume: Resume) -> None:
+        self.resume = resume
+
+    def mark_alive(self, at_ms: Millis) -> None:
+        self.alive_ms = at_ms
+
+    def last_alive_ms(self) -> Millis | None:
+        return self.alive_ms
+
+    def open_gap(self, gap: Gap) -> None:
+        self.open_ = self.open_ or gap
+
+    def close_gap(self, end_ms: Millis, reason: str) -> Gap | None:
+        if self.open_ is None:
+            return None
+        gap = replace(self.open_, end_ms=end_ms, reason=reason)
+        self.open_ = None
+        self.gaps.append(gap)
+        return gap
+
+    def drop_gap(self) -> None:
+        self.open_ = None
+
+    def gaps_since(self, since_ms: Millis) -> list[Gap]:
+        ended = [gap for gap in self.gaps if (gap.end_ms or 0) > since_ms]
+        all_of_them = ended if self.open_ is None else [*ended, self.open_]
+        return sorted(all_of_them, key=lambda gap: gap.start_ms)
+
+    # ------------------------------------------------------------------------------ submissions
+
+    def submission(self, name: SubmissionId) -> StoredSubmission | None:
+        kept = self.kept.get(name)
+        return None if kept is None else StoredSubmission(kept.code, kept.now)
+
+    def submissions(self, query: Query) -> list[StoredSubmission]:
+        found = [StoredSubmission(kept.code, kept.now) for kept in self.kept.values()]
+        if query.state is not None:
+            found = [s for s in found if s.submission.state is query.state]
+        if query.outcome is not None:
+            found = [s for s in found if s.submission.outcome is query.outcome]
+        if query.code is not None:
+            found = [s for s in found if s.code == query.code]
+        if query.before is not None:
+            found = [s for s in found if s.submission.id < query.before]
+        return sorted(found, key=lambda s: s.submission.id, reverse=True)[: query.limit]
+
+    def facts_of(self, name: SubmissionId) -> list[tuple[Millis, str, str]]:
+        facts = self.kept[name].facts if name in self.kept else []
+        return [(fact.at_ms, fact.event, orjson.dumps(fact).decode()) for fact in facts]
+
+    def idempotency(self, key: str) -> IdempotencyKey | None:
+        return self.keys.get(key)
+
+    def tally(self) -> Tally:
+        now = [kept.now for kept in self.kept.values()]
+        waiting = [s for s in now if s.state is not State.CLOSED]
+        states = {state: sum(s.state is state for s in waiting) for state in State}
+        outcomes = {outcome: sum(s.outcome is outcome for s in now) for outcome in Outcome}
+        return Tally(
+            {state: n for state, n in states.items() if n},
+            {outcome: n for outcome, n in outcomes.items() if n},
+            min((s.created_ms for s in waiting), default=None),
+        )
+
+    def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
+        all_of_them = [r for kept in self.kept.values() for r in kept.reactions.values()]
+        due = [(r.due_ms, r.submission_id, r.version, r) for r in all_of_them if r.due_ms <= now_ms]
+        return [row[3] for row in sorted(due, key=lambda row: row[:3])][:limit]
+
+    def finish_reaction(self, name: SubmissionId, version: int) -> None:
+        if name in self.kept:
+            self.kept[name].reactions.pop(version, None)
+
+    def postpone_reaction(self, name: SubmissionId, version: int, due_ms: Millis) -> None:
+        reactions = self.kept[name].reactions if name in self.kept else {}
+        if version in reactions:
+            tries = reactions[version].tries + 1
+            reactions[version] = Reaction(name, version, tries, due_ms)
+
+    # ----------------------------------------------------------------------------- files, leaving
+
+    def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:
+        due = [(k.file_due_ms, i) for i, k in self.kept.items() if not k.file_gone]
+        return [i for _, i in sorted((at, i) for at, i in due if at is not None and at <= now_ms)][
+            :limit
+        ]
+
+    def files_kept(self) -> list[SubmissionId]:
+        return sorted(
+            i for i, k in self.kept.items() if k.now.state is not State.CLOSED or not k.file_gone
+        )
+
+    def files_gone(self, names: tuple[SubmissionId, ...]) -> None:
+        for name in names:
+            if name in self.kept:
+                self.kept[name].file_gone = True
+
+    def purge(self, before: Millis) -> int:
+        named = {s.id for lane, _, _ in self.lanes_.values() for s in lane.submissions}
+        doomed = [
+            name
+            for name, kept in self.kept.items()
+            if kept.now.state is State.CLOSED
+            and kept.now.closed_ms is not None
+            and kept.now.closed_ms < before
+            and kept.file_gone
+            and name not in named
+        ]
+        self._delete(doomed)
+        for seq, row in list(self.inbox.items()):
+            if row.disposition is not None and row.heard.heard_ms < before:
+                del self.inbox[seq]
+        self.gaps = [gap for gap in self.gaps if (gap.end_ms or 0) >= before]
+        self.keys = {name: key for name, key in self.keys.items() if key.created_ms >= before}
+        return len(doomed)
+
+    def forget(self, code: CvCode) -> int:
+        doomed = [name for name, kept in self.kept.items() if kept.code == code]
+        self._delete(doomed)
+        if code in self.lanes_:
+            self._remove(code, self.lanes_[code][1])
+        self.claims.pop(code, None)
+        self.inbox = {seq: row for seq, row in self.inbox.items() if row.code != code}
+        return len(doomed)
+
+    # ------------------------------------------------------------------- what only a test may ask
+
+    def dispositions(self) -> dict[int, Disposition | None]:
+        """Of every inbox row."""
+        return {seq: row.disposition for seq, row in self.inbox.items()}
+
+    def _delete(self, names: list[SubmissionId]) -> None:
+        for name in names:
+            del self.kept[name]
+        self.keys = {n: key for n, key in self.keys.items() if key.submission_id not in names}
+
+    def _remove(self, code: CvCode, version: int) -> None:
+        self.lanes_.pop(code, None)
+        self.removed_version = max(self.removed_version, version)
