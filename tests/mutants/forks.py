@@ -62,7 +62,7 @@ def _work(work: Callable[[], str | None], writes: int, cpu_s: int) -> None:
     try:
         by = work()
     except BaseException as error:  # noqa: BLE001 - a mutant may raise anything, and its fork ends here
-        by = f"died: {type(error).__name__}"
+        by = f"died: {error!r}"[:300]
     os.write(writes, (by or "").encode())
     os._exit(1 if by else 0)
 

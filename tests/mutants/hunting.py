@@ -73,7 +73,7 @@ OPTIONS += ["-W", "ignore:Module already imported"]
 # ----------------------------------------------------------------------------- mutants of functions
 
 
-@dataclass
+@dataclass(eq=False)
 class Known:
     """What one test is like without a mutant: how long it takes (seconds), what it calls."""
 
@@ -81,7 +81,7 @@ class Known:
     calls: frozenset[tuple[str, str]]
 
 
-@dataclass
+@dataclass(eq=False)
 class FunctionHunt:
     """A pytest plugin that, once all tests are collected, hunts the mutants instead."""
 
@@ -190,19 +190,56 @@ def hunt_functions(
 # -------------------------------------------------------------------------- mutants of all the rest
 
 
-class _FirstFailure:
-    """A pytest plugin that remembers which test failed."""
+@dataclass(eq=False)
+class DeclarationHunt:
+    """A pytest plugin that, before any test is imported, hunts the mutants instead."""
 
-    def __init__(self) -> None:
-        self.by: str | None = None
+    mutants: Iterable[Mutant]
+    tell: Callable[[Mutant, End], None]
+    stages: Sequence[Sequence[str]]
+    cpu_s: int
+    failed: list[str] = field(default_factory=list)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and self.by is None:
-            self.by = report.nodeid
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> bool:
+        assert not any(name.startswith("listener.core") for name in sys.modules)
+        _warm_up()
+        gc.collect()
+        gc.freeze()
+        whole = in_a_fork(lambda: self._first_failure(session, self.stages), 2 * self.cpu_s)
+        if whole.by is not None:
+            raise RuntimeError(f"expected every test to pass without a mutant, found: {whole.by}")
+        last: dict[str, Sequence[str]] = {}
+        for mutant in self.mutants:
+            # The likeliest killer of the next is what killed the last of the same module.
+            order = sorted(self.stages, key=lambda stage: stage != last.get(mutant.module))
+
+            def work(mutant: Mutant = mutant, order: list[Sequence[str]] = order) -> str | None:
+                put_in_place(mutant)
+                return self._first_failure(session, order)
+
+            end = in_a_fork(work, self.cpu_s)
+            for stage in self.stages:
+                if str(end.by).startswith(tuple(stage)):
+                    last[mutant.module] = stage
+            self.tell(mutant, end)
+        return True
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed and self.by is None:
-            self.by = report.nodeid or "collection"
+        if report.failed:
+            self.failed.append(report.nodeid or "collection")
+
+    def _first_failure(
+        self, session: pytest.Session, stages: Sequence[Sequence[str]]
+    ) -> str | None:
+        for stage in stages:
+            items = session.perform_collect(stage)
+            if self.failed:
+                return self.failed[0]
+            for item in items:
+                if not _passes(item):
+                    return item.nodeid
+        return None
 
 
 def hunt_declarations(
@@ -211,34 +248,12 @@ def hunt_declarations(
     stages: Sequence[Sequence[str]] = STAGES,
     cpu_s: int = 60,
 ) -> None:
-    """Hunt mutants for which their module is imported anew. This process must have imported
-    nothing of the core. ``stages``: tests, the likeliest killers first."""
-    assert not any(name.startswith("listener.core") for name in sys.modules)
-    _warm_up()
-    whole = in_a_fork(lambda: _first_failure(stages), cpu_s)
-    if whole.by is not None:
-        raise RuntimeError(f"expected every test to pass without a mutant, found: {whole.by}")
-    last: dict[str, Sequence[str]] = {}
-    for mutant in mutants:
-        order = sorted(stages, key=lambda stage: stage != last.get(mutant.module))
-
-        def work(mutant: Mutant = mutant, order: list[Sequence[str]] = order) -> str | None:
-            put_in_place(mutant)
-            return _first_failure(order)
-
-        end = in_a_fork(work, cpu_s)
-        for stage in stages:
-            if any(str(end.by).startswith(path) for path in stage):
-                last[mutant.module] = stage
-        tell(mutant, end)
-
-
-def _first_failure(stages: Sequence[Sequence[str]]) -> str | None:
-    for stage in stages:
-        failure = _FirstFailure()
-        if pytest.main([*OPTIONS, "-x", *stage], plugins=[failure]) != 0:
-            return failure.by or "pytest"
-    return None
+    """Hunt mutants for which their module is imported anew; ``tell`` hears of each. This process
+    must have imported nothing of the core. ``stages``: tests, the likeliest killers first."""
+    hunt = DeclarationHunt(mutants, tell, stages, cpu_s)
+    code = pytest.main([*OPTIONS, "tests/core"], plugins=[hunt])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise RuntimeError(f"expected pytest to run, found exit code {code}")
 
 
 def _warm_up() -> None:
