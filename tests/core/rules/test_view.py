@@ -6,10 +6,20 @@ from typing import Any
 
 import pytest
 
-from listener.core.names import UpstreamJob
+from listener.core.names import Millis, UpstreamJob
 from listener.core.view import canonical, public, rfc3339, verdicts
 
-from .script import ACCEPTED, NOT_SENT, REFUSED, Script, Words, accepted, in_doubt, unresolved
+from .script import (
+    ACCEPTED,
+    NOT_SENT,
+    REFUSED,
+    TIMED_OUT,
+    Script,
+    Words,
+    accepted,
+    in_doubt,
+    unresolved,
+)
 
 
 def words(script: Script, name: str = "a") -> dict[str, tuple[str, list[str]]]:
@@ -184,3 +194,207 @@ def test_every_outcome_has_a_canonical_line() -> None:
 def test_every_job_has_a_verdict_in_every_state() -> None:
     for script in (Script().submit(), Script().submit().begin(), accepted(), in_doubt()):
         assert set(verdicts(script.of())) == set(UpstreamJob)
+
+
+# ----------------------------------------------------------------------------------- word for word
+
+
+def test_a_confirmed_one_word_for_word() -> None:
+    script = Script().submit(retry_of="z").at(2).begin("p0", words=READY).at(5).end(ACCEPTED)
+    script.at(6).deaf().at(7).listening().at(8).read("p1", words=BUSY).at(9).event()
+    assert public(script.of(), "cv_ref", script.lane, script.now) == {
+        "id": "a",
+        "cv_ref": "cv_ref",
+        "state": "closed",
+        "outcome": "confirmed",
+        "late": False,
+        "version": 6,
+        "attribution": "exclusive",
+        "attempts": 1,
+        "dispatch": {
+            "enhancement": {
+                "verdict": "corroborated",
+                "evidence": ["event", "record_processing"],
+            },
+            "analysis": {"verdict": "corroborated", "evidence": ["event", "record_processing"]},
+        },
+        "upstream": {"cv_id": 456, "application_id": None, "status": "draft"},
+        "deaf_ms": 1000,
+        "duplicates": 0,
+        "retry_of": "z",
+        "created_at": "2023-11-14T22:13:20.000Z",
+        "sent_at": "2023-11-14T22:13:22.000Z",
+        "accepted_at": "2023-11-14T22:13:25.000Z",
+        "heard_at": "2023-11-14T22:13:29.000Z",
+        "closed_at": "2023-11-14T22:13:29.000Z",
+        "deadline_at": None,
+        "waiting_for": None,
+        "reason": None,
+    }
+    assert canonical(script.of()) == {
+        "outcome": "confirmed",
+        "attribution": "exclusive",
+        "late": False,
+        "submission_version": 6,
+        "attempts": 1,
+        "reason": None,
+        "retry_of": "z",
+        "enhancement": "corroborated",
+        "analysis": "corroborated",
+        "evidence": ["event", "record_processing"],
+        "replayed": False,
+        "queued_ms": 2000,
+        "post_ms": 3000,
+        "confirm_ms": 7000,
+        "total_ms": 9000,
+        "deaf_ms": 1000,
+        "duplicates": 0,
+        "http_status": 200,
+        "upstream_status": "draft",
+        "cv_id": 456,
+        "size": 1234,
+        "kind": "pdf",
+    }
+
+
+def test_one_that_was_never_sent_word_for_word() -> None:
+    script = Script().submit().at(3).cancel()
+    assert public(script.of(), "cv_ref") == {
+        "id": "a",
+        "cv_ref": "cv_ref",
+        "state": "closed",
+        "outcome": "cancelled",
+        "late": False,
+        "version": 2,
+        "attribution": None,
+        "attempts": 0,
+        "dispatch": {
+            "enhancement": {"verdict": "unknown", "evidence": []},
+            "analysis": {"verdict": "unknown", "evidence": []},
+        },
+        "upstream": None,
+        "deaf_ms": 0,
+        "duplicates": 0,
+        "retry_of": None,
+        "created_at": "2023-11-14T22:13:20.000Z",
+        "sent_at": None,
+        "accepted_at": None,
+        "heard_at": None,
+        "closed_at": "2023-11-14T22:13:23.000Z",
+        "deadline_at": None,
+        "waiting_for": None,
+        "reason": "cancelled",
+    }
+    line = canonical(script.of())
+    assert {name for name, value in line.items() if value is None} == {
+        *("attribution", "retry_of", "replayed", "queued_ms", "post_ms", "confirm_ms"),
+        *("http_status", "upstream_status", "cv_id"),
+    }
+    assert (line["total_ms"], line["attempts"], line["reason"]) == (3000, 0, "cancelled")
+
+
+def test_a_late_one_that_was_heard_twice() -> None:
+    script = accepted().at(31).time().read("p1").at(40).event(replayed=True).at(41).event()
+    shown, line = public(script.of(), "cv_ref"), canonical(script.of())
+    assert (shown["late"], shown["duplicates"], shown["attribution"]) == (True, 1, "contended")
+    assert shown["reason"] == "late_event"
+    assert (line["late"], line["duplicates"], line["replayed"]) == (True, 1, True)
+    assert (line["reason"], line["confirm_ms"], line["total_ms"]) == ("late_event", 40_000, 31_000)
+    assert line["evidence"] == ["replayed_event"]
+
+
+# -------------------------------------------------------------------------- evidence, job for job
+
+
+def test_the_same_word_on_another_path_is_this_updates_own() -> None:
+    script = accepted(words=BUSY).at(31).time().read("p1", words=BUSY)
+    assert words(script)["analysis"] == ("indicated", ["record_processing"])
+
+
+def test_the_same_word_on_the_same_path_is_none() -> None:
+    """One job's word moved the record; the other's says nothing of this update."""
+    script = accepted(words=Words("processing", "ready"))
+    script.at(31).time().read("p0", words=BUSY)
+    assert words(script) == {
+        "enhancement": ("indicated", ["record_processing"]),
+        "analysis": ("unknown", []),
+    }
+
+
+def test_a_path_that_the_baseline_lacks_has_moved() -> None:
+    script = Script().submit().begin("", words=Words("processing", "ready")).at(1).end(ACCEPTED)
+    script.at(31).time().read("p1", words=BUSY)
+    assert words(script)["analysis"] == ("indicated", ["record_processing"])
+
+
+def test_without_a_path_a_word_that_stayed_is_none() -> None:
+    script = accepted(words=Words("processing", "ready"))
+    script.at(31).time().read("", words=BUSY)
+    assert words(script)["analysis"] == ("unknown", [])
+
+
+def test_a_record_without_a_word_indicates_nothing() -> None:
+    script = accepted().at(31).time().read("p1", words=Words("processing", None))
+    assert words(script) == {
+        "enhancement": ("unknown", []),
+        "analysis": ("indicated", ["record_processing"]),
+    }
+
+
+def test_without_a_baseline_no_word_is_evidence() -> None:
+    script = Script().submit().begin(None).at(1).end(ACCEPTED).at(31).time().read("p1", words=BUSY)
+    assert words(script)["analysis"] == ("unknown", [])
+
+
+def test_one_job_that_ended_says_nothing_of_the_other() -> None:
+    script = accepted(words=READY).at(2).read("p1", words=Words("processing", "ready"))
+    script.at(3).read("p1", words=Words("failed", "ready")).event()
+    assert words(script)["analysis"] == (
+        "corroborated",
+        ["event", "record_left_processing", "upstream_failed"],
+    )
+    assert canonical(script.of())["evidence"] == [
+        "event",
+        "record_left_processing",
+        "record_processing",
+        "upstream_failed",
+    ]
+
+
+# ------------------------------------------------------------------------------- waits, deadlines
+
+
+def test_a_wait_is_told_of_the_moment_that_is_asked_for() -> None:
+    script = Script().submit().begin().end(NOT_SENT)
+    due = script.of().not_before_ms
+    assert due is not None
+    waits = [
+        public(script.of(), "ref", script.lane, Millis(due + later))["waiting_for"]
+        for later in (-1, 0, 1)
+    ]
+    assert waits == ["backoff", "sending", "sending"]
+    assert public(script.of(), "ref", script.lane)["waiting_for"] == "backoff", "at its acceptance"
+
+
+def test_without_its_lane_one_that_may_be_sent_waits_for_sending() -> None:
+    assert public(Script().submit().of(), "ref")["waiting_for"] == "sending"
+
+
+def test_nothing_is_sent_in_a_rest_by_the_lane_alone() -> None:
+    script = accepted().submit("b").submit("c").at(31).time().read("p1")
+    assert shown_wait(script, "c") == "lane_rest"
+
+
+@pytest.mark.parametrize(
+    ("script", "deadline_s"),
+    [
+        (in_doubt().at(31).time().read("p0"), 31),
+        (in_doubt().at(31).time().read("p0").begin("p0").at(32).end(ACCEPTED), 62),
+        (in_doubt().at(31).time().read("p0").begin("p0").at(32).end(TIMED_OUT), 3_601),
+        (in_doubt().at(31).time().read("p0").begin("p0").at(32).end(ACCEPTED).cancel(), None),
+    ],
+)
+def test_a_deadline_is_that_of_what_it_waits_for(script: Script, deadline_s: int | None) -> None:
+    shown = public(script.of(), "ref", script.lane, script.now)
+    expected = None if deadline_s is None else rfc3339(1_700_000_000_000 + deadline_s * 1000)
+    assert shown["deadline_at"] == expected
