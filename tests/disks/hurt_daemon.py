@@ -5,6 +5,7 @@ The environment's ``HURT`` is a :class:`Hurt` as JSON. Its faults hold while its
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -33,14 +34,14 @@ class Hurt:
     """``sqlite``: (operation, end of the file's name, answer) of SQLite's own calls. ``calls``: (a
     function of ``os`` on a descriptor, a part of its file's path, errno's name) of all others.
     ``checkpoint_pages``: so that a checkpoint comes soon. ``largest``: bytes of any file
-    (RLIMIT_FSIZE). ``uid``: who runs it. ``clock_s``: how far off the machine's clock is."""
+    (RLIMIT_FSIZE). ``modes_hold``: for root too. ``clock_s``: how far off the clock is."""
 
     file: str
     sqlite: tuple[tuple[str, str, str], ...] = ()
     calls: tuple[tuple[str, str, str], ...] = ()
     checkpoint_pages: int | None = None
     largest: int | None = None
-    uid: int | None = None
+    modes_hold: bool = False
     clock_s: int = 0
 
     def environ(self) -> dict[str, str]:
@@ -72,11 +73,23 @@ def be_hurt(hurt: Hurt) -> HookedDisk:
     if hurt.clock_s:
         real, ahead = time.time_ns, hurt.clock_s * 10**9
         time.time_ns = lambda: real() + ahead
-    if hurt.uid is not None:
-        os.setgroups([])
-        os.setgid(hurt.uid)
-        os.setuid(hurt.uid)
+    if hurt.modes_hold and os.getuid() == 0:
+        _obey_modes()
     return disk
+
+
+def _obey_modes() -> None:
+    """Give up what lets root pass over owners and modes (capabilities(7))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    override, read_search, owner = 1 << 1, 1 << 2, 1 << 3
+    if libc.capget(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    for place in (0, 1):  # effective, permitted
+        sets[place] &= ~(override | read_search | owner)
+    if libc.capset(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _failing(real: Callable[..., Any], name: str, hurt: Hurt) -> Callable[..., Any]:

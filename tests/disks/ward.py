@@ -87,26 +87,35 @@ class Ward:
     async def ends_with(self, status: int, *words: str) -> dict[str, Any]:
         """The daemon ends of itself; its last CRITICAL line."""
         assert await self.daemon.ended(60) == status
-        return self.said("daemon.failed", *words)
+        return await self.said("daemon.failed", *words)
 
     async def refuses_to_start(self, status: int, *words: str) -> dict[str, Any]:
         """It ends before it is ready; its last CRITICAL line."""
         with pytest.raises(DaemonDied) as died:
             await self.daemon.start()
         assert died.value.status == status, died.value
-        return self.said("daemon.failed", *words)
+        return await self.said("daemon.failed", *words)
 
-    def said(self, event: str, *words: str) -> dict[str, Any]:
+    async def said(self, event: str, *words: str) -> dict[str, Any]:
         """The last line of this kind: what was expected and found, and what to do."""
-        lines = [line for line in self.daemon.lines() if line["event"] == event]
-        assert lines, f"no {event}"
-        told = lines[-1]
+        told = await self.told(event)
         assert told["level"] in ("critical", "error", "warning")
         for word in ("expected", "found", *words):
             assert word in told["error"], told["error"]
         if event == "daemon.failed":
             assert told["level"] == "critical" and told["hint"]
         return told
+
+    async def told(self, event: str) -> dict[str, Any]:
+        """The last line of this kind, once there is one."""
+        async with asyncio.timeout(20):
+            while not (lines := self.lines(event)):  # noqa: ASYNC110 - a file of another process tells nobody
+                await asyncio.sleep(0.05)
+        return lines[-1]
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Every line of this kind. A line may still be on its way."""
+        return [line for line in self.daemon.lines() if line["event"] == event]
 
     async def all_closes(self, *outcomes: str) -> dict[str, dict[str, Any]]:
         """Whatever was acknowledged ends, nothing is applied twice, and nobody's code is told."""
