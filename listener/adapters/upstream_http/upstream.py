@@ -216,7 +216,7 @@ def _lost(file: Path, size: int) -> bool:
     """Whether the file is gone or no longer what was taken in: no later attempt can send it."""
     try:
         return file.stat().st_size != size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False
