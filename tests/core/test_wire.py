@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from urllib.parse import unquote
 
 import pytest
@@ -62,6 +63,7 @@ def test_what_cannot_be_sent_is_refused_without_being_shown(text: str, reason: s
     assert caught.value.reason == reason
     message = str(caught.value)
     assert message.isprintable()
+    assert re.fullmatch(r"expected .*, found .+", message)
     # What is a word of the message anyway, or a full stop, shows nothing.
     assert len(text) < 3 or text not in message
 
@@ -71,6 +73,15 @@ def test_a_code_is_text(thing: object) -> None:
     with pytest.raises(InvalidCode) as caught:
         wire.check_code(thing)
     assert caught.value.reason == "not_text"
+    assert "expected cv_code to be text" in str(caught.value)
+
+
+def test_of_the_base_only_the_slashes_at_its_end_go() -> None:
+    code = wire.check_code("c")
+    for base in ("https://h/X", "https://h/X/", "https://h/X//"):
+        assert wire.record_url(base, code) == "https://h/X/c"
+        assert wire.edits_url(base, code) == "https://h/X/c/edits"
+    assert wire.record_url("/v2", code) == "/v2/c"
 
 
 @given(st.text(max_size=300))
@@ -131,6 +142,52 @@ def test_a_code_repeated_in_another_field_is_not_kept() -> None:
     )
     assert json.loads(event.payload) == {"cv_id": 1}
     assert DOCUMENTED not in repr(event)
+
+
+def status_kept(code: str, status: object) -> object:
+    """What is kept as the status of an event."""
+    payload = wire.read_event([{"cv_code": code, "status": status}]).payload
+    return json.loads(payload).get("status", "nothing")
+
+
+def test_a_code_too_short_to_be_told_from_chance_hides_nothing() -> None:
+    assert status_kept("abc", "abcdef") == "abcdef"
+    assert status_kept("abcd", "abcdef") == "nothing"
+    assert status_kept("a#cd", "a%23cd") == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("x" * 254, True),
+        ("x" * 255, False),
+        ("é" * 42, True),
+        ("é" * 43, False),
+        (2**63 - 1, True),
+        (2**63, False),
+        (-(2**63) + 1, True),
+        (-(2**63), False),
+        (True, True),
+        (False, True),
+        (0, True),
+        ("", True),
+        (1.5, False),
+        (None, False),
+        (["x"], False),
+    ],
+)
+def test_a_value_of_an_event_is_short_or_left_out(value: object, kept: bool) -> None:
+    """256 characters as JSON, whose quotes and escapes count too."""
+    assert (status_kept("code", value) == value) is kept
+
+
+def test_of_two_layers_the_outer_word_counts_if_it_can_be_kept() -> None:
+    inner = {"cv_code": "code", "status": "inner", "cv_enhance_status": "inner"}
+    event = wire.read_event(
+        [{"cv_code": "code", "status": "outer", "cv_enhance_status": ["no"], "data": inner}]
+    )
+    assert event.code == "code"
+    assert event.payload == '{"status":"outer","cv_enhance_status":"inner"}'
 
 
 @pytest.mark.parametrize(

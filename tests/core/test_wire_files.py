@@ -66,6 +66,27 @@ def test_a_bad_boundary_is_our_own_fault(boundary: str) -> None:
         wire.frame(boundary, "cv.pdf", FileKind.PDF, 1)
 
 
+def test_a_boundary_may_have_70_characters_and_those_of_rfc_2046() -> None:
+    boundary = "azAZ09'()+_,./:=?-".ljust(70, "x")
+    assert wire.frame(boundary, "cv.pdf", FileKind.PDF, 1).content_type.endswith(boundary)
+    assert wire.frame("b", "cv.pdf", FileKind.PDF, 1).tail == b"\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (FileKind.PDF, b"application/pdf"),
+        (
+            FileKind.DOCX,
+            b"application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ),
+        (None, b"application/octet-stream"),
+    ],
+)
+def test_each_kind_is_named_as_registered(file: FileKind | None, said: bytes) -> None:
+    assert b"\r\nContent-Type: " + said + b"\r\n\r\n" in wire.frame("b", "x", file, 1).head
+
+
 def test_a_nameless_file_gets_the_extension_of_its_kind() -> None:
     assert b'filename="cv.docx"' in wire.frame("b", "", FileKind.DOCX, 1).head
     assert b'filename="cv"' in wire.frame("b", "", None, 1).head
@@ -92,6 +113,18 @@ def test_a_nameless_file_gets_the_extension_of_its_kind() -> None:
         ("x" * 300 + ".pdf", "x" * 251 + ".pdf"),
         ("é" * 200 + ".docx", "é" * 125 + ".docx"),
         ("." + "x" * 300, "." + "x" * 254),
+        ("x" * 251 + ".pdf", "x" * 251 + ".pdf"),
+        ("x" * 252 + ".pdf", "x" * 251 + ".pdf"),
+        ("é" * 127 + "x", "é" * 127 + "x"),
+        ("x" * 300 + "." + "y" * 15, "x" * 239 + "." + "y" * 15),
+        ("x" * 300 + "." + "y" * 16, "x" * 255),
+        ("x" * 300 + "." + "é" * 8, "x" * 255),
+        ("x" * 300, "x" * 255),
+        ("x" * 249 + "   yyyyyy.pdf", "x" * 249 + ".pdf"),
+        ("é" * 126 + ".docx", "é" * 125 + ".docx"),
+        ("a.b/c.d\\e.f.pdf", "e.f.pdf"),
+        ("line\u2028para\u2029.pdf", "linepara.pdf"),
+        ("soft\u00adhyphen.pdf", "soft\u00adhyphen.pdf"),
     ],
 )
 def test_names_are_cleaned(name: str, clean: str) -> None:
@@ -182,6 +215,63 @@ def many_entries() -> bytes:
 )
 def test_anything_else_is_neither(content: bytes) -> None:
     assert kind(content) is None
+
+
+def docx_after(others: int, *, comment: bytes = b"") -> bytes:
+    """A DOCX whose two files are the last of its entries."""
+    return zipped(
+        *(f"{number}.txt" for number in range(others)),
+        "[Content_Types].xml",
+        "word/document.xml",
+        comment=comment,
+    )
+
+
+def test_as_many_entries_as_are_looked_at() -> None:
+    assert kind(docx_after(4_094)) is FileKind.DOCX
+    assert kind(docx_after(4_095)) is None
+
+
+def test_a_comment_may_be_as_long_as_a_zip_allows() -> None:
+    assert kind(docx_after(0, comment=b"x" * 65_535)) is FileKind.DOCX
+
+
+def with_directory_of(size: int) -> bytes:
+    """A DOCX whose last entry has a comment, so that its directory has ``size`` bytes."""
+    plain = DOCX
+    end = plain.rindex(b"PK\x05\x06")
+    length, start = struct.unpack_from("<II", plain, end + 12)
+    directory = plain[start:end]
+    blank = struct.pack("<4s24xHHH12x", b"PK\x01\x02", 0, 0, 0)
+    while len(directory) < size:
+        room = size - len(directory) - len(blank)
+        extra = min(room, 65_535) if room < 65_535 or room > 65_535 + 46 else room - 46
+        directory += struct.pack("<4s24xHHH12x", b"PK\x01\x02", 0, extra, 0) + b"\0" * extra
+    assert len(directory) == size
+    count = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, size, start, 0)
+    assert length < size
+    return plain[:start] + directory + count
+
+
+def test_a_directory_of_a_mebibyte_is_read_and_a_longer_one_is_not() -> None:
+    assert kind(with_directory_of(1 << 20)) is FileKind.DOCX
+    assert kind(with_directory_of((1 << 20) + 1)) is None
+
+
+def test_entries_are_skipped_with_their_comments_and_extra_fields() -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in ("first", "[Content_Types].xml", "word/document.xml"):
+            entry = zipfile.ZipInfo(name)
+            entry.comment, entry.extra = b"of an entry", struct.pack("<HH4x", 0x9999, 4)
+            archive.writestr(entry, b"x")
+    assert kind(target.getvalue()) is FileKind.DOCX
+
+
+def test_a_stream_is_read_from_its_beginning() -> None:
+    stream = io.BytesIO(DOCX)
+    stream.seek(7)
+    assert wire.sniff(stream) is FileKind.DOCX
 
 
 def test_a_directory_that_claims_to_be_huge_is_not_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -53,6 +54,34 @@ def test_an_acceptance_does_not_depend_on_its_data(data: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (2**63 - 1, 2**63 - 1),
+        (-(2**63) + 1, -(2**63) + 1),
+        (2**63, None),
+        (-(2**63), None),
+        (0, 0),
+        (False, None),
+        ("A-7", "A-7"),
+        ("x" * 64, "x" * 64),
+        ("x" * 65, None),
+        ("", None),
+        ("two\nlines", None),
+        (1.5, None),
+    ],
+)
+def test_an_id_is_a_number_of_64_bits_or_a_word(told: object, kept: int | str | None) -> None:
+    result = post(200, {"status": "success", "data": {"cv_id": told, "application_id": told}})
+    assert result.reply == UpstreamReply(cv_id=kept, application_id=kept)
+
+
+def test_an_acceptance_says_all_that_it_read() -> None:
+    assert post(201, ACCEPTED) == PostResult(
+        PostKind.ACCEPTED, "accepted", 201, reply=UpstreamReply(456, None, "draft")
+    )
+
+
+@pytest.mark.parametrize(
     ("status", "body"),
     [
         (200, b""),
@@ -64,6 +93,9 @@ def test_an_acceptance_does_not_depend_on_its_data(data: object) -> None:
         (200, b"{}"),
         (200, b'{"status":"queued"}'),
         (200, b'{"status":NaN}'),
+        (200, b'{"status":"success","data":{"cv_id":NaN}}'),
+        (200, b'{"status":"success","data":{"cv_id":-Infinity}}'),
+        (299, json.dumps(ACCEPTED).encode()),
         (201, DEEP),
         (200, HUGE_NUMBER),
         (204, b""),
@@ -74,13 +106,14 @@ def test_an_unreadable_success_is_possibly_sent_and_never_again(status: int, bod
     result = post(status, body, not_applied_statuses=(200, 201, 204, 206))
     assert result.kind is PostKind.POSSIBLY_SENT
     assert result.detail == "unreadable_reply"
+    assert result.http_status == status
     assert not result.resendable
 
 
-@pytest.mark.parametrize("word", ["error", "ERROR", "fail", "failed"])
+@pytest.mark.parametrize("word", ["error", "ERROR", "fail", "failed", "failure"])
 def test_a_success_that_calls_itself_an_error_is_a_refusal(word: str) -> None:
     result = post(200, {"status": word, "message": "no"})
-    assert (result.kind, result.detail) == (PostKind.REFUSED, "status_error")
+    assert result == PostResult(PostKind.REFUSED, "status_error", 200)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +123,13 @@ def test_a_success_that_calls_itself_an_error_is_a_refusal(word: str) -> None:
         (401, PostKind.REFUSED, "unauthorized"),
         (403, PostKind.REFUSED, "forbidden"),
         (404, PostKind.REFUSED, "not_found"),
+        (405, PostKind.REFUSED, "method_not_allowed"),
+        (407, PostKind.REFUSED, "proxy_auth_required"),
         (409, PostKind.REFUSED, "http_409"),
         (413, PostKind.REFUSED, "file_too_large"),
+        (415, PostKind.REFUSED, "file_type_refused"),
         (422, PostKind.REFUSED, "unprocessable"),
+        (499, PostKind.REFUSED, "http_499"),
         (429, PostKind.THROTTLED, "throttled"),
         (408, PostKind.POSSIBLY_SENT, "upstream_timed_out"),
         (500, PostKind.POSSIBLY_SENT, "http_500"),
@@ -101,6 +138,9 @@ def test_a_success_that_calls_itself_an_error_is_a_refusal(word: str) -> None:
         (504, PostKind.POSSIBLY_SENT, "http_504"),
         (599, PostKind.POSSIBLY_SENT, "http_599"),
         (600, PostKind.POSSIBLY_SENT, "http_600"),
+        (199, PostKind.POSSIBLY_SENT, "http_199"),
+        (300, PostKind.POSSIBLY_SENT, "redirected"),
+        (399, PostKind.POSSIBLY_SENT, "redirected"),
         (301, PostKind.POSSIBLY_SENT, "redirected"),
         (302, PostKind.POSSIBLY_SENT, "redirected"),
         (303, PostKind.POSSIBLY_SENT, "redirected"),
@@ -119,6 +159,18 @@ def test_named_statuses_are_not_sent_and_wait_as_asked() -> None:
     result = post(503, b"", {"retry-after": "7"}, not_applied_statuses=(502, 503))
     assert result == PostResult(PostKind.NOT_SENT, "not_applied_status", 503, 7_000)
     assert post(504, not_applied_statuses=(502, 503)).kind is PostKind.POSSIBLY_SENT
+    assert post(404, not_applied_statuses=(404,)).kind is PostKind.NOT_SENT
+    assert post(307, not_applied_statuses=(307,)).kind is PostKind.NOT_SENT
+
+
+def test_too_many_requests_are_throttled_whatever_a_proxy_is_known_for() -> None:
+    result = post(429, b"", {"retry-after": "7"}, not_applied_statuses=(429,))
+    assert result == PostResult(PostKind.THROTTLED, "throttled", 429, 7_000)
+
+
+@pytest.mark.parametrize("status", [302, 307, 400, 404, 408, 500, 502, 504])
+def test_no_other_reply_asks_for_a_wait(status: int) -> None:
+    assert post(status, b"", {"retry-after": "7"}).retry_after_ms is None
 
 
 @pytest.mark.parametrize(
@@ -207,7 +259,7 @@ def test_a_record_is_read_and_its_path_kept_as_a_digest() -> None:
     reading = wire.read_record(200, body, NOW)
     assert (reading.known, reading.read_ms) == (True, NOW)
     assert (reading.status, reading.enhance_status) == ("processing", "completed")
-    assert reading.path_digest is not None and len(reading.path_digest) == 16
+    assert reading.path_digest == hashlib.sha256(b"/cv/amina-haddad.pdf").hexdigest()[:16]
     assert "amina" not in repr(reading).lower()
     assert reading == wire.read_record(200, body, NOW)
     other = wire.read_record(200, record(cv_path="/cv/2.pdf"), NOW)
@@ -231,6 +283,11 @@ def test_a_path_of_half_a_surrogate_pair_is_still_told_apart() -> None:
     assert wire.read_record(200, record(cv_path="\ud800"), NOW).path_digest is not None
 
 
+def test_a_word_of_64_characters_is_kept() -> None:
+    reading = wire.read_record(200, record(status="x" * 64, cv_enhance_status="y"), NOW)
+    assert (reading.status, reading.enhance_status) == ("x" * 64, "y")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "detail"),
     [
@@ -250,4 +307,4 @@ def test_a_path_of_half_a_surrogate_pair_is_still_told_apart() -> None:
 )
 def test_anything_else_is_unknown(status: int, body: bytes, detail: str) -> None:
     reading = wire.read_record(status, body, NOW)
-    assert (reading.known, reading.detail) == (False, detail)
+    assert (reading.known, reading.detail, reading.read_ms) == (False, detail, NOW)
