@@ -236,6 +236,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             new_id=new_submission_id,
             handlers=outcome_handlers(settings, log),
             dropped_lines=log.dropped_lines,
+            written=log.written,
         )
 
 

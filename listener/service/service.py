@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from listener.core.effects import Announce, Dispatch, HoldAll, ReleaseFile
@@ -29,7 +29,7 @@ from .enquirer import Enquirer
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
 from .intake import Intake
-from .reactor import Reactor
+from .reactor import Reactor, at_once
 from .timers import Timers
 
 RECOVER_AT_ONCE = 64
@@ -48,6 +48,7 @@ class World:
     new_id: Callable[[], SubmissionId]
     handlers: Sequence[tuple[str, OutcomeHandler]] = ()
     dropped_lines: Callable[[], int] = lambda: 0
+    written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None
 
 
@@ -108,7 +109,9 @@ class Service:
             orphans=world.orphans,
             keep_orphans_ms=policy.core.keep_unresolved_ms,
         )
-        self.reactor = Reactor(journal, clock, log, world.handlers, told=self.engine.lane)
+        self.reactor = Reactor(
+            journal, clock, log, world.handlers, told=self.engine.lane, written=world.written
+        )
         self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id, self.fail)
         self.heartbeat = Heartbeat(
             journal,

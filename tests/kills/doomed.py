@@ -1,15 +1,16 @@
 """``python -m tests.kills.doomed run``: the real daemon, made to die or to err by its environment.
 
 ``DOOMED_AT``: ``point:n``, it kills itself at the n-th passing of that point, and says so in the
-file ``DOOMED_TOLD`` right before. ``DOOMED_BUG``: a planted bug. ``DOOMED_STEPS``: the journal has
-one migration more than the product's. The outcome handler :func:`heard` writes to
-``DOOMED_REACTIONS``.
+file ``DOOMED_TOLD`` right before. ``DOOMED_UNREAD``: nobody reads its log from the first canonical
+line on. ``DOOMED_BUG``: a planted bug. ``DOOMED_STEPS``: the journal has one migration more. The
+outcome handler :func:`heard` writes to ``DOOMED_REACTIONS``.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any
 
 from listener.__main__ import main
 from listener.adapters.journal_sqlite import SqliteJournal, store
+from listener.adapters.logs import Writer
 
 from . import disk
 from .planted import BUGS
@@ -53,12 +55,27 @@ def one_step_more(wanted: bool = True) -> Iterator[None]:
         seam.migrations = real
 
 
+def _stop_reading() -> None:
+    """As a pipe that is full: the writer's thread waits for room."""
+    write = Writer._write
+
+    def full(self: Writer, data: bytes) -> int:
+        if b"submission.closed" in data:
+            threading.Event().wait()
+        return write(self, data)
+
+    seam: Any = Writer
+    seam._write = full
+
+
 def _prepare(environ: Mapping[str, str]) -> disk.ToldDisk:
     told_disk = disk.ToldDisk()
     opened = partial(SqliteJournal.open, vfs=disk.NAME, checkpoint_pages=CHECKPOINT_PAGES)
     SqliteJournal.open = opened  # type: ignore[method-assign]  # tests alone need the keywords
     if bug := environ.get("DOOMED_BUG"):
         BUGS[bug]()
+    if environ.get("DOOMED_UNREAD"):
+        _stop_reading()
     if at := environ.get("DOOMED_AT"):
         name, _, passing = at.partition(":")
         lay(name, int(passing), Path(environ["DOOMED_TOLD"]))

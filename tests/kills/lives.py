@@ -146,6 +146,9 @@ class _Life:
         self.daemon.environ.pop("DOOMED_AT", None)
         if death.point is not None:
             self.daemon.environ["DOOMED_AT"] = f"{death.point}:{death.passing}"
+        self.daemon.environ.pop("DOOMED_UNREAD", None)
+        if death.unread:
+            self.daemon.environ["DOOMED_UNREAD"] = "1"
         if scene == "fresh" and not self.accepted:
             shutil.rmtree(self.daemon.state_dir, ignore_errors=True)
         if scene == "older":
@@ -203,6 +206,7 @@ class _Life:
     async def end(self) -> witnesses.Evidence:
         """The last start: nobody kills it, and everything closes."""
         self.daemon.environ.pop("DOOMED_AT", None)
+        self.daemon.environ.pop("DOOMED_UNREAD", None)
         await self.daemon.start()
         await self._submit(self._draw("flow"))
         unclosed: list[str] = []

@@ -18,12 +18,14 @@ _NEEDS = {"start.event_uncorrelated": "event.appended"}
 @dataclass(frozen=True, slots=True)
 class Death:
     """One end of the process: at the n-th passing of a point; or so many seconds after its launch,
-    by SIGKILL or by SIGTERM."""
+    by SIGKILL or by SIGTERM. ``unread``: until then nobody reads the log from the first canonical
+    line on, so that all later lines wait in the process."""
 
     point: str | None = None
     passing: int = 1
     after_s: float = 0.0
     gently: bool = False
+    unread: bool = False
 
     @property
     def name(self) -> str:

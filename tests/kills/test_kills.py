@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .lives import play
-from .plans import NAMED_IN_A_LIFE, at_moments, at_points, drawn
+from .plans import NAMED_IN_A_LIFE, Death, Plan, at_moments, at_points, drawn
 from .planted import BUGS
 from .points import POINTS, find
 
@@ -33,6 +33,12 @@ async def test_killed_at_the_narrowest_points_all_promises_hold(tmp_path: Path) 
     )
     told = await play(tmp_path, at_points(*names))
     assert (told.problems, told.reached) == ([], list(names))
+
+
+@pytest.mark.timeout(180)
+async def test_a_log_that_nobody_reads_costs_no_canonical_line(tmp_path: Path) -> None:
+    told = await play(tmp_path, Plan(3, (Death(after_s=2.5, unread=True),)))
+    assert told.problems == []
 
 
 @pytest.mark.prove

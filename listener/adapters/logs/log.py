@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping, MutableMapping
@@ -80,6 +81,8 @@ class StructuredLog:
         self._render: Callable[[Mapping[str, Any]], str] = to_text
         self._lines = _Lines(writer, processors=[*self._processors, self._last], context={})
         writer.tell_gap = self._gap_line
+        self._progress: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        writer.on_progress = self._tell_progress
 
     def emit(self, event: str, /, **fields: object) -> None:
         """Write one event of the catalogue."""
@@ -115,6 +118,25 @@ class StructuredLog:
     def dropped_lines(self) -> int:
         """Lines dropped since the start."""
         return self._writer.dropped
+
+    async def written(self) -> None:
+        """Until every line so far has left this process or was dropped. On one loop alone."""
+        mark = self._writer.last
+        if self._progress is None:
+            self._progress = (asyncio.get_running_loop(), asyncio.Event())
+        event = self._progress[1]
+        while True:
+            event.clear()
+            if self._writer.done >= mark:
+                return
+            await event.wait()
+
+    def _tell_progress(self) -> None:
+        """In the writer's thread."""
+        if self._progress is not None:
+            loop, event = self._progress
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(event.set)
 
     def flush(self, timeout_s: float = 2.0) -> bool:
         """Wait until all lines are written; False if that took too long."""

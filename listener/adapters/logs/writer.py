@@ -51,8 +51,12 @@ class Writer:
         self._wake = threading.Condition()
         self.dropped = 0
         """Lines dropped since the start."""
+        self.done = 0
+        """The number of the last line before which all are written or dropped."""
         self.tell_gap: Callable[[int], str] | None = None
         """Makes the line that tells of so many dropped ones. Called by the writer's thread."""
+        self.on_progress: Callable[[], None] | None = None
+        """Called by the writer's thread whenever ``done`` has grown. It must not raise."""
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -70,6 +74,11 @@ class Writer:
             (self._loud if level in LOUD else self._quiet).append((self._order, data))
             self._wake.notify_all()
             return True
+
+    @property
+    def last(self) -> int:
+        """The number of the last line that was put."""
+        return self._order
 
     def flush(self, timeout_s: float = 2.0) -> bool:
         """Wait until all that was put is written or dropped; False if that took too long."""
@@ -136,7 +145,11 @@ class Writer:
                 self._write_gap(untold)
             with self._wake:
                 self._busy = False
+                waiting = [queue[0][0] for queue in (self._quiet, self._loud) if queue]
+                self.done = min(waiting) - 1 if waiting else self._order
                 self._wake.notify_all()
+            if self.on_progress is not None:
+                self.on_progress()
 
     def _write_gap(self, count: int) -> None:
         if self.tell_gap is None:

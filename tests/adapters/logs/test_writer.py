@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -354,3 +355,23 @@ def test_the_log_tells_of_drops_when_it_is_read_again(pipe: Pipe) -> None:
     assert sum(one["dropped"] for one in told) == dropped
     assert all(one["level"] == "warning" and one["hint"] for one in told)
     assert len(lines) - len(told) + dropped == 5_000
+
+
+async def test_written_waits_for_the_reader_and_for_no_later_line(pipe: Pipe) -> None:
+    writer = Writer(pipe.stream)
+    log = StructuredLog(
+        writer, Redactor(), ref_key=b"key", run_id="0a1b", version="1", replica="here"
+    )
+    async with asyncio.timeout(BOUND_S):
+        await log.written()
+        while writer.dropped == 0 and writer.last < PIPE_HOLDS // 1_000:
+            writer.put(line(writer.last), Level.INFO)
+        waiting = asyncio.create_task(log.written())
+        done, _ = await asyncio.wait({waiting}, timeout=0.1)
+        assert not done, "nobody reads"
+        reading = asyncio.create_task(asyncio.to_thread(pipe.read_all))
+        await waiting
+        assert writer.done >= PIPE_HOLDS // 1_000
+        writer.close(BOUND_S)
+        pipe.stream.close()
+        await reading
