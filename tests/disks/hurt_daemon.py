@@ -34,7 +34,8 @@ class Hurt:
     """``sqlite``: (operation, end of the file's name, answer) of SQLite's own calls. ``calls``: (a
     function of ``os`` on a descriptor, a part of its file's path, errno's name) of all others.
     ``checkpoint_pages``: so that a checkpoint comes soon. ``largest``: bytes of any file
-    (RLIMIT_FSIZE). ``modes_hold``: for root too. ``clock_s``: how far off the clock is."""
+    (RLIMIT_FSIZE). ``modes_hold``: for root too. ``clock_s``: how far off the clock is.
+    ``mounts_of``: the process whose mounts it sees."""
 
     file: str
     sqlite: tuple[tuple[str, str, str], ...] = ()
@@ -43,6 +44,7 @@ class Hurt:
     largest: int | None = None
     modes_hold: bool = False
     clock_s: int = 0
+    mounts_of: int | None = None
 
     def environ(self) -> dict[str, str]:
         """What tells the process."""
@@ -55,6 +57,8 @@ class Hurt:
 
 def be_hurt(hurt: Hurt) -> HookedDisk:
     """Before the daemon begins. The disk is to be kept."""
+    if hurt.mounts_of is not None:
+        _see_mounts_of(hurt.mounts_of)
     disk = HookedDisk(default=True)
 
     def asked(operation: str, name: str) -> None:
@@ -76,6 +80,16 @@ def be_hurt(hurt: Hurt) -> HookedDisk:
     if hurt.modes_hold and os.getuid() == 0:
         _obey_modes()
     return disk
+
+
+def _see_mounts_of(pid: int) -> None:
+    """Enter its namespaces: the user's first, which gives the right to enter the other."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for kind in ("user", "mnt"):
+        with Path(f"/proc/{pid}/ns/{kind}").open("rb") as namespace:
+            if libc.setns(namespace.fileno(), 0) != 0:
+                raise OSError(ctypes.get_errno(), f"setns {kind}")
+    os.chdir("/")
 
 
 def _obey_modes() -> None:
