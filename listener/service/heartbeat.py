@@ -19,11 +19,20 @@ ALIVE_S = 5.0
 NEVER_HEARD = 3
 """So many updates without their event make a silent ear suspicious."""
 
-_WITHOUT_EVENT = (Outcome.PRESUMED, Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED)
+_WITHOUT_EVENT = (Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED)
+"""Not ``presumed``: there we know that we were deaf."""
 _NEVER_HEARD_HINT = (
     "check CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE, and whether the upstream wants a join "
     "(CV_SOCKET_ON_CONNECT)"
 )
+
+
+def unheard_of(tally: Tally) -> int:
+    """How many updates ended without their event, though it may well have been emitted while we
+    listened; 0 once any was confirmed, for then we know what to listen for."""
+    if tally.closed_by_outcome.get(Outcome.CONFIRMED):
+        return 0
+    return sum(tally.closed_by_outcome.get(outcome, 0) for outcome in _WITHOUT_EVENT)
 
 
 class Heartbeat:
@@ -71,13 +80,11 @@ class Heartbeat:
 
     def _never_heard(self, tally: Tally) -> None:
         """Updates end without their event, and never was one heard: say so, once a run."""
-        ended = [tally.closed_by_outcome.get(outcome, 0) for outcome in _WITHOUT_EVENT]
-        if self._hearer.heard_count or self._told_never_heard or sum(ended) < NEVER_HEARD:
-            return
-        if tally.closed_by_outcome.get(Outcome.CONFIRMED):
+        unheard = unheard_of(tally)
+        if self._hearer.heard_count or self._told_never_heard or unheard < NEVER_HEARD:
             return
         self._told_never_heard = True
-        self._log.emit("event.never_heard", submissions=sum(ended), hint=_NEVER_HEARD_HINT)
+        self._log.emit("event.never_heard", submissions=unheard, hint=_NEVER_HEARD_HINT)
 
     async def _line(self) -> None:
         now = self._clock.now_ms()
