@@ -39,7 +39,10 @@ async def _until(kills: int, first: int) -> list[Told]:
         told = await _life(first + len(lives))
         lives.append(told)
         done = sum(len(told.reached) for told in lives)
-        print(f"life {told.plan.seed}: {len(told.reached)} deaths; {done} in all", flush=True)
+        heard = ", all replayed" if told.all_heard else ""
+        print(
+            f"life {told.plan.seed}: {len(told.reached)} deaths{heard}; {done} in all", flush=True
+        )
     return lives
 
 
@@ -53,6 +56,8 @@ def _record(command: str, lives: list[Told], seconds: float) -> Path:
         {
             "kills": sum(reached.values()),
             "violations": sum(broken.values()),
+            "lives": len(lives),
+            "lives to which all was replayed": sum(told.all_heard for told in lives),
             "updates accepted": sum(told.accepted for told in lives),
             "POSTs": sum(told.posts for told in lives),
             "seconds": round(seconds),

@@ -34,13 +34,15 @@ UNAPPLIED = ("reset_before", "error_before", "unavailable")
 @dataclass(slots=True)
 class Told:
     """What became of a life. ``found``: broken promises, each after the name of the death that it
-    showed up after. ``reached``: every death that came about, by name, in order."""
+    showed up after. ``reached``: every death that came about, by name, in order. ``all_heard``:
+    whatever was emitted while it was dead was replayed to it."""
 
     plan: Plan
     found: list[tuple[str, str]] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
     accepted: int = 0
     posts: int = 0
+    all_heard: bool = False
 
     @property
     def problems(self) -> list[str]:
@@ -294,6 +296,7 @@ async def play(folder: Path, plan: Plan) -> Told:
                 with contextlib.suppress(AssertionError):
                     await life.daemon.kill()
             told = life.told
+            told.all_heard = evidence.recovering
             told.accepted = len(life.accepted)
             told.posts = len(upstream.ledger.posts())
             told.found += [("the last start", p) for p in witnesses.violations(evidence)]

@@ -30,6 +30,8 @@ class Death:
     @property
     def name(self) -> str:
         """As the record has it."""
+        if self.unread:
+            return "SIGKILL while nobody reads the log"
         return self.point or ("SIGTERM at any moment" if self.gently else "SIGKILL at any moment")
 
 
@@ -59,15 +61,16 @@ def at_moments(seed: int, count: int) -> Plan:
 
 
 def drawn(seed: int) -> Plan:
-    """A life of the long proof: five points, four moments, one SIGTERM. Lives that follow one
-    another come by every point in turn."""
+    """A life of the long proof: five points, four moments (at one of them the log is unread, in
+    every third life), one SIGTERM. Lives that follow one another come by every point in turn."""
     rng = random.Random(seed)
     turn = list(POINTS)
     random.Random(0).shuffle(turn)
     first = seed * NAMED_IN_A_LIFE
     named = [turn[at % len(turn)] for at in range(first, first + NAMED_IN_A_LIFE)]
     deaths = [Death(name, rng.randint(1, POINTS[name].most)) for name in named]
-    deaths += [_moment(rng) for _ in range(4)]
+    deaths += [_moment(rng) for _ in range(3)]
+    deaths.append(Death(after_s=LONGEST_S, unread=True) if seed % 3 == 0 else _moment(rng))
     deaths.append(Death(after_s=rng.uniform(0.5, LONGEST_S), gently=True))
     rng.shuffle(deaths)
     # What only a first start passes comes first; what finds work left over, after that was left.
