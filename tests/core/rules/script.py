@@ -74,6 +74,10 @@ class Script:
     def now(self) -> Millis:
         return Millis(START + round(self.now_s * 1000))
 
+    def after(self, seconds: float) -> Millis:
+        """The moment so many seconds from now."""
+        return Millis(self.now + round(seconds * 1000))
+
     def at(self, seconds: float) -> Self:
         """The clock says so from now on."""
         self.now_s = seconds
