@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,9 +12,9 @@ from typing import Any
 from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.spool import DiskSpool
 from listener.adapters.upstream_http import HttpUpstream
-from listener.core import restart, transitions
+from listener.core import restart, sending, transitions
 from listener.core.inputs import Restarted
-from listener.core.names import State
+from listener.core.names import Attribution, Outcome, State
 from listener.service.front import ServiceFront
 from listener.service.intake import Accepted, Intake
 from listener.service.reactor import Reactor
@@ -62,6 +64,48 @@ def _resend_after_crash() -> None:
             real(draft, submission)
 
     _plant(restart, "_restart_one", hopeful)
+
+
+def _confirm_after_crash() -> None:
+    """What was being sent when the process died is taken as confirmed."""
+    real = restart._restart_one
+
+    def sure(draft: Any, submission: Any) -> None:
+        if submission.state is State.SENDING:
+            draft.close(submission, Outcome.CONFIRMED, attribution=Attribution.EXCLUSIVE)
+        else:
+            real(draft, submission)
+
+    _plant(restart, "_restart_one", sure)
+
+
+def _resend_accepted() -> None:
+    """What waited for its event when the process died is sent again."""
+    real = restart._restart_one
+    allowed = transitions.TABLE[State.AWAITING, Restarted]
+    transitions.TABLE[State.AWAITING, Restarted] = allowed | {State.QUEUED}
+
+    def again(draft: Any, submission: Any) -> None:
+        if submission.state is State.AWAITING:
+            draft.put(replace(submission, state=State.QUEUED))
+        else:
+            real(draft, submission)
+
+    _plant(restart, "_restart_one", again)
+    _plant(
+        sending, "_resend", lambda draft, submission, read: sending._start(draft, submission, read)
+    )
+
+
+def _leak_code() -> None:
+    """A code stands in a line of output."""
+    accept = Intake._accept
+
+    async def talkative(self: Intake, code: Any, *rest: Any) -> Any:
+        os.write(1, json.dumps({"event": "noted", "level": "debug", "code": code}).encode() + b"\n")
+        return await accept(self, code, *rest)
+
+    _plant(Intake, "_accept", talkative)
 
 
 def _forget_inbox() -> None:
@@ -117,6 +161,9 @@ def _sweep_nothing() -> None:
 BUGS: dict[str, Callable[[], None]] = {
     "acknowledge_before_commit": _acknowledge_before_commit,
     "resend_after_crash": _resend_after_crash,
+    "confirm_after_crash": _confirm_after_crash,
+    "resend_accepted": _resend_accepted,
+    "leak_code": _leak_code,
     "forget_inbox": _forget_inbox,
     "lose_canonical_line": _lose_canonical_line,
     "delete_before_close": _delete_before_close,

@@ -64,6 +64,9 @@ def test_every_point_is_a_function_of_the_product_and_says_its_risk() -> None:
 PINNED = {
     "acknowledge_before_commit": (at_points("transaction.half_done"), "I1"),
     "resend_after_crash": (at_points("post.replied"), "I4"),
+    "confirm_after_crash": (at_points("sending.committed"), "I2"),
+    "resend_accepted": (at_points("ended.told"), "I3"),
+    "leak_code": (at_points("accept.committed"), "I8"),
     "forget_inbox": (at_points("event.appended"), "I5"),
     "lose_canonical_line": (at_points("close.committed"), "I7"),
     "delete_before_close": (at_points("event.received"), "I1"),
@@ -73,7 +76,13 @@ PINNED = {
 """For each planted bug the life that shows it, and the promise it breaks."""
 
 
-LATER = {"finish_reaction_before_handlers", "sweep_nothing"}
+LATER = {
+    "finish_reaction_before_handlers",
+    "sweep_nothing",
+    "confirm_after_crash",
+    "resend_accepted",
+    "leak_code",
+}
 
 
 @pytest.mark.timeout(180)
