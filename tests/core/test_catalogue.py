@@ -15,6 +15,7 @@ from listener.core.catalogue import (
     ALWAYS,
     ANYWHERE,
     CATALOGUE,
+    CATALOGUE_VERSION,
     FIELDS,
     FREE_TEXT,
     GROUPS,
@@ -184,3 +185,30 @@ def test_the_page_tells_of_everything() -> None:
         for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     }
     assert {runbook(name).partition("#")[2] for name in CATALOGUE} <= anchors
+
+
+def test_an_event_that_says_no_more_has_a_level_and_nothing_to_do() -> None:
+    plain = EventSpec("a.b", Level.INFO, "It was.")
+    assert plain == EventSpec("a.b", Level.INFO, "It was.", (), "", None, 1)
+    assert plain.level_of({"outcome": "rejected"}) is Level.INFO
+    assert plain.levels() == {Level.INFO}
+
+
+def test_a_level_that_follows_a_field_may_be_any_of_its_own() -> None:
+    closed = CATALOGUE["submission.closed"]
+    assert closed.levels() == {Level.INFO, Level.WARNING, Level.ERROR}
+    assert closed.level_of({"outcome": 7}) is Level.INFO
+    assert closed.level_of({"outcome": "of no vocabulary"}) is Level.INFO
+    ended = CATALOGUE["attempt.ended"]
+    loud = {kind for kind in PostKind if ended.level_of({"result": kind}) is Level.WARNING}
+    assert loud == set(PostKind) - {PostKind.ACCEPTED}
+    assert ended.level_of({"outcome": "rejected"}) is Level.INFO, "another field counts for nothing"
+
+
+def test_an_event_is_as_old_as_the_catalogue_at_most() -> None:
+    assert CATALOGUE_VERSION == 1, "a new version needs its own events"
+    assert {spec.since for spec in SPECS} == {1}
+
+
+def test_where_it_is_written_what_to_do() -> None:
+    assert runbook("submission.closed") == "docs/log-events.md#submissionclosed"

@@ -128,6 +128,8 @@ def test_a_lane_with_nothing_in_it_is_due_never() -> None:
         (in_doubt().at(31).time().read("p0"), 3_601),
         (in_doubt().at(31).time().read("p0").awaited().cancel(), 31.001),
         (accepted().at(31).time().read("p1"), 61),
+        (unresolved("old").at(86_425).submit().begin("p1").end(TIMED_OUT), 86_427),
+        (unresolved("old").at(86_430).submit().begin("p1").end(TIMED_OUT), 86_431),
     ],
 )
 def test_when_a_lane_wants_to_be_told_of_time(script: Script, due_s: float | None) -> None:

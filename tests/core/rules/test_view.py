@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -111,6 +112,14 @@ def test_times_are_utc_with_milliseconds() -> None:
     assert rfc3339(1_700_000_000_007) == "2023-11-14T22:13:20.007Z"
     assert rfc3339(None) is None
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
+
+
+def test_times_are_utc_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert rfc3339(1_700_000_000_007) == "2023-11-14T22:13:20.007Z"
+    time.tzset()
 
 
 @pytest.mark.parametrize(
