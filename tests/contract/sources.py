@@ -44,12 +44,16 @@ UNHURRIED: dict[str, Any] = {"backoff_first_s": 0.6, "backoff_cap_s": 1.0}
 S = TypeVar("S", Listening, Lost, ConnectFailed, ReceivedEvent)
 
 
-class Rig(Protocol):
-    """A server, with its faults, and a way to listen to it."""
-
-    recovery: bool
+class Listenable(Protocol):
+    """A server, and a way to listen to it."""
 
     def source(self, **options: Any) -> EventSource: ...
+
+
+class Rig(Listenable, Protocol):
+    """With its faults."""
+
+    recovery: bool
 
     def now_ms(self) -> Millis: ...
 
@@ -82,7 +86,7 @@ class Rig(Protocol):
 class Ear:
     """A source that runs, read signal by signal."""
 
-    def __init__(self, rig: Rig, **options: Any) -> None:
+    def __init__(self, rig: Listenable, **options: Any) -> None:
         self.source = rig.source(**{"first_seq": 1, **QUICK, **options})
         self.signals: list[Signal] = []
         self._read = 0
@@ -114,10 +118,11 @@ class Ear:
 
     async def until(self, kind: type[S]) -> S:
         """Read on until a signal of this kind."""
-        while True:
-            signal = await self.next()
-            if isinstance(signal, kind):
-                return signal
+        async with asyncio.timeout(10 * PATIENCE_S):
+            while True:
+                signal = await self.next()
+                if isinstance(signal, kind):
+                    return signal
 
     async def until_other_than(self, kind: type[Signal]) -> Signal:
         """Read over signals of this kind."""
@@ -158,7 +163,8 @@ class ScriptedRig:
         token: bool = False,
         window_s: float = 120,
     ) -> None:
-        rng, loop = random.Random(1), asyncio.get_running_loop()
+        rng = random.Random(1)
+        self._loop = asyncio.get_running_loop()
         self._random = rng.random
         self.recovery = recovery
         self.server = SocketServer(
@@ -168,7 +174,9 @@ class ScriptedRig:
             join=JOIN if join else None,
             admit=(lambda: "unauthorized") if token else (lambda: "ok"),
         )
-        self.now_ms = lambda: Millis(1_700_000_000_000 + round(loop.time() * 1000))
+
+    def now_ms(self) -> Millis:
+        return Millis(1_700_000_000_000 + round(self._loop.time() * 1000))
 
     def source(self, **options: Any) -> EventSource:
         return ScriptedSource(self.server, now_ms=self.now_ms, random=self._random, **options)

@@ -94,9 +94,8 @@ class Scripted:
     """The scripted upstream."""
 
     def __init__(self, timeout_s: float, upload_timeout_s: float) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._plans: dict[str, list[str]] = {"post": [], "get": []}
-        self.now_ms = lambda: Millis(1_700_000_000_000 + round(loop.time() * 1000))
         self.upstream = ScriptedUpstream(
             rng=random.Random(1),
             now_ms=self.now_ms,
@@ -110,6 +109,9 @@ class Scripted:
             lost=lambda file, facts: not file.exists() or file.stat().st_size != facts.size,
         )
         self.upstream.create(CODE)
+
+    def now_ms(self) -> Millis:
+        return Millis(1_700_000_000_000 + round(self._loop.time() * 1000))
 
     def _next(self, on: str) -> str:
         return self._plans[on].pop(0) if self._plans[on] else "ok"

@@ -183,7 +183,7 @@ class ScriptedClient:
                 error = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed")
                 link.fault = aiohttp.ClientConnectorError(_KEY, error)
             case "reset":
-                link.fault = aiohttp.ServerDisconnectedError()
+                link.fault = aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer")
             case "http_503":
                 link.status, link.words = 503, "Service Unavailable"
             case "http_401":
