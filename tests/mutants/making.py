@@ -85,9 +85,10 @@ def _calls(node: Node) -> Iterable[Node]:
 
 
 def _returns(node: Node) -> Iterable[Node]:
-    if node.value is not None and not (
-        isinstance(node.value, cst.Name) and node.value.value == "None"
-    ):
+    """Nothing returned. For ``return False`` that is the same, and for ``return True`` the same as
+    False, which is made already."""
+    value = node.value.value if isinstance(node.value, cst.Name) else ""
+    if node.value is not None and value not in ("None", "False", "True"):
         yield cst.Return(cst.Name("None"))
 
 
