@@ -249,7 +249,10 @@ def all_closes_in_time(e: Evidence) -> Iterator[str]:
 
 
 def spool_is_empty(e: Evidence) -> Iterator[str]:
-    """I10: no file past its time."""
+    """I10: no file past its time; nor do the leavings of deaths pile up beside the journal."""
+    for name in ("token", "intake.json"):
+        for left in e.daemon.state_dir.glob(f".{name}.*"):
+            yield f"I10 {left.name} is still there"
     for file in e.daemon.spooled():
         submission = e.books.submissions.get(SubmissionId(file.name))
         until = None if submission is None else submission.keep_file_until_ms
