@@ -100,10 +100,13 @@ class Link:
             if self.in_attachments:
                 # The library would take this packet for the attachment, and lose it.
                 self.close(End("protocol_error", "an attachment is missing", choked=True))
+            elif frame[1:2] == '"':
+                # The library would read the text in it as a packet, and we would not see it.
+                self.close(End("protocol_error", "a packet in quotes", choked=True))
             elif frame[1:2] in {"0", "1"}:
                 self._observe_session(frame[1:])
             elif frame[1:2] in {"5", "6"}:
-                count, dash, _ = frame[2:12].partition("-")
+                count, dash, _ = frame[2:13].partition("-")
                 self._attachments = int(count) if dash and count.isdecimal() else 0
 
     def _observe_open(self, frame: str) -> None:
@@ -111,7 +114,7 @@ class Link:
             said = HeardPacket.json.loads(frame[1:])
             patience_ms = int(said["pingInterval"]) + int(said["pingTimeout"])
             self.patience_s = max(SHORTEST_PATIENCE_S, patience_ms / 1000)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             self.close(End("bad_handshake", "the server's handshake cannot be read"))
 
     def _observe_session(self, encoded: str) -> None:
@@ -129,5 +132,10 @@ class Link:
             self.pid = _text(packet.data.get("pid"))
 
 
+def storable(text: str) -> bool:
+    """Whether the journal can hold it: JSON can spell half of a surrogate pair, UTF-8 cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and storable(value) else None

@@ -18,6 +18,8 @@ from socketio import packet  # type: ignore[import-untyped]  # python-socketio s
 HEARD = "cv-listener: an event"
 """The name under which every event reaches its handler: not one of the library's reserved ones."""
 
+_WITHOUT_ATTACHMENTS = {packet.BINARY_EVENT: packet.EVENT, packet.BINARY_ACK: packet.ACK}
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -28,10 +30,26 @@ class Arrival:
     wants_ack: bool
 
 
+class _Json:
+    """The library's own JSON, but that what the fast path can read, the slow one can: numbers of
+    more digits than the library takes, for one."""
+
+    dumps = staticmethod(packet.Packet.json.dumps)
+
+    @staticmethod
+    def loads(text: str) -> Any:
+        """Raises ValueError or RecursionError."""
+        try:
+            return orjson.loads(text)
+        except ValueError:
+            return packet.Packet.json.loads(text)
+
+
 class HeardPacket(packet.Packet):  # type: ignore[misc]  # the library's class is untyped
     """A packet whose events are ``[HEARD, Arrival, *args]``."""
 
     data: Any
+    json = _Json
 
     def decode(self, encoded_packet: str) -> int:
         """The number of attachments to come. Raises ValueError for what is no event at all."""
@@ -53,7 +71,21 @@ class HeardPacket(packet.Packet):  # type: ignore[misc]  # the library's class i
                     self.data = [HEARD, Arrival(name, wants_ack), *args]
                 case _:
                     self.data = [HEARD, Arrival(None, wants_ack)]
+        if attachments == 0:
+            # The library would wait for an attachment that never comes, and hear nothing meanwhile.
+            self.packet_type = _WITHOUT_ATTACHMENTS.get(self.packet_type, self.packet_type)
         return attachments
+
+    def add_attachment(self, attachment: object) -> bool:
+        """Whether it was the last. What cannot be put together is an event that cannot be read:
+        raising, the library would hear nothing of this connection any more."""
+        try:
+            complete: bool = super().add_attachment(attachment)
+        except Exception:  # noqa: BLE001  whatever a placeholder says: a number, a text, a depth
+            ack = self.packet_type == packet.BINARY_ACK
+            self.data = [] if ack else [HEARD, Arrival(None, wants_ack=self.id is not None)]
+            return True
+        return complete
 
 
 def fast_prefixes(event: str, namespace: str) -> tuple[tuple[str, ...], int]:

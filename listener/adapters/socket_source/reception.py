@@ -10,7 +10,7 @@ import orjson
 from listener.core.wire import EventBody
 from listener.ports.event_source import ReceivedEvent, Resume
 
-from .link import End, Link
+from .link import End, Link, storable
 from .packets import Arrival
 from .recovery import Recovery
 from .signals import SignalQueue
@@ -131,7 +131,7 @@ class Reception:
         if not self._open or session is None or wants_ack or not args:
             return None
         offset = args[-1]
-        if not isinstance(offset, str):
+        if not isinstance(offset, str) or not storable(offset):
             return None
         del args[-1]
         self._recovery.received(offset)

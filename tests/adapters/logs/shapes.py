@@ -29,7 +29,10 @@ ENCODINGS: dict[str, Encode] = {
     "json, unicode left": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "json, slashes escaped": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
     "repr": lambda text: repr(text)[1:-1],
-    "repr in double quotes": lambda text: repr(text + "'")[1:-2],
+    # Python takes double quotes for what holds a single one, and no double one.
+    "repr in double quotes": lambda text: repr(text if '"' in text else text + "'")[
+        1 : -1 if '"' in text else -2
+    ],
     "ascii": lambda text: ascii(text)[1:-1],
     "bytes": lambda text: repr(text.encode())[2:-1],
 }
