@@ -260,3 +260,47 @@ def test_a_cancelled_one_keeps_one_candidate_and_passes_the_others_on() -> None:
     assert script.end_of() == "unconfirmed"
     assert script.end_of("old") == "confirmed contended"
     assert len(script.of().candidates) == 1
+
+
+# ------------------------------------------------------------------- what a contradiction remembers
+
+
+def contradicted() -> Script:
+    """Refused at 1 s, and an event was heard before."""
+    return Script().submit().begin("p0").event().at(1).end(REFUSED)
+
+
+def test_a_contradiction_keeps_its_events_and_is_enquired_of_at_once() -> None:
+    script = contradicted()
+    assert (script.of().contradicted, script.of().never_resend) == (True, True)
+    assert [heard.seq for heard in script.of().candidates] == [1]
+    assert (script.of().held, script.of().enquire_ms) == ((), script.now)
+    script.at(5).event()
+    assert [heard.seq for heard in script.of().candidates] == [1, 2]
+    assert script.of().enquire_ms == script.now
+    assert [fact.submission_id for fact in script.fact(EventCorrelated)] == ["a"]
+
+
+def test_a_contradiction_passes_none_of_its_events_on() -> None:
+    script = contradicted().at(5).event().cancel()
+    assert script.state() == "closed"
+    assert [heard.seq for heard in script.of().candidates] == [1, 2]
+    assert not script.disposed
+
+
+def test_a_late_event_for_a_contradiction_is_one_more_of_its_kind() -> None:
+    script = unresolved("old").at(70).submit().begin("p1").at(71).end(TIMED_OUT)
+    script.at(101).time().read("p1").begin("p1").event().at(102).end(REFUSED)
+    assert script.state() == "in_doubt", "an attempt before it was possibly sent"
+
+
+def test_what_a_confirmed_one_heard_excuses_no_contradiction() -> None:
+    script = accepted("old").event().at(5).submit().begin("p1").event().end(REFUSED)
+    assert (script.disposed, script.state()) == (["contradiction"], "in_doubt")
+
+
+def test_a_contended_event_is_told_of_its_candidate() -> None:
+    script = contended()
+    assert [fact.submission_id for fact in script.fact(EventCorrelated)] == ["a"]
+    script.time().read("p2")
+    assert [fact.submission_id for fact in script.fact(EventCorrelated)] == ["a"]
