@@ -73,6 +73,7 @@ class Hearer:
         self._pid: str | None = None
         self._incident: Incident | None = None
         self._ever_listened = False
+        self._in_hand_ms: Millis | None = None
         self.last_event_ms: Millis | None = None
         self.heard_count = 0
         self.malformed_count = 0
@@ -97,6 +98,13 @@ class Hearer:
     def deaf_for_ms(self) -> int:
         """How long we have been deaf; 0 while listening."""
         return 0 if self._listening else max(0, self._clock.now_ms() - self._deaf_since_ms)
+
+    def listened_until_ms(self) -> Millis:
+        """Until when we surely heard, and have it on disk: a connection may be dead since its last
+        frame, though nobody noticed yet."""
+        now, frame = self._clock.now_ms(), self._source.last_frame_ms
+        times = (now, frame, self._in_hand_ms)
+        return Millis(min(time for time in times if time is not None))
 
     async def wait_change(self) -> None:
         """Wait until a subscription is won or lost."""
@@ -126,7 +134,10 @@ class Hearer:
     async def run(self) -> None:
         """Handle signals, in order, until cancelled."""
         while True:
+            self._in_hand_ms = None
             signals = await self._source.next_batch(BATCH)
+            first = signals[0]
+            self._in_hand_ms = first.at_ms if isinstance(first, Connection) else first.heard_ms
             # All at once and before any await: from here on the queue no longer says "pending".
             steps = [s if isinstance(s, Connection) else (s, self._row(s)) for s in signals]
             events: list[tuple[ReceivedEvent, InboxRow]] = []

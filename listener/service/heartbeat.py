@@ -72,7 +72,7 @@ class Heartbeat:
             await asyncio.sleep(planned - loop.time())
             self._loop_lag_ms = max(self._loop_lag_ms, round((loop.time() - planned) * 1000))
             if self._hearer.listening:
-                await self._journal.mark_alive(self._clock.now_ms())
+                await self._journal.mark_alive(self._hearer.listened_until_ms())
             if loop.time() >= next_line:
                 next_line = loop.time() + self._every_s
                 await self._line()

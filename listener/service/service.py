@@ -254,7 +254,7 @@ class Service:
         except TimeoutError:
             log.emit("daemon.drain_cut_short", in_flight=self.dispatcher.in_flight)
         if self.hearer.listening:
-            await self._world.journal.mark_alive(self._world.clock.now_ms())
+            await self._world.journal.mark_alive(self.hearer.listened_until_ms())
 
     # Questions.
 
