@@ -164,10 +164,8 @@ def correlate_closed(draft: Draft, heard: Heard) -> None:
 
 
 def _late(draft: Draft, owner: Submission, heard: Heard) -> None:
-    """A late event for a closed, unconfirmed submission."""
-    if owner.contradicted:
-        draft.dispose(heard, Disposition.CONTRADICTION, owner.id)
-        return
+    """A late event for a closed, unconfirmed submission. No contradicted one: none of its attempts
+    was possibly sent, so it is forgotten at its close."""
     contested = contended(draft.lane, owner, draft.at_ms, draft.policy)
     moved = known_moved(draft.lane, owner)
     silent = accepted(owner) and _incomparable(owner)

@@ -288,10 +288,17 @@ def test_a_contradiction_passes_none_of_its_events_on() -> None:
     assert not script.disposed
 
 
-def test_a_late_event_for_a_contradiction_is_one_more_of_its_kind() -> None:
+def test_a_contradiction_is_forgotten_at_its_close() -> None:
+    script = contradicted().at(5).cancel()
+    assert not script.lane.submissions
+    assert script.at(6).event().disposed == ["foreign"]
+
+
+def test_refused_and_heard_after_an_attempt_possibly_sent_is_no_contradiction() -> None:
     script = unresolved("old").at(70).submit().begin("p1").at(71).end(TIMED_OUT)
     script.at(101).time().read("p1").begin("p1").event().at(102).end(REFUSED)
-    assert script.state() == "in_doubt", "an attempt before it was possibly sent"
+    assert (script.state(), script.disposed) == ("in_doubt", ["candidate"])
+    assert (script.of().contradicted, script.of().never_resend) == (False, True)
 
 
 def test_what_a_confirmed_one_heard_excuses_no_contradiction() -> None:
@@ -304,3 +311,41 @@ def test_a_contended_event_is_told_of_its_candidate() -> None:
     assert [fact.submission_id for fact in script.fact(EventCorrelated)] == ["a"]
     script.time().read("p2")
     assert [fact.submission_id for fact in script.fact(EventCorrelated)] == ["a"]
+
+
+# ------------------------------------------------------------------------------ late, and contended
+
+
+def test_a_late_event_that_contends_is_looked_at_at_once() -> None:
+    script = unresolved("old").at(70).submit().begin("p1").end(ACCEPTED).at(100).time().read("p1")
+    assert script.at(101).event().disposed == ["candidate"]
+    assert [fact.submission_id for fact in script.fact(EventCorrelated)] == ["a"]
+    assert script.due_s == 101
+    assert script.time().effect(Enquire)
+
+
+def test_a_late_event_of_which_the_record_can_never_tell_corrects_at_once() -> None:
+    script = unresolved("old").at(70).submit().begin(None).end(ACCEPTED).at(100).time().read("p1")
+    assert script.end_of() == "unconfirmed"
+    assert script.event().disposed == ["corrected"]
+    assert script.end_of() == "confirmed contended"
+
+
+def test_in_doubt_it_waits_for_a_record_that_can_tell() -> None:
+    script = unresolved("old").at(70).submit().begin(None).end(TIMED_OUT).at(100).time().read("p1")
+    assert script.end_of() == "unconfirmed"
+    assert script.event().disposed == ["candidate"]
+
+
+def test_of_two_candidates_that_the_record_speaks_for_the_first_is_its_own() -> None:
+    script = contended().at(100).time().read("p1")
+    assert script.end_of() == "not_dispatched"
+    assert script.event().disposed == ["corrected"], "the older one's"
+    assert script.event().disposed == ["candidate"]
+    assert [heard.seq for heard in script.of().candidates] == [1, 3]
+    script.wake().read("p2")
+    assert script.decision.dispositions == ((1, "corrected"), (3, "duplicate"))
+    assert (script.end_of(), script.of().duplicates) == ("confirmed contended", 1)
+    heard = script.of().heard
+    assert heard is not None and heard.seq == 1
+    assert script.of().candidates == ()
