@@ -271,3 +271,14 @@ def test_two_held_events_are_told_in_order_and_disposed_of_once() -> None:
     )
     told = [fact for fact in facts(script) if isinstance(fact, EventCorrelated)]
     assert [fact.submission_id for fact in told] == ["a", "old"]
+
+
+def test_the_last_word_on_an_event_counts() -> None:
+    script = unresolved("old").at(70).submit().begin("p1").event().event().cancel()
+    script.end(ACCEPTED)
+    assert script.decision.dispositions == (
+        (1, Disposition.CANDIDATE),
+        (2, Disposition.CORRECTED),
+    )
+    told = [fact for fact in facts(script) if isinstance(fact, EventCorrelated)]
+    assert [(fact.submission_id, fact.seq) for fact in told] == [("a", 1), ("a", 2), ("old", 2)]
