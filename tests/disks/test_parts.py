@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,13 @@ from listener.adapters.spool import DiskSpool
 from listener.core.endings import exit_status, hint
 from listener.core.errors import CvListenerError, JournalFault, JournalLocked, SpoolFault, SpoolFull
 from listener.core.names import CvCode, Millis
+from listener.core.policy import Policy
+from listener.service.engine import Engine
 from listener.service.housekeeping import DAY_MS, Housekeeping
+from listener.service.intake import Intake
 from listener.service.spool_incidents import QUIET_MS, SpoolIncidents
 from tests.contract.journals import CODE, accepting, an_id
+from tests.powercut.submissions import Quiet
 
 
 class Told:
@@ -148,3 +154,23 @@ async def test_a_folder_that_cannot_be_looked_through_stops_no_start(
         ]
     finally:
         await journal.close()
+
+
+async def test_a_fault_that_intake_meets_is_reported(tmp_path: Path) -> None:
+    """Its client may have left: then nobody else hears of it."""
+    journal = await SqliteJournal.open(tmp_path / "journal.db")
+    spool = DiskSpool(tmp_path / "spool", 1 << 20, 1 << 20, reserve_bytes=0)
+    quiet, reported = Quiet(), asyncio.get_running_loop().create_future()
+    quiet.housekeeping = Housekeeping(journal, spool, quiet, quiet, retention_days=30)
+    engine = Engine(journal, quiet, Policy(), quiet)
+    engine.connect(quiet, quiet)
+    intake = Intake(engine, journal, spool, quiet, quiet, lambda: an_id(1), reported.set_result)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"%PDF-1.7\n%%EOF\n"
+        await journal.close()
+
+    async with asyncio.timeout(30):
+        with pytest.raises(JournalFault):
+            await intake.submit(CODE, chunks(), "cv.pdf")
+        assert isinstance(await reported, JournalFault)
