@@ -138,7 +138,7 @@ class Draft:
         reason: str | None,
         attribution: Attribution | None = None,
         heard: Heard | None = None,
-    ) -> Submission:
+    ) -> None:
         """Replace the outcome of a closed submission by a later truth."""
         if submission.outcome is None:
             raise IllegalInput("expected a closed submission to correct, found an open one")
@@ -170,9 +170,8 @@ class Draft:
             )
         )
         self._tell(corrected)
-        return corrected
 
-    def contend(self, submission: Submission) -> Submission:
+    def contend(self, submission: Submission) -> None:
         """A further event came for a confirmed submission: whose is which is no longer known
         (rule 4). A new version, not a correction; the lane rests."""
         changed = replace(
@@ -191,7 +190,6 @@ class Draft:
             )
             self._tell(changed)
         self.rest()
-        return changed
 
     def rest(self) -> None:
         """Let the lane rest a settle period from now, an enquiry at its end."""

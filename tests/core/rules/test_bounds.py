@@ -75,3 +75,27 @@ def test_the_baseline_of_an_older_one_tells_nothing_of_a_younger() -> None:
     script.begin("p2").at(131).end(ACCEPTED).at(161).time().read("p2")
     assert script.end_of() == "not_dispatched"
     assert script.event().disposed == ["candidate"]
+
+
+# ------------------------------------------------------------------ nothing is due of a closed one
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(Policy(deliver_within_ms=3_000)).submit().begin().end(NOT_SENT).at(3).time(),
+        Script(Policy(deliver_within_ms=500)).submit().begin().end(NOT_SENT).at(0.5).time(),
+        accepted().at(2).cancel(),
+        in_doubt().at(2).cancel(),
+        in_doubt().at(31).time().read("p0").cancel(),
+        in_doubt().at(31).time().read("p0").event(),
+        in_doubt().at(31).time().read("p1"),
+    ],
+)
+def test_a_closed_one_has_no_timers(script: Script) -> None:
+    closed = script.of()
+    assert script.state() == "closed"
+    assert closed.closed_ms == script.now
+    assert closed.not_before_ms is closed.deliver_by_ms is closed.deadline_ms is None
+    assert closed.settle_ms is closed.give_up_ms is closed.enquire_ms is None
+    assert closed.held == ()
