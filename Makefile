@@ -94,7 +94,7 @@ unit: node ## the quick tests alone
 	@$(PYTEST) -m "not prove" || $(no_tests)
 
 .PHONY: prove
-prove: node ## the long proofs
+prove: node fuzz-tools ## the long proofs
 	@$(PYTEST) -m prove --hypothesis-profile=prove || $(no_tests)
 
 .PHONY: demo
@@ -119,6 +119,17 @@ kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one 
 mutants: install ## the core with one thing changed, 5,800 times, against its tests: MODULE=core.view for one, RECORD=1
 	@$(PY) -c 'import mutmut' 2>/dev/null || $(PIP_INSTALL) --require-hashes -r locks/mutants.txt
 	$(PY) -m tests.mutants $(if $(MODULE),--module $(MODULE)) $(if $(RECORD),--record)
+
+.PHONY: fuzz-tools
+fuzz-tools: install
+	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP_INSTALL) --only-binary :all: --require-hashes -r locks/fuzz.txt \
+		|| { echo "make: NO ATHERIS could be had for this Python: coverage-guided fuzzing is skipped (needs: atheris)." >&2; [ -z "$${CI:-}" ]; }
+
+.PHONY: fuzz
+fuzz: fuzz-tools ## frames, forms and replies, fuzzed with coverage: SECONDS=600 for each, TARGET=frames for one, RECORD=1
+	@if $(PY) -c 'import atheris' 2>/dev/null; then \
+		$(PY) -m tests.fuzz $(TARGET) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RECORD),--record); \
+	else echo "make fuzz: NOTHING WAS FUZZED: needs: atheris."; fi
 
 .PHONY: bench
 bench: install ## each benchmark in bench/, or BENCH=journal alone

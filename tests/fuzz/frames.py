@@ -42,8 +42,11 @@ def check(ears: Ears, frames: Sequence[Frame], namespace: str, *, session: bool)
         ears.hear(asked, fast=fast, namespace=namespace, session=session) for fast in (True, False)
     )
     if not _deep(frames):
-        assert fast.events == slow.events, "both paths hear the same"
-        assert (fast.offered, fast.end, fast.alive) == (slow.offered, slow.end, slow.alive)
+        assert (fast.end, fast.alive) == (slow.end, slow.alive)
+        # Of a connection that is given up, one path may be read a little further than the other.
+        both = len(fast.events) if fast.alive else min(len(fast.events), len(slow.events))
+        assert fast.events[:both] == slow.events[: both if not fast.alive else None]
+        assert not fast.alive or fast.offered == slow.offered, "both offer the same"
     for outcome in (fast, slow):
         if outcome.alive:
             heard = [event.code for event in outcome.events[-2:]]
