@@ -79,7 +79,7 @@ def test_every_pair(state: State, given: str, later: float, pending: bool) -> No
     ends = given.startswith("AttemptEnded") and state is not State.SENDING
     begins = given == "SendBegins" and state is State.SENDING
     if ends or begins:
-        with pytest.raises(IllegalInput, match="^expected .*, found "):
+        with pytest.raises(IllegalInput, match=r"^expected .*, found "):
             INPUTS[given](script)
         assert script.lane is before, "nothing was changed"
         return
@@ -96,7 +96,7 @@ def test_every_pair(state: State, given: str, later: float, pending: bool) -> No
 def test_an_attempt_ends_only_while_it_is_sending(state: State) -> None:
     script = STATES[state]()
     before = script.lane
-    with pytest.raises(IllegalInput, match="^expected .*, found "):
+    with pytest.raises(IllegalInput, match=r"^expected .*, found "):
         script.end(ACCEPTED, attempt=1)
     assert script.lane is before
 

@@ -28,7 +28,7 @@ def test_what_is_accepted_is_told_and_offered() -> None:
 
 
 def test_an_id_is_accepted_once() -> None:
-    with pytest.raises(IllegalInput, match="^expected .*, found "):
+    with pytest.raises(IllegalInput, match=r"^expected .*, found "):
         Script().submit("a").submit("a")
 
 

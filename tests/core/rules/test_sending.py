@@ -58,15 +58,15 @@ def test_sending_is_declined_after_the_time_to_deliver() -> None:
 
 def test_sending_what_is_not_there_or_sending_already() -> None:
     assert Script().submit("a").begin(name="b").decision.refusal == "forgotten"
-    with pytest.raises(IllegalInput, match="^expected .*, found "):
+    with pytest.raises(IllegalInput, match=r"^expected .*, found "):
         Script().submit().begin().begin()
 
 
 @pytest.mark.parametrize("attempt", [0, 2])
 def test_only_the_attempt_under_way_can_end(attempt: int) -> None:
-    with pytest.raises(IllegalInput, match="^expected .*, found "):
+    with pytest.raises(IllegalInput, match=r"^expected .*, found "):
         Script().submit().begin().end(ACCEPTED, attempt=attempt)
-    with pytest.raises(IllegalInput, match="^expected .*, found "):
+    with pytest.raises(IllegalInput, match=r"^expected .*, found "):
         Script().submit().end(ACCEPTED, attempt=1)
 
 
