@@ -44,8 +44,9 @@ class Listening:
 @dataclass(frozen=True, slots=True)
 class Lost:
     """The connection ended, or was given up. ``at_ms`` is when the last frame was received: from
-    then on we may have been deaf. ``reason`` is a stable slug. ``overflow``: we dropped it because
-    our queue was full."""
+    then on we may have been deaf. Where we had stood still, what was read right after that does not
+    count: it may have waited for us. ``reason`` is a stable slug. ``overflow``: we dropped it
+    because our queue was full."""
 
     at_ms: Millis
     reason: str

@@ -65,10 +65,13 @@ class Wire:
         self._timer: asyncio.TimerHandle | None = None
         self._held = False
         self._last_due = 0.0
+        self.late_s = 0.0
+        """By how much the frame at hand was read after it had arrived."""
         self.opened_s = self._loop.time()
         self.quiet_s: float | None = None
         """From when on nothing gets through, with nobody told."""
         self.ended_s: float | None = None
+        self._ended_pings: int | None = None
         self.pid: str | None = None
         self.subscribed = False
         self.deaf = False
@@ -94,12 +97,23 @@ class Wire:
         self._schedule()
 
     def last_ping_s(self) -> float | None:
-        """When the server's last ping arrived. Reckoned, for a timer for each would cost most of a
+        """When the server's last ping was read. Reckoned, for a timer for each would cost most of a
         long simulation."""
-        now = self._loop.time()
-        until = min(now, *(at for at in (self.quiet_s, self.ended_s) if at is not None), math.inf)
-        pings = math.floor((until - self.opened_s) / self._server.ping_s)
-        return self.opened_s + pings * self._server.ping_s if pings > 0 else None
+        if self._ended_pings is not None:
+            return self._ping(self._ended_pings)
+        until_s = self._loop.time()
+        if self._frames:
+            # Behind a frame that is not read yet no ping is read.
+            until_s = min(until_s, self._frames[0][0])
+        return self._ping(math.floor((until_s - self.opened_s) / self._server.ping_s))
+
+    def _ping(self, number: int) -> float | None:
+        return self.opened_s + number * self._server.ping_s if number > 0 else None
+
+    def _end_pings(self) -> None:
+        ping_s = self.last_ping_s()
+        past_s = 0.0 if ping_s is None else ping_s - self.opened_s
+        self._ended_pings = round(past_s / self._server.ping_s)
 
     # ------------------------------------------------------------------------------- its ends
 
@@ -142,6 +156,7 @@ class Wire:
         self._server.wires.remove(self)
 
     def _drop_frames(self) -> None:
+        self._end_pings()
         self._frames.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -157,6 +172,7 @@ class Wire:
         self._timer = None
         now = self._loop.time()
         while self._frames and self._frames[0][0] <= now:
+            self.late_s = now - self._frames[0][0]
             if not self._client.receive(self._frames[0][1]):
                 self._held = True
                 return

@@ -34,7 +34,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from listener.adapters.socket_source import SocketSource
 from listener.adapters.socket_source.connection import Connection
-from listener.adapters.socket_source.link import End, FrameClock
+from listener.adapters.socket_source.link import STILL_S, End, FrameClock
 from listener.adapters.socket_source.packets import Arrival
 from listener.core.names import Millis
 from listener.ports.event_source import Resume
@@ -83,6 +83,9 @@ class PingedClock(FrameClock):
         self._last_ms: Millis | None = None
         self._last_at = monotonic()
         super().__init__(now_ms, monotonic)
+
+    def turn(self) -> None:
+        """Nobody watches the loop here: the wire tells by how much a frame is late."""
 
     def watch(self, wire: Wire) -> None:
         """Reckon with this connection's pings from now on."""
@@ -220,6 +223,8 @@ class ScriptedClient:
         if self._fast and self._reception.queue.full and self._link.patience_s is not None:
             self._start(self._read_on())
             return False
+        if self._wire is not None and self._wire.late_s > STILL_S:
+            self._clock.stood_still()
         self._clock.tick()
         if not isinstance(frame, str):
             frame()
@@ -253,6 +258,7 @@ class ScriptedClient:
     async def _read_on(self) -> None:
         await self._reception.queue.space()
         self._clock.restart()
+        self._clock.stood_still()
         if self._wire is not None:
             self._wire.resume()
 

@@ -250,6 +250,7 @@ class Connection:
         self.listened = True
         self._reception.on_record = True
         self._recovery.listening()
+        self.link.clock.turn()
         self._queue.put(
             Listening(
                 at_ms=self.link.clock.now_ms(),
@@ -279,6 +280,7 @@ class Connection:
         )
         limit_s = patience_s + self._endpoint.silence_margin_s
         while self.link.end is None:
+            clock.turn()
             left_s = limit_s - (clock.monotonic() - clock.last_at)
             if left_s <= 0:
                 self.link.close(self._silence(limit_s))

@@ -15,6 +15,13 @@ from .packets import HeardPacket
 DISCONNECT = 1
 SHORTEST_PATIENCE_S = 0.1
 
+STILL_S = 2.5
+"""A loop that did not turn for so long stood still: a process that was stopped, a machine that
+slept, something that blocked."""
+
+CATCH_UP_S = 1.0
+"""For reading what had come in meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -29,22 +36,52 @@ class End:
 
 
 class FrameClock:
-    """When a frame of any kind was last received: by the wall, and by a clock that never steps."""
+    """When a frame of any kind was last received: by the wall, and by a clock that never steps.
+
+    A frame that is read after we stood still may have waited for us all that time, and so may the
+    end of the connection behind it: it proves that the server lives, and not that we heard until
+    now. ``last_ms`` stays at what came before, until all that waited is read.
+    """
 
     def __init__(self, now_ms: Callable[[], Millis], monotonic: Callable[[], float]) -> None:
         self.now_ms = now_ms
         self.monotonic = monotonic
         self.last_ms: Millis | None = None
         self.last_at = monotonic()
+        self._turned_at: float | None = None
+        self._late_until = self.last_at
 
     def tick(self) -> None:
         """A frame was received."""
-        self.last_ms = self.now_ms()
+        self._look(self.monotonic())
         self.last_at = self.monotonic()
+        if self.last_ms is None or not self.late:
+            self.last_ms = self.now_ms()
+
+    @property
+    def late(self) -> bool:
+        """Whether what is read now may have waited for us."""
+        return self.monotonic() < self._late_until
+
+    def turn(self) -> None:
+        """The loop turns: to be called every second or so, from the first call on."""
+        now = self.monotonic()
+        self._look(now)
+        self._turned_at = now
+
+    def stood_still(self) -> None:
+        """Frames were not read for a while."""
+        self._late_until = self.monotonic() + CATCH_UP_S
 
     def restart(self) -> None:
         """No frame was looked for until now."""
         self.last_at = self.monotonic()
+        self._turned_at = None
+
+    def _look(self, now: float) -> None:
+        if self._turned_at is not None and now - self._turned_at > STILL_S:
+            self.stood_still()
+            self._turned_at = now
 
 
 class Link:
@@ -73,7 +110,8 @@ class Link:
         if self.end is None:
             now = self.clock.now_ms()
             self.end = end
-            self.end_ms = now if end.overflow else self.clock.last_ms or now
+            at_hand = end.overflow and not self.clock.late
+            self.end_ms = now if at_hand else self.clock.last_ms or now
             self._ended.set()
 
     async def wait_end(self) -> End:

@@ -95,6 +95,7 @@ async def _space(link: Link, reception: Reception, at_most_s: float) -> bool:
         return False
     finally:
         link.clock.restart()
+        link.clock.stood_still()
     return True
 
 
