@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -10,6 +12,7 @@ from yarl import URL
 
 from listener.core.errors import InvalidCode
 from listener.core.wire import check_code, cv_ref, edits_url, encode_code, read_event, record_url
+from tests.fuzz.form import PDF, TYPE, build, taken
 
 from .rows import CODES, CodeRow
 
@@ -58,3 +61,25 @@ def test_a_code_is_refused_with_its_reason_and_not_shown(row: CodeRow) -> None:
     assert refused.value.reason == row.refused
     assert len(row.code) < 4 or row.code not in str(refused.value)
     assert read_event([{"cv_code": row.code}]).problem == "bad_code"
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as made:
+        yield made
+
+
+@pytest.mark.parametrize("row", CODES, ids=named)
+def test_intake_takes_what_is_valid_and_refuses_the_rest(
+    row: CodeRow, runner: asyncio.Runner
+) -> None:
+    """A form may be made of a text file, so the newline at its end is not the code's."""
+    for code_first in (True, False):
+        body = build(row.code.encode("utf-8", "surrogatepass"), PDF, code_first=code_first)
+        found = runner.run(taken(TYPE, body, b"\x0f\x02"))
+        if row.wire is not None:
+            assert found == ("taken", row.code, PDF)
+        elif row.code in ("ABC123XYZ\n", "a\r"):
+            assert found == ("taken", row.code.strip(), PDF)
+        else:
+            assert found[0] == "refused" and found[1] == "invalid_code"

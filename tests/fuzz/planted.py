@@ -53,8 +53,8 @@ FAULTS: dict[str, Take] = {
 def planted(name: str | None) -> Iterator[None]:
     """That fault in the fast path; None: none."""
     if name is not None:
-        Reception.take = FAULTS[name]  # type: ignore[method-assign]  # it is a fault
+        Reception.take = FAULTS[name]  # type: ignore[method-assign,assignment]  # it is a fault
     try:
         yield
     finally:
-        Reception.take = SOUND  # type: ignore[method-assign]  # and mended
+        Reception.take = SOUND  # type: ignore[method-assign,assignment]  # and mended
