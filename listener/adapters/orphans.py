@@ -38,12 +38,12 @@ class Orphans:
         os.utime(path)
         path.replace(self._folder / path.name)
 
-    def bring_back(self, keep: frozenset[SubmissionId]) -> int:
-        """Move back what the journal speaks of after all; how many."""
+    def bring_back(self, keep: frozenset[SubmissionId]) -> list[SubmissionId]:
+        """Move back what the journal speaks of after all."""
         back = [name for name in self.ids() if name in keep and not (self._spool / name).exists()]
         for name in back:
             (self._folder / name).rename(self._spool / name)
-        return len(back)
+        return back
 
     def settle(self) -> None:
         """Make what was moved last."""

@@ -168,8 +168,8 @@ class DiskSpool:
         with _told(folder):
             make_folder(folder)
             folder.chmod(0o700)
-            self._room.used = sum(entry.stat().st_size for entry in files_in(folder))
-            self._room.used += self._orphans.used_bytes()
+            self._sizes = {entry.name: entry.stat().st_size for entry in files_in(folder)}
+            self._room.used = sum(self._sizes.values()) + self._orphans.used_bytes()
 
     async def take(
         self, submission_id: SubmissionId, chunks: AsyncIterator[bytes], name: str
@@ -187,10 +187,13 @@ class DiskSpool:
                 if len(batch) >= BATCH_BYTES:
                     full, batch = bytes(batch), bytearray()
                     await self._whole(lambda full=full: incoming.write(full))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            return await self._whole(lambda: incoming.finish(bytes(batch), name))
+            facts = await self._whole(lambda: incoming.finish(bytes(batch), name))
         except BaseException:
             await self._whole(incoming.discard)
             raise
+        else:
+            self._sizes[submission_id] = facts.size
+            return facts
         finally:
             self._incoming.discard(submission_id)
 
@@ -226,7 +229,8 @@ class DiskSpool:
         return self._room.used
 
     def _sweep(self, keep: frozenset[SubmissionId]) -> int:
-        self._orphans.bring_back(keep)
+        for back in self._orphans.bring_back(keep):
+            self._sizes[back] = self.path(back).stat().st_size
         swept = 0
         for entry in files_in(self._folder):
             name = entry.name.removesuffix(_PARTIAL)
@@ -234,6 +238,7 @@ class DiskSpool:
                 continue
             if name == entry.name:
                 self._orphans.set_aside(Path(entry.path))
+                self._sizes.pop(name, None)
                 swept += 1
             else:
                 swept += self._unlink(Path(entry.path))
@@ -242,13 +247,14 @@ class DiskSpool:
         return swept
 
     def _unlink(self, path: Path) -> int:
-        """1 if it was there."""
-        with contextlib.suppress(FileNotFoundError):
-            size = path.stat().st_size
+        """1 if it was there. One that somebody else removed gives its room back too."""
+        there = 1
+        try:
             path.unlink()
-            self._room.give_back(size)
-            return 1
-        return 0
+        except FileNotFoundError:
+            there = 0
+        self._room.give_back(self._sizes.pop(path.name, 0))
+        return there
 
     async def _whole(self, run: Callable[[], T]) -> T:
         """Run in a thread and never leave before it ended: a cancel is passed on afterwards."""

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import stat
 import threading
 import time
@@ -195,6 +196,23 @@ async def test_a_folder_that_is_removed_is_a_fault_that_says_so(
         await disk.take(an_id(1), in_chunks(PDF), "cv.pdf")
     assert not folder.exists(), "a new one would hide that files are lost"
     assert disk.used_bytes() == 0
+
+
+async def test_a_file_that_somebody_else_removed_gives_its_room_back(
+    disk: DiskSpool, folder: Path
+) -> None:
+    for number in (1, 2, 3):
+        await disk.take(an_id(number), in_chunks(pdf_of(MAX)), "cv.pdf")
+    disk.path(an_id(1)).unlink()
+    await disk.remove(an_id(1))
+    await disk.remove(an_id(1))
+    assert disk.used_bytes() == 2 * MAX
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for number in (2, 3):
+        await disk.remove(an_id(number))
+    assert disk.used_bytes() == 0
+    assert (await disk.take(an_id(4), in_chunks(PDF), "cv.pdf")).size == len(PDF)
 
 
 def test_what_is_no_folder_is_a_fault(folder: Path) -> None:

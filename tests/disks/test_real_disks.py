@@ -1,4 +1,4 @@
-"""A disk that is really full: a small one, mounted for the daemon alone."""
+"""Disks that are really full, and really read-only: mounted so for the daemon alone."""
 
 from __future__ import annotations
 
@@ -14,21 +14,18 @@ from .ward import Ward, submit_some, ward
 
 SIZE_MIB = 72
 """8 above what the spool leaves to the journal."""
-ROOM = """
-mount -t tmpfs -o size={size}m,mode=700 tmpfs "$1" || exit 1
-echo mounted
-exec sleep 600
-"""
+SMALL = f'mount -t tmpfs -o size={SIZE_MIB}m,mode=700 tmpfs "$1"'
+READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"'
 
 
 @asynccontextmanager
-async def small_disk(mount_point: Path) -> AsyncIterator[int]:
-    """The process that holds it; its disk is under ``/proc/PID/root``."""
+async def mounted(mount: str, mount_point: Path) -> AsyncIterator[int]:
+    """The process that holds it; what it sees is under ``/proc/PID/root``."""
     if shutil.which("unshare") is None:
         pytest.skip("only Linux has mounts of one's own")
     holder = await asyncio.create_subprocess_exec(
         *("unshare", "--user", "--map-root-user", "--mount"),
-        *("sh", "-c", ROOM.format(size=SIZE_MIB), "sh", str(mount_point)),
+        *("sh", "-ec", f"{mount}; echo mounted; exec sleep 600", "sh", str(mount_point)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -64,7 +61,7 @@ def seen_through(one: Ward, holder: int) -> None:
 async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     """First the spool refuses, and the journal goes on; then nothing goes any more."""
     (tmp_path / "state").mkdir()
-    async with small_disk(tmp_path / "state") as holder, ward(tmp_path) as one:
+    async with mounted(SMALL, tmp_path / "state") as holder, ward(tmp_path) as one:
         seen_through(one, holder)
         one.hurt(mounts_of=holder)
         await one.daemon.start()
@@ -80,4 +77,21 @@ async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         await one.daemon.start()
         answer = await one.submit(11)
         assert answer is not None and answer.status_code == 202
+        await one.all_closes()
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("kept", ["everything", "nothing"])
+async def test_a_disk_that_is_really_read_only(tmp_path: Path, kept: str) -> None:
+    async with ward(tmp_path) as one:
+        if kept == "everything":
+            await one.daemon.start()
+            await submit_some(one, 3)
+            await one.daemon.kill()
+        one.state.mkdir(exist_ok=True)
+        async with mounted(READ_ONLY, one.state) as holder:
+            one.hurt(mounts_of=holder)
+            await one.refuses_to_start(74, "Read-only file system")
+        one.heal()
+        await one.daemon.start()
         await one.all_closes()
