@@ -236,7 +236,7 @@ def _refused(draft: Draft, over: Submission, result: PostResult) -> None:
     if possibly_sent(over):
         doubt(draft, replace(over, never_resend=True))
     elif over.held and not may_be_earlier(draft, over):
-        doubt(draft, contradict(draft, replace(over, state=State.IN_DOUBT), result.detail))
+        doubt(draft, contradict(draft, over, result.detail))
     else:
         over = disown_held(draft, over)
         draft.lane = replace(draft.lane, ours_since_seen=_ours_outstanding(draft.lane))
