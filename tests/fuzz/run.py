@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from tests.corpus.rows import FOUND
 from tests.tree import ROOT
 
-TARGETS = ("frames", "form", "wire")
+TARGETS = ("frames", "form", "wire", "lane")
 LONGEST = 4_096
 """Bytes of one input."""
 

@@ -23,7 +23,7 @@ from .run import TARGETS, fuzz
 Target = Callable[[bytes], None]
 
 NEEDED = "needs: atheris, for coverage-guided fuzzing (make fuzz-tools)"
-SECONDS = 15
+SECONDS = 10
 ONE_EVENT = encoded(['42["cv_updated",{"cv_code":"ABC123XYZ"}]'])
 
 
@@ -84,7 +84,7 @@ def test_fuzzing_finds_nothing(name: str) -> None:
         pytest.skip(NEEDED)
     run = fuzz(name, seconds=SECONDS)
     assert not run.findings, (run.story, [finding.hex() for finding in run.findings])
-    assert run.executions > 100 and run.edges > 50
+    assert run.executions > 50 and run.edges > 50
 
 
 @pytest.mark.prove
