@@ -1,7 +1,7 @@
 """``python -m tests.kills [--kills N] [--from N] [--seed N] [--record]``: kill, look, say.
 
-Lives are drawn from seeds that follow one another, each with ten deaths or so, until so many kills
-were made; ``--seed N`` plays one life again.
+Lives are drawn from seeds that follow one another, each with nine kills or so and one SIGTERM,
+until so many kills were made; ``--seed N`` plays one life again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.record import write_record
 
 from .lives import Told, play
-from .plans import drawn
+from .plans import GENTLY, drawn
 from .points import POINTS
 
 
@@ -35,15 +35,17 @@ async def _life(seed: int) -> Told:
 
 async def _until(kills: int, first: int) -> list[Told]:
     lives: list[Told] = []
-    while sum(len(told.reached) for told in lives) < kills:
+    while _killed(lives) < kills:
         told = await _life(first + len(lives))
         lives.append(told)
-        done = sum(len(told.reached) for told in lives)
         heard = ", all replayed" if told.all_heard else ""
-        print(
-            f"life {told.plan.seed}: {len(told.reached)} deaths{heard}; {done} in all", flush=True
-        )
+        print(f"life {told.plan.seed}{heard}: {_killed(lives)} kills so far", flush=True)
     return lives
+
+
+def _killed(lives: list[Told]) -> int:
+    """Deaths by SIGKILL."""
+    return sum(name != GENTLY for told in lives for name in told.reached)
 
 
 def _record(command: str, lives: list[Told], seconds: float) -> Path:
@@ -54,7 +56,8 @@ def _record(command: str, lives: list[Told], seconds: float) -> Path:
         "kills",
         command,
         {
-            "kills": sum(reached.values()),
+            "kills": _killed(lives),
+            "stops by SIGTERM": reached[GENTLY],
             "violations": sum(broken.values()),
             "lives": len(lives),
             "lives to which all was replayed": sum(told.all_heard for told in lives),
@@ -85,7 +88,7 @@ def main() -> int:
     if given.record:
         command = f"make kill KILLS={given.kills}"
         print(_record(command, lives, time.monotonic() - began))
-    print(f"{sum(len(told.reached) for told in lives)} deaths, {broken} broken promises")
+    print(f"{_killed(lives)} kills, {broken} broken promises")
     return 1 if broken else 0
 
 

@@ -11,6 +11,8 @@ NAMED_IN_A_LIFE = 5
 LONGEST_S = 2.2
 """After a launch: start-up takes about one second of it."""
 
+GENTLY = "SIGTERM at any moment"
+
 _NEEDS = {"start.event_uncorrelated": "event.appended"}
 """Deaths that only another can prepare."""
 
@@ -32,7 +34,7 @@ class Death:
         """As the record has it."""
         if self.unread:
             return "SIGKILL while nobody reads the log"
-        return self.point or ("SIGTERM at any moment" if self.gently else "SIGKILL at any moment")
+        return self.point or (GENTLY if self.gently else "SIGKILL at any moment")
 
 
 @dataclass(frozen=True, slots=True)
