@@ -41,6 +41,9 @@ QUICK: dict[str, Any] = {
 UNHURRIED: dict[str, Any] = {"backoff_first_s": 0.6, "backoff_cap_s": 1.0}
 """Leaves the time to emit while nobody is connected."""
 
+TOGETHER_MS = 250
+"""Between a frame's receipt and the stamp of its event: no await, but perhaps a busy machine."""
+
 S = TypeVar("S", Listening, Lost, ConnectFailed, ReceivedEvent)
 
 

@@ -17,7 +17,7 @@ from tests.adapters.upstream_http.raw_server import Script, Talk, raw_server, re
 from tests.fakes.socket_server import HANDSHAKES, SocketServer
 from tests.simulation.loop import run_virtual
 
-from .sources import UNHURRIED, Ear, RealRig, ScriptedRig, body, codes
+from .sources import TOGETHER_MS, UNHURRIED, Ear, RealRig, ScriptedRig, body, codes
 
 SHORT_S = 0.3
 """Of a connect, and of the patience with a server that is silent."""
@@ -267,7 +267,7 @@ def test_a_connection_that_falls_silent_is_lost_after_the_servers_patience() -> 
             lost = await ear.next()
             assert isinstance(lost, Lost)
             assert lost.reason == "silent"
-            assert event.heard_ms <= lost.at_ms <= now_ms() - SHORT_S * 900
+            assert event.heard_ms - TOGETHER_MS <= lost.at_ms <= now_ms() - SHORT_S * 900
             again = await ear.until(Listening)
             assert (again.recovered, codes(ear.signals)) == (True, ["before", "missed"])
 
