@@ -45,7 +45,8 @@ def main() -> int:
             "executions": sum(run.executions for run in runs),
             "findings": found,
         }
-        write_record("fuzz", f"make fuzz SECONDS={given.seconds} RECORD=1", figures, [_row(r) for r in runs])
+        command = f"make fuzz SECONDS={given.seconds} RECORD=1"
+        write_record("fuzz", command, figures, [_row(run) for run in runs])
     return min(found, 1)
 
 
