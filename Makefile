@@ -104,8 +104,12 @@ demo: install ## the whole of it, with an embedded upstream
 # ------------------------------------------------------------------------------------- long proofs
 
 .PHONY: sim
-sim: install ## the service on a virtual clock: SEEDS=50000, or SEED=7 for the story of one
-	$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
+sim: install ## the service on a virtual clock: SEEDS=50000, or SEED=7 for the story of one; RECORD=1
+	$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
+
+.PHONY: net
+net: install ## bugs planted, and hunted by the simulation: RECORD=1 pins the seeds that find them
+	$(PY) -m tests.simulation.net $(if $(RECORD),--record)
 
 .PHONY: powercut
 powercut: install ## journal and spool on a disk that forgets: CUTS=20000, or SEED=7 for one life; RECORD=1

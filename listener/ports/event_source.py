@@ -99,6 +99,12 @@ class EventSource(Protocol):
         ...
 
     @property
+    def handed_out_until_ms(self) -> Millis | None:
+        """Up to when all that we were sent was handed out by ``next_batch``: when the first signal
+        that still waits was received, or else the last frame. None before the first frame."""
+        ...
+
+    @property
     def last_frame_ms(self) -> Millis | None:
         """When a frame of any kind was last received."""
         ...

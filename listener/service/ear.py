@@ -101,9 +101,9 @@ class Hearer:
 
     def listened_until_ms(self) -> Millis:
         """Until when we surely heard, and have it on disk: a connection may be dead since its last
-        frame, though nobody noticed yet."""
-        now, frame = self._clock.now_ms(), self._source.last_frame_ms
-        times = (now, frame, self._in_hand_ms)
+        frame, though nobody noticed yet, and what waits in a queue dies with us."""
+        now, waiting = self._clock.now_ms(), self._source.handed_out_until_ms
+        times = (now, waiting, self._in_hand_ms)
         return Millis(min(time for time in times if time is not None))
 
     async def wait_change(self) -> None:

@@ -113,6 +113,8 @@ class Ledger:
     doubled: set[CvCode] = field(default_factory=set)
     overlaps: list[CvCode] = field(default_factory=list)
     emitted: dict[CvCode, int] = field(default_factory=dict)
+    owners: dict[int, str] = field(default_factory=dict)
+    """Whose each emission is: its number, and the request id of the POST."""
     reads: list[tuple[str, str]] = field(default_factory=list)
     """The request id and the script's name of each reading."""
 
@@ -368,6 +370,7 @@ class ScriptedUpstream:
             self.ledger.emitted[code] = self.ledger.emitted.get(code, 0) + 1
             if post is not None:
                 post.emitted += 1
+                self.ledger.owners[self._server.next_number] = post.request_id
         self._server.emit(code, event_body(shape, record, self._hostile))
 
     def _record(self, code: CvCode) -> Record:

@@ -10,76 +10,107 @@ from typing import Any
 import pytest
 
 from listener.core.evidence import Heard, PostResult
-from listener.core.names import CvCode, Outcome, PostKind, State, SubmissionId
+from listener.core.names import CvCode, Millis, Outcome, PostKind, State, SubmissionId
 from listener.ports.journal import InboxRow
 from listener.service.breaker import Breaker
+from listener.service.intake import Accepted
 from listener.service.service import Service, ServicePolicy
+from tests.simulation.disk import MountedJournal
+from tests.simulation.life import Life, Process, build, kill, run_process
 from tests.simulation.loop import VirtualLoop, run_virtual
-from tests.simulation.upstream import Odds
-from tests.simulation.world import Life, build, crash, scenario, start, submit
+from tests.simulation.scenario import scenario
 
 CODE = CvCode("Sim#rooms")
 
 
-def calm(silent: bool = False) -> Any:
-    """A scenario without any fault; ``silent``: nothing is ever emitted."""
-    return replace(
-        scenario(0),
-        odds=Odds(silent=1.0 if silent else 0.0),
-        clock_jumps=False,
-        slow_disk=False,
-    )
-
-
-def lived(story: Callable[[Life], Any], silent: bool = False) -> None:
-    """Run a story with a started service, on virtual time."""
+def lived(story: Callable[[Life], Any], **world: Any) -> None:
+    """Run a story in a world without any fault but those named, on virtual time."""
+    calm: dict[str, Any] = {
+        **{name: {} for name in ("posts", "events", "reads", "handshakes")},
+        **dict.fromkeys(("clock_jumps", "slow_disk", "joins", "acks"), False),
+        **dict.fromkeys(("doomed", "bad_handlers"), 0.0),
+        "queue_limit": 10_000,
+    }
 
     async def main(loop: VirtualLoop) -> None:
-        life = build(loop, calm(silent))
-        await start(life)
-        await story(life)
-        await crash(life)
-        assert not life.fell_over
+        life = build(loop, replace(scenario(0), **(calm | world)))
+        try:
+            await start(life)
+            await story(life)
+            await crash(life)
+            assert not life.fell_over
+        finally:
+            life.disk.remove()
 
     run_virtual(1, main)
+
+
+async def start(life: Life) -> Process:
+    """A process, let in."""
+    running = asyncio.create_task(run_process(life))
+    while life.process is None or not life.process.open:
+        await asyncio.sleep(0.01)
+        assert not running.done(), life.fell_over
+    return life.process
+
+
+async def crash(life: Life) -> None:
+    """``kill -9``."""
+    assert life.process is not None
+    kill(life.process)
+    assert life.process.end is not None
+    await life.process.end
+
+
+def service_of(life: Life) -> Service:
+    assert life.process is not None
+    assert life.process.service is not None
+    return life.process.service
+
+
+async def submit(life: Life, code: CvCode) -> SubmissionId:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"%PDF-1.7 simulated"
+
+    answer = await service_of(life).intake.submit(code, chunks(), "cv.pdf")
+    assert isinstance(answer, Accepted)
+    return answer.submission_id
 
 
 async def until(life: Life, name: SubmissionId, state: State) -> Any:
     async with asyncio.timeout(600):
         while True:
-            stored = await life.journal.submission(name)
-            if stored is not None and stored.submission.state is state:
-                return stored.submission
+            found = await service_of(life).submission(name)
+            if found is not None and found[0].submission.state is state:
+                return found[0].submission
             await asyncio.sleep(0.05)
 
 
 def test_what_an_earlier_run_heard_and_did_not_get_to_is_correlated_first() -> None:
     async def story(life: Life) -> None:
         name = await submit(life, CODE)
-        assert name is not None
         await until(life, name, State.AWAITING)
         await crash(life)
-        seq = await life.journal.highest_seq() + 1
-        row = InboxRow(Heard(seq, life.clock.now_ms()), CODE, "{}")
-        await life.journal.append_events([row])
+        mounted = MountedJournal(life.disk)
+        seq = await mounted.port.highest_seq() + 1
+        heard = Heard(seq, Millis(life.wall_ns() // 10**6))
+        await mounted.port.append_events([InboxRow(heard, CODE, "{}")])
+        mounted.kill()
         await start(life)
-        stored = await life.journal.submission(name)
-        assert stored is not None
-        assert stored.submission.outcome is Outcome.CONFIRMED
-        assert await life.journal.undisposed() == []
+        found = await service_of(life).submission(name)
+        assert found is not None
+        assert found[0].submission.outcome is Outcome.CONFIRMED
+        assert life.disk.ask("SELECT * FROM inbox WHERE disposition IS NULL") == []
 
-    lived(story, silent=True)
+    lived(story, events={"silent": 1.0})
 
 
 def test_a_room_that_dies_unseen_ends_the_service() -> None:
     async def story(life: Life) -> None:
-        assert life.service is not None
-        assert life.running is not None
-
         async def gone() -> None:
             raise asyncio.CancelledError
 
-        service = Service(life.service._world, ServicePolicy())
+        service = Service(service_of(life)._world, ServicePolicy())
         service.timers.run = gone  # type: ignore[method-assign]  # the fault that is planted
         with pytest.raises(ExceptionGroup) as told:
             await service.run()
@@ -91,7 +122,6 @@ def test_a_room_that_dies_unseen_ends_the_service() -> None:
 @pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, ValueError])
 def test_a_handler_may_raise_anything_and_is_asked_again(error: type[BaseException]) -> None:
     async def story(life: Life) -> None:
-        assert life.service is not None
         asked: list[float] = []
 
         async def handler(submission: Mapping[str, object]) -> None:
@@ -99,9 +129,8 @@ def test_a_handler_may_raise_anything_and_is_asked_again(error: type[BaseExcepti
             if len(asked) < 3:
                 raise error
 
-        life.service.reactor._handlers = [("own", handler)]
+        service_of(life).reactor._handlers = [("own", handler)]
         name = await submit(life, CODE)
-        assert name is not None
         await until(life, name, State.CLOSED)
         await asyncio.sleep(60)
         assert len(asked) == 3
@@ -112,7 +141,6 @@ def test_a_handler_may_raise_anything_and_is_asked_again(error: type[BaseExcepti
 
 def test_a_handler_that_hangs_holds_up_nobody_else() -> None:
     async def story(life: Life) -> None:
-        assert life.service is not None
         heard: list[str] = []
 
         async def handler(submission: Mapping[str, object]) -> None:
@@ -121,10 +149,9 @@ def test_a_handler_that_hangs_holds_up_nobody_else() -> None:
                 await asyncio.sleep(3600)
             heard.append(str(submission["id"]))
 
-        life.service.reactor._handlers = [("own", handler)]
+        service_of(life).reactor._handlers = [("own", handler)]
         names = [await submit(life, CvCode(f"{CODE}{number}")) for number in range(3)]
         for name in names:
-            assert name is not None
             await until(life, name, State.CLOSED)
         await asyncio.sleep(1)
         assert len(heard) == 3
@@ -149,11 +176,10 @@ def test_a_file_that_cannot_be_deleted_stops_nothing() -> None:
         life.spool.remove = remove  # type: ignore[method-assign]  # the fault that is planted
         for number in range(3):
             name = await submit(life, CvCode(f"{CODE}{number}"))
-            assert name is not None
             await until(life, name, State.CLOSED)
         await asyncio.sleep(120)
         assert refused > 3
-        assert life.spool.files == set()
+        assert life.spool.files == {}
         told = [line for line in life.log.lines if line.event == "spool.delete_failed"]
         assert len(told) == 3
 
@@ -162,8 +188,7 @@ def test_a_file_that_cannot_be_deleted_stops_nothing() -> None:
 
 def test_a_drain_waits_for_an_upload_under_way() -> None:
     async def story(life: Life) -> None:
-        service = life.service
-        assert service is not None
+        service = service_of(life)
         going = asyncio.Event()
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -176,7 +201,7 @@ def test_a_drain_waits_for_an_upload_under_way() -> None:
         await going.wait()
         await service.intake.drain()
         assert answer.done() or await answer
-        assert len(await life.journal.files_kept()) == 1
+        assert len(life.spool.files) == 1
 
     lived(story)
 
@@ -197,8 +222,7 @@ def test_half_open_one_probe_goes_whoever_else_ends() -> None:
 
 def test_an_attempt_under_way_that_succeeds_ends_the_pause_at_once() -> None:
     async def story(life: Life) -> None:
-        assert life.service is not None
-        life.service.breaker._limit, life.service.breaker._open_ms = 1, 600_000
+        service_of(life).breaker._limit, service_of(life).breaker._open_ms = 1, 600_000
         real = life.upstream.post_update
         refused: list[float] = []
 
@@ -211,10 +235,8 @@ def test_an_attempt_under_way_that_succeeds_ends_the_pause_at_once() -> None:
             return await real(code, *given, **named)
 
         life.upstream.post_update = post_update  # type: ignore[method-assign]  # the planted fault
-        slow = await submit(life, CvCode("slow"))
+        await submit(life, CvCode("slow"))
         bad = await submit(life, CvCode("bad"))
-        assert slow is not None
-        assert bad is not None
         await until(life, bad, State.CLOSED)
         assert refused
         assert life.loop.time() < 60

@@ -108,6 +108,7 @@ class VirtualDesk:
         self._under_way: list[Job] = []
         self._busy = False
         self._closed = False
+        self._idle: asyncio.Future[None] | None = None
         self.commit_ms: deque[float] = deque(maxlen=1_024)
 
     def submit(self, run: Callable[[apsw.Connection], T], *, alone: bool = False) -> Any:
@@ -126,8 +127,9 @@ class VirtualDesk:
 
     async def close(self) -> None:
         """As the Desk says."""
-        while self._busy:
-            await asyncio.sleep(0.001)
+        if self._busy:
+            self._idle = self._loop.create_future()
+            await self._idle
         self.kill()
 
     def kill(self) -> None:
@@ -160,19 +162,21 @@ class VirtualDesk:
         self._next()
 
     def _commit(self) -> None:
-        if self._closed:
-            return
-        self._disk.reach("disk: before a commit")
-        if self._closed:
+        if self._dies_at("disk: before a commit"):
             return
         self._under_way = self._batch()
         self._perform(self._under_way)
-        self._disk.reach("disk: committed, not answered")
-        if self._closed:
+        if self._dies_at("disk: committed, not answered"):
             return
         took = self._disk.delay_s()
         self.commit_ms.append(took * 1_000)
         self._loop.call_later(took, self._answer)
+
+    def _dies_at(self, point: str) -> bool:
+        """Pass a point, if this process still lives; whether it does no more."""
+        if not self._closed:
+            self._disk.reach(point)
+        return self._closed
 
     def _perform(self, batch: list[Job]) -> None:
         fails, self._disk.fail_next = self._disk.fail_next, None
@@ -193,6 +197,11 @@ class VirtualDesk:
             return
         batch, self._under_way = self._under_way, []
         settle(batch)
+        self._loop.call_later(self._disk.rng.uniform(0.0, 0.002), self._tidy)
+
+    def _tidy(self) -> None:
+        if self._dies_at("disk: answered"):
+            return
         self._transactions.checkpoint_if_due()
         self._next()
 
@@ -201,6 +210,8 @@ class VirtualDesk:
             self._begin()
         else:
             self._busy = False
+            if self._idle is not None and not self._idle.done():
+                self._idle.set_result(None)
 
 
 def _full_disk(_: apsw.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,20 +10,23 @@ from functools import cached_property
 from listener.adapters.journal_sqlite.codec import decode_submission
 from listener.core.names import CvCode, SubmissionId
 from listener.core.submission import Submission
+from tests.fakes.socket_server import Emission
+from tests.fakes.upstream_scripted import Post
 
 from .life import Life
 from .ports import Line
-from .upstream import Post
+from .scenario import LIES
 
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """One row of the inbox. ``number``: which emission it was, as the upstream counts them."""
+    """One row of the inbox. ``number``: which emission it was, as the upstream counts them; None
+    where what was kept of it does not say."""
 
     seq: int
     heard_ms: int
-    code: CvCode
-    number: int
+    code: CvCode | None
+    number: int | None
     disposition: str | None
 
 
@@ -44,7 +48,10 @@ class Evidence:
         rows = self.life.disk.ask(
             "SELECT seq, heard_ms, code, payload, disposition FROM inbox ORDER BY seq"
         )
-        return [InboxEntry(s, ms, CvCode(c), int(p), d) for s, ms, c, p, d in rows]
+        return [
+            InboxEntry(s, ms, c and CvCode(c), json.loads(p).get("application_id"), d)
+            for s, ms, c, p, d in rows
+        ]
 
     @cached_property
     def gaps(self) -> list[tuple[int, int | None]]:
@@ -56,7 +63,8 @@ class Evidence:
         """The inbox, by code."""
         found: dict[CvCode, list[InboxEntry]] = defaultdict(list)
         for entry in self.inbox:
-            found[entry.code].append(entry)
+            if entry.code is not None:
+                found[entry.code].append(entry)
         return found
 
     @cached_property
@@ -83,7 +91,25 @@ class Evidence:
     def muddied(self, code: CvCode) -> bool:
         """Whether events or movements of a code may be no single update's."""
         ledger = self.life.upstream.ledger
-        return code in ledger.foreign or code in ledger.doubled
+        return code in ledger.foreign or code in ledger.doubled or code in self.lied_about
+
+    @cached_property
+    def lied_about(self) -> set[CvCode]:
+        """Codes of which the upstream refused an update and applied it all the same."""
+        posts = self.life.upstream.ledger.posts
+        return {post.code for post in posts if set(post.fault.split("+")) & set(LIES)}
+
+    @cached_property
+    def readable(self) -> list[Emission]:
+        """The ledger's emissions that say which they are."""
+        return [e for e in self.life.server.emissions if _number(e.args[0]) == e.number]
+
+
+def _number(body: object) -> object:
+    """The number that an emission carries, in either shape of its payload."""
+    if not isinstance(body, dict):
+        return None
+    return body.get("application_id", _number(body.get("data")))
 
 
 def summary(life: Life) -> str:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from listener.adapters.clock import SystemClock
+from listener.adapters.socket_source import OnConnect
 from listener.core.errors import JournalFault
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.service.dispatcher import SendingPolicy
 from listener.service.service import Service, ServicePolicy, World
+from tests.fakes.socket_server import SocketServer
+from tests.fakes.source_scripted import ScriptedSource
+from tests.fakes.upstream_scripted import Post, ScriptedUpstream
 
 from .disk import Disk, MountedJournal
 from .loop import VirtualLoop
 from .ports import ProcessLog, ProcessSpool, ProcessUpstream, SharedLog, SharedSpool, Told, Witness
-from .scenario import POINTS, Scenario
-from .source import SimServer, SimSource
-from .upstream import SimUpstream
+from .scenario import POINTS, Scenario, draw
+
+LONGEST_DELAY_S = 0.2
+"""The longest that a frame is on its way."""
 
 START_NS = 1_700_000_000 * 10**9
 
@@ -39,8 +46,10 @@ class Process:
     doom: Doom | None
     alive: bool = True
     service: Service | None = None
-    source: SimSource | None = None
+    source: ScriptedSource | None = None
     task: asyncio.Task[None] | None = None
+    end: asyncio.Task[None] | None = None
+    """Done when it has ended and is put away."""
 
     @property
     def open(self) -> bool:
@@ -57,8 +66,8 @@ class Life:
     rng: random.Random
     disk: Disk
     spool: SharedSpool
-    upstream: SimUpstream
-    server: SimServer
+    upstream: ScriptedUpstream
+    server: SocketServer
     log: SharedLog = field(default_factory=SharedLog)
     accepted: dict[SubmissionId, CvCode] = field(default_factory=dict)
     acceptances: int = 0
@@ -72,6 +81,8 @@ class Life:
     died_at: Counter[str] = field(default_factory=Counter)
     quiet_since_s: float | None = None
     all_closed_s: float | None = None
+    dawdling: list[Any] = field(default_factory=list)
+    """New updates that were not confirmed at once although nothing was wrong any more."""
     fell_over: list[str] = field(default_factory=list)
 
     def wall_ns(self) -> int:
@@ -81,6 +92,15 @@ class Life:
     def monotonic_ns(self) -> int:
         """What has really passed."""
         return int(self.loop.time() * 1e9)
+
+    def faulty(self, odds: Mapping[str, float]) -> str | None:
+        """One of these faults, or none: and none at all once the quiet time has begun."""
+        return None if self.quiet_since_s is not None else draw(odds, self.rng)
+
+    def fault_of(self, _: Post) -> str:
+        """What becomes of one POST, and of its event."""
+        names = [self.faulty(self.scenario.posts), self.faulty(self.scenario.events)]
+        return "+".join(name for name in names if name) or "ok"
 
     def reach(self, point: str) -> None:
         """A named point is passed; the process may die there."""
@@ -98,9 +118,20 @@ class Life:
 def build(loop: VirtualLoop, drawn: Scenario) -> Life:
     """A world before its first process."""
     rng = random.Random(f"life-{drawn.seed}")
-    upstream = SimUpstream(rng, drawn.odds, lambda: Millis(0), drawn.policy.settle_ms / 1000 * 0.9)
-    server = SimServer(rng, drawn.recovery)
-    upstream.emit = server.emit
+    server = SocketServer(
+        recovery=drawn.recovery,
+        delay=lambda: rng.uniform(0.001, LONGEST_DELAY_S),
+        admit=lambda: life.faulty(drawn.handshakes) or "ok",
+        join="join" if drawn.joins else None,
+    )
+    server.acks = drawn.acks
+    upstream = ScriptedUpstream(
+        rng=rng,
+        now_ms=lambda: Millis(START_NS // 10**6 + int(loop.time() * 1000)),
+        server=server,
+        draw=lambda post: life.fault_of(post),
+        draw_read=lambda code: life.faulty(drawn.reads) or "ok",
+    )
     life = Life(
         scenario=drawn,
         loop=loop,
@@ -115,7 +146,7 @@ def build(loop: VirtualLoop, drawn: Scenario) -> Life:
 
 async def run_process(life: Life) -> None:
     """Start a process on what the last one left, and see it to its end, whatever that is."""
-    process = Process(MountedJournal(life.disk), _doom(life))
+    process = Process(MountedJournal(life.disk), _doom(life), end=asyncio.current_task())
     life.process = process
     process.task = asyncio.create_task(_main(life, process))
     await asyncio.wait({process.task})
@@ -137,12 +168,16 @@ async def _main(life: Life, process: Process) -> None:
     clock = SystemClock(life.wall_ns, life.monotonic_ns)
     journal = process.journal.port
     life.reach("start: journal open")
-    process.source = SimSource(
+    drawn = life.scenario
+    process.source = ScriptedSource(
         life.server,
-        life.rng,
-        clock.now_ms,
-        await journal.highest_seq(),
-        await journal.resume_cursor(),
+        now_ms=clock.now_ms,
+        first_seq=await journal.highest_seq() + 1,
+        resume=await journal.resume_cursor(),
+        random=life.rng.random,
+        fast_path=drawn.fast_path,
+        queue_limit=drawn.queue_limit,
+        on_connect=[OnConnect("join", ({},), 5.0)] if drawn.joins else [],
     )
 
     def new_id() -> SubmissionId:
@@ -160,9 +195,7 @@ async def _main(life: Life, process: Process) -> None:
             new_id=new_id,
             handlers=[("witness", Witness(life, process))],
         ),
-        ServicePolicy(
-            core=life.scenario.policy, sending=SendingPolicy(max_in_flight=4), retention_days=30
-        ),
+        ServicePolicy(core=drawn.policy, sending=SendingPolicy(max_in_flight=4), retention_days=30),
     )
     await process.service.run()
     await journal.close()
@@ -171,7 +204,9 @@ async def _main(life: Life, process: Process) -> None:
 def _doom(life: Life) -> Doom | None:
     if life.quiet_since_s is not None or life.rng.random() >= life.scenario.doomed:
         return None
-    return Doom(life.rng.choice(POINTS), life.rng.choice([1, 1, 2, 3, 8]))
+    point = life.rng.choice(POINTS)
+    often = point.startswith("disk: ")
+    return Doom(point, life.rng.choice([2, 8, 20, 50, 120] if often else [1, 1, 2, 3, 8]))
 
 
 def _end_of(life: Life, process: Process) -> str:

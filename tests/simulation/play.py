@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from listener.core.names import CvCode
 from listener.service.intake import Accepted
@@ -12,13 +11,15 @@ from listener.service.intake import Accepted
 from .life import Life, build, kill, run_process
 from .loop import VirtualLoop, run_virtual
 from .scenario import Scenario, scenario
-from .upstream import Odds
 
-QUIET_S = 4 * 3600.0
+QUIET_S = 2 * 3600.0
 """The bound of I9: longer than every bound of the scenario's policy, one after another."""
 
 LEAST_S = 1_800.0
 """No life is shorter."""
+
+PROMPT_S = 60.0
+"""Within this an update is confirmed where nothing is wrong."""
 
 AFTERMATH_S = 120.0
 """For what may still correct, release or react once all is closed."""
@@ -68,6 +69,9 @@ async def _busy(life: Life) -> None:
     planned = {
         "submit": drawn.submissions,
         "cut": drawn.cuts,
+        "half open": drawn.half_open,
+        "kick": drawn.kicks,
+        "burst": drawn.bursts,
         "kill": drawn.kills,
         "stop": drawn.stops,
         "disk fault": drawn.disk_faults,
@@ -78,9 +82,8 @@ async def _busy(life: Life) -> None:
         "server restart": drawn.cuts // 3,
         "clock jump": 2 if drawn.clock_jumps else 0,
     }
-    moments = [
-        (rng.uniform(0, drawn.busy_s), kind) for kind, count in planned.items() for _ in range(count)
-    ]
+    kinds = [kind for kind, count in planned.items() for _ in range(count)]
+    moments = [(rng.uniform(0, drawn.busy_s), kind) for kind in kinds]
     clients: list[asyncio.Task[None]] = []
     for moment, kind in sorted(moments):
         await asyncio.sleep(max(0.0, moment - life.loop.time()))
@@ -99,14 +102,20 @@ def _happen(life: Life, kind: str, codes: list[CvCode]) -> None:
     rng, process = life.rng, life.process
     match kind:
         case "cut":
-            _cut(life)
+            life.server.cut()
+        case "half open":
+            life.server.go_quiet(rng.choice([None, 5.0]))
+        case "kick":
+            life.server.kick()
+        case "burst":
+            for _ in range(20):
+                life.upstream.emit(CvCode("Sim#another"))
         case "server restart":
             life.server.restart()
-            _cut(life)
         case "outage":
             life.upstream.down, life.server.up = True, rng.random() < 0.5
             if not life.server.up:
-                _cut(life)
+                life.server.cut()
             life.loop.call_later(rng.uniform(5, 200), _mend, life)
         case "foreign":
             life.upstream.foreign_update(rng.choice(codes))
@@ -169,11 +178,6 @@ async def _cancel(life: Life) -> None:
             life.fell_over.append(f"cancel: {error!r}")
 
 
-def _cut(life: Life) -> None:
-    if life.process is not None and life.process.source is not None:
-        life.process.source.cut()
-
-
 def _mend(life: Life) -> None:
     life.upstream.down, life.server.up = False, True
 
@@ -185,10 +189,23 @@ async def _quiet(life: Life) -> None:
     life.disk.fail_next = None
     if life.process is not None:
         life.process.doom = None
-    life.upstream.odds = replace(Odds(), silent=0.0)
     while life.loop.time() < life.quiet_since_s + QUIET_S:
         if not life.disk.ask("SELECT 1 FROM submissions WHERE state != 'closed' LIMIT 1"):
             life.all_closed_s = life.loop.time()
             break
         await asyncio.sleep(20)
-    await asyncio.sleep(max(AFTERMATH_S, LEAST_S - life.loop.time()))
+    await asyncio.sleep(AFTERMATH_S)
+    await _probe(life)
+    await asyncio.sleep(max(0.0, LEAST_S - life.loop.time()))
+
+
+async def _probe(life: Life) -> None:
+    """The world is whole again: new updates, two of one code among them, go through at once."""
+    codes = [CvCode(f"Sim#probe/{number}") for number in (0, 0, 1, 2)]
+    probes = [_submit(life, code, f"probe-{n}") for n, code in enumerate(codes)]
+    await asyncio.gather(*probes)
+    await asyncio.sleep(PROMPT_S)
+    life.dawdling = life.disk.ask(
+        "SELECT id, state, outcome FROM submissions WHERE code LIKE 'Sim#probe%'"
+        " AND coalesce(outcome, '') NOT IN ('confirmed', 'superseded')"
+    )

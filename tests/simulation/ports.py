@@ -105,8 +105,7 @@ class ProcessSpool:
 
 
 class ProcessUpstream:
-    """Implements ``ports.upstream.Upstream`` over the one upstream there is, which goes on with
-    what it was given when its caller dies."""
+    """Implements ``ports.upstream.Upstream`` over the one upstream there is."""
 
     def __init__(self, life: Life, process: Process, now_ms: Callable[[], Millis]) -> None:
         self._life = life
@@ -126,8 +125,7 @@ class ProcessUpstream:
         if facts.sha256 != life.spool.digest(SubmissionId(file.name)):
             life.fell_over.append(f"{request_id}: its file is gone, or another's")
         life.reach("post: begun")
-        serving = life.loop.create_task(life.upstream.post_update(code, file, facts, request_id=request_id))
-        result = await asyncio.shield(serving)
+        result = await life.upstream.post_update(code, file, facts, request_id=request_id)
         life.reach("post: answered")
         return result
 

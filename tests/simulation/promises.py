@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from listener.core.names import Attribution, CvCode, Outcome, PostKind, State
+from listener.core.names import Attribution, CvCode, Outcome, PostKind, State, SubmissionId
 from listener.core.submission import Submission
+from tests.fakes.upstream_scripted import Post
 
 from .evidence import Evidence
-from .life import START_NS, Life
+from .life import LONGEST_DELAY_S, START_NS, Life
 from .ports import Told
-from .upstream import Post
 
 SLACK_MS = 10_000
 """Between the time at which a file may go, and the round that sweeps it."""
+
+ON_ITS_WAY_MS = round(LONGEST_DELAY_S * 1000) + 1
+"""A gap begins with the last frame that was received: what was sent before that may come after."""
 
 START_MS = START_NS // 10**6
 
@@ -38,6 +41,10 @@ def closes(e: Evidence) -> Iterator[str]:
     for name, (_, submission) in e.submissions.items():
         if submission.state is not State.CLOSED:
             yield f"still {submission.state} when all faults had stopped [{name}]"
+    requests = Counter(submission.file.sha256 for _, submission in e.submissions.values())
+    for count in requests.values():
+        if count > 1:
+            yield f"a client that asked again with its key has {count} submissions"
     if len(set(e.life.accepted)) != e.life.acceptances:
         yield f"{e.life.acceptances} clients were told of {len(set(e.life.accepted))} submissions"
 
@@ -56,6 +63,8 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
         case Outcome.CONFIRMED:
             if own and not any(post.emitted for post in posts):
                 yield "confirmed as its own, and the upstream never emitted for it"
+            elif own and submission.heard is not None:
+                yield from _another_ones(e, submission.id, submission.heard.seq)
             if not e.life.upstream.ledger.emitted.get(code):
                 yield "confirmed, and nothing was ever emitted for this code"
         case Outcome.PRESUMED if own and not applied:
@@ -63,10 +72,17 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
         case Outcome.NOT_DISPATCHED if applied and not e.muddied(code):
             yield "not_dispatched, and it was applied"
         case Outcome.REJECTED | Outcome.UNDELIVERED | Outcome.CANCELLED | Outcome.SUPERSEDED:
-            if applied:
+            if applied and code not in e.lied_about:
                 yield f"{submission.outcome}, and it was applied"
         case _:
             pass
+
+
+def _another_ones(e: Evidence, name: SubmissionId, seq: int) -> Iterator[str]:
+    number = next((entry.number for entry in e.inbox if entry.seq == seq), None)
+    owner = None if number is None else e.life.upstream.ledger.owners.get(number)
+    if owner is not None and owner.rsplit("-", 1)[0] != name:
+        yield f"confirmed as its own by the event of {owner}"
 
 
 def nothing_after_an_acceptance(e: Evidence) -> Iterator[str]:
@@ -86,8 +102,10 @@ def nothing_after_an_acceptance(e: Evidence) -> Iterator[str]:
 
 
 def nothing_again_once_applied(e: Evidence) -> Iterator[str]:
-    """What may have been applied is not sent again."""
+    """What may have been applied is not sent again, and so nothing is applied twice."""
     for name, posts in e.posts.items():
+        if sum(post.applied_s is not None for post in posts) > 1:
+            yield f"applied more than once [{name}]"
         for earlier, later in pairwise(posts):
             if earlier.applied_s is not None and earlier.applied_s <= later.began_s:
                 yield f"sent again after it was applied ({earlier.fault}) [{name}]"
@@ -152,9 +170,11 @@ def no_secret(e: Evidence) -> Iterator[str]:
 
 
 def closes_in_bounded_time(e: Evidence) -> Iterator[str]:
-    """When faults stop, what is open closes."""
+    """When faults stop, what is open closes, and what is new goes through."""
     if e.life.all_closed_s is None:
         yield "something is open long after all faults had stopped"
+    for name, state, outcome in e.life.dawdling:
+        yield f"nothing was wrong any more, and a new update is {state} {outcome} [{name}]"
 
 
 def no_file_past_its_time(e: Evidence) -> Iterator[str]:
@@ -171,19 +191,25 @@ def no_file_past_its_time(e: Evidence) -> Iterator[str]:
 
 def no_event_missed_silently(e: Evidence) -> Iterator[str]:
     """Every emission is in the inbox, once, or its moment lies in a gap that the journal tells."""
-    times = Counter(entry.number for entry in e.inbox)
+    times = Counter(entry.number for entry in e.inbox if entry.number is not None)
     for number, count in times.items():
         if count > 1:
             yield f"emission {number} stands {count} times in the inbox"
     if e.life.scenario.clock_jumps:
         return  # the gaps' times are the wrong clock's
-    for number, at_s, code in e.life.server.emissions:
-        at_ms = START_MS + int(at_s * 1000)
-        if times[number] or any(
-            start - 1 <= at_ms and (end is None or at_ms <= end + 1) for start, end in e.gaps
-        ):
+    # Before the first of them no process ever came as far as to listen.
+    born_ms = e.gaps[0][0] if e.gaps else 0
+    for emission in e.readable:
+        at_ms = START_MS + int(emission.at_s * 1000)
+        if at_ms < born_ms or times[emission.number]:
             continue
-        yield f"emission {number} at {at_s:.3f} s was missed, and no gap tells it ({code[-4:]})"
+        told = any(
+            start - ON_ITS_WAY_MS <= at_ms and (end is None or at_ms <= end + 1)
+            for start, end in e.gaps
+        )
+        if told:
+            continue
+        yield f"emission {emission.number} at {emission.at_s:.3f} s was missed, and no gap tells it"
 
 
 def _lanes(e: Evidence) -> Iterator[str]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from listener.core.names import LanePolicy
 from listener.core.policy import Policy
 
-from .upstream import Odds
-
 POINTS = (
+    "start: journal open",
+    "log: journal.recovered",
     "spool: taken",
     "spool: removed",
     "disk: before a commit",
     "disk: committed, not answered",
+    "disk: answered",
+    "post: begun",
+    "post: answered",
+    "record: read",
+    "handler: called",
+    "handler: done",
     "log: daemon.drain_started",
     "log: attempt.began",
     "log: attempt.ended",
@@ -28,26 +35,68 @@ POINTS = (
     "log: lane.released",
     "log: subscription.lost",
     "log: subscription.restored",
-    "post: begun",
-    "post: answered",
-    "record: read",
-    "handler: called",
-    "handler: done",
-    "start: journal open",
-    "start: recovered",
 )
 """Where a process may be made to die. Each is counted, passed and died at."""
+
+POST_FAULTS = (
+    *("not_sent", "connect_timeout", "body_cut", "reset_mid_body", "early_413"),
+    *("throttled_bare", "throttled_5s", "throttled_date", "refused", "unprocessable"),
+    *("lost_reply_applied", "lost_reply_unapplied", "applied_late", "hang_before", "hang_after"),
+    *("hang_applied_late", "timed_out", "timed_out_applied", "error_before", "error_after"),
+    *("gateway_timeout", "gateway_timeout_applied", "unavailable_bare", "unavailable_3s"),
+    *("unavailable_applied", "unreadable", "unreadable_unapplied", "truncated_reply"),
+    *("slow_reply", "bare_reply", "not_dispatched", "redirect", "status_error", "close_after"),
+    # The hardest, more often.
+    *("applied_late", "hang_applied_late", "lost_reply_applied", "lost_reply_applied"),
+)
+LIES = ("refused_applied", "status_error_applied", "foreign_before", "foreign_after")
+"""Faults after which no listener could tell the truth, or that are somebody else's updates."""
+
+EVENT_FAULTS = (
+    *("silent", "twice", "slow_event", "early_event", "malformed_event", "hostile_chaff"),
+    *("wrapped_event", "full_event", "job_failed", "slow_event", "silent"),
+)
+READ_FAULTS = (
+    *("get_refused", "get_reset", "get_hang", "get_error", "get_slow", "get_endless"),
+    *("get_truncated", "get_unreadable", "get_status_error", "get_throttled", "get_not_found"),
+    *("get_without_path", "get_without_status"),
+)
+HANDSHAKES = (
+    *("refused", "reset", "http_503", "http_401", "silent", "garbage", "unauthorized", "old"),
+    *("no_answer", "cut_in_replay", "choke_in_replay"),
+)
+
+Odds = Mapping[str, float]
+
+
+def draw(odds: Odds, rng: random.Random) -> str | None:
+    """One name of ``odds``, or None: all of them together are less than certain."""
+    point = rng.random()
+    for name, chance in odds.items():
+        point -= chance
+        if point < 0:
+            return name
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A world. ``doomed``: chance that a process dies at a named point; ``kills``: at any time.
-    ``stops``: by SIGTERM. ``stalls``: the loop is blocked. ``disk_faults``: of a commit."""
+    """A world. Odds are of each POST, event, reading and handshake. ``doomed``: chance that a
+    process dies at a named point; ``kills``: at any time; ``stops``: by SIGTERM. ``stalls``: the
+    loop is blocked. ``disk_faults``: of a commit. ``half_open``: connections that say nothing more.
+    ``queue_limit``: events that the ear holds. ``joins``: subscribing takes an emit."""
 
     seed: int
-    odds: Odds
+    posts: Odds
+    events: Odds
+    reads: Odds
+    handshakes: Odds
     policy: Policy
     recovery: bool
+    acks: bool
+    joins: bool
+    fast_path: bool
+    queue_limit: int
     codes: int
     submissions: int
     kills: int
@@ -55,6 +104,9 @@ class Scenario:
     stops: int
     disk_faults: int
     cuts: int
+    half_open: int
+    kicks: int
+    bursts: int
     outages: int
     cancels: int
     foreign: int
@@ -68,42 +120,38 @@ class Scenario:
 def scenario(seed: int) -> Scenario:
     """Draw a world. Every fault is likely in some, and each is absent from some."""
     rng = random.Random(seed)
-
-    def odds(most: float) -> float:
-        return rng.uniform(0, most) if rng.random() < 0.5 else 0.0
-
+    posts = _odds(rng, POST_FAULTS, 6, 0.7)
+    if rng.random() < 0.1:
+        posts = {**posts, rng.choice(LIES): 0.1}
     drawn = Scenario(
         seed=seed,
-        odds=Odds(
-            not_sent=odds(0.3),
-            throttled=odds(0.2),
-            refused=odds(0.1),
-            lost_reply_applied=odds(0.3),
-            lost_reply_unapplied=odds(0.3),
-            applied_late=odds(0.2),
-            not_dispatched=odds(0.1),
-            unavailable=odds(0.2),
-            silent=odds(0.2),
-            twice=odds(0.2) if rng.random() < 0.3 else 0.0,
-            early_event=odds(0.8),
-            get_fails=odds(0.4),
-            slow_event=odds(0.6),
-        ),
+        posts=posts,
+        events=_odds(rng, EVENT_FAULTS, 3, 0.6),
+        reads=_odds(rng, READ_FAULTS, 3, 0.5),
+        handshakes=_odds(rng, HANDSHAKES, 3, 0.5),
         policy=Policy(
             give_up_after_ms=600_000,
             deliver_within_ms=1_200_000,
             late_window_ms=1_800_000,
             keep_unresolved_ms=60_000,
             lane_policy=rng.choice([*LanePolicy, LanePolicy.QUEUE]),
+            baseline=rng.random() < 0.9,
         ),
-        recovery=rng.random() < 0.5,
+        recovery=rng.random() < 0.6,
+        acks=rng.random() < 0.1,
+        joins=rng.random() < 0.2,
+        fast_path=rng.random() < 0.7,
+        queue_limit=rng.choice([3, 10_000, 10_000]),
         codes=rng.randint(1, 8),
         submissions=rng.randint(4, 20),
         kills=rng.choice([0, 0, 1, 2]),
-        doomed=rng.choice([0.0, 0.0, 0.4, 0.8]),
+        doomed=rng.choice([0.0, 0.4, 0.9]),
         stops=rng.choice([0, 0, 1]),
         disk_faults=rng.choice([0, 0, 0, 1, 2]),
         cuts=rng.choice([0, 1, 3, 8]),
+        half_open=rng.choice([0, 0, 1, 2]),
+        kicks=rng.choice([0, 0, 2]),
+        bursts=rng.choice([0, 0, 0, 2]),
         outages=rng.choice([0, 0, 1, 2]),
         cancels=rng.choice([0, 0, 3]),
         foreign=rng.choice([0, 0, 0, 3]),
@@ -111,9 +159,15 @@ def scenario(seed: int) -> Scenario:
         busy_s=rng.choice([60.0, 600.0, 1500.0]),
         clock_jumps=rng.random() < 0.3,
         slow_disk=rng.random() < 0.3,
-        bad_handlers=odds(0.5),
+        bad_handlers=rng.choice([0.0, rng.uniform(0, 0.5)]),
     )
     if not drawn.clock_jumps:
         return drawn
     # A clock set forward beyond the late window forgets what it forgets: told in decision 3.
     return replace(drawn, policy=replace(drawn.policy, late_window_ms=6 * 3_600_000))
+
+
+def _odds(rng: random.Random, names: Sequence[str], kinds: int, chance: float) -> Odds:
+    """Up to ``kinds`` of the names, which together happen with up to ``chance``."""
+    chosen = rng.sample(names, rng.randint(0, kinds))
+    return {name: rng.uniform(0, chance) / len(chosen) for name in chosen}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 
-from listener.core.names import CvCode
+from listener.core.names import CvCode, Millis
 from listener.ports.event_source import ReceivedEvent, Signal
 
 
@@ -39,6 +39,14 @@ class SignalQueue:
     def full(self) -> bool:
         """Whether the limit is reached; it stays so until half of it is free again."""
         return not self._space.is_set()
+
+    @property
+    def oldest_ms(self) -> Millis | None:
+        """When the first signal that waits was received; None while none does."""
+        if not self._signals:
+            return None
+        first = self._signals[0]
+        return first.heard_ms if isinstance(first, ReceivedEvent) else first.at_ms
 
     def put(self, signal: Signal) -> None:
         """Append. Never waits, never refuses."""

@@ -133,6 +133,12 @@ class SocketSource:
         may offer (see ``recovery``), and the next process reads the journal's."""
 
     @property
+    def handed_out_until_ms(self) -> Millis | None:
+        """As the port says."""
+        oldest = self.queue.oldest_ms
+        return self.clock.last_ms if oldest is None else oldest
+
+    @property
     def last_frame_ms(self) -> Millis | None:
         """As the port says."""
         return self.clock.last_ms

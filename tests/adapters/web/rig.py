@@ -111,6 +111,10 @@ class Ear:
         return None
 
     @property
+    def handed_out_until_ms(self) -> Millis | None:
+        return self._clock.now_ms()
+
+    @property
     def last_frame_ms(self) -> Millis | None:
         return self._clock.now_ms()
 
