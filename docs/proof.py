@@ -161,7 +161,7 @@ RECORDS: Mapping[str, tuple[str, str]] = {
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, _promises(), "\n## By what\n", _table(LAYERS_HEAD, LAYERS)]
+    parts = [INTRODUCTION, "", _promises(), "\n## By what", "", _table(LAYERS_HEAD, LAYERS)]
     parts.append("\n## What the long runs found\n")
     parts += [_record(name, *words) for name, words in RECORDS.items()]
     parts.append(_elsewhere())

@@ -158,7 +158,7 @@ def save_the_offset_before_the_event(patch: Patch) -> None:
 
 
 def lose_a_wake_up(patch: Patch) -> None:
-    """A commit sets a time, and the sleeping timers are not told: they look once a minute."""
+    """A commit sets a time, and the sleeping timers are not told: they sleep on."""
     patch.setattr(timers.Timers, "note", lambda *_: None)
     patch.setattr(timers, "LONGEST_SLEEP_MS", 1 << 40)
 
