@@ -6,7 +6,7 @@ delay, any reading, any policy, several updates of one lane, readings and events
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -42,6 +42,9 @@ from listener.core.view import canonical, public
 from .exploration.promises import of_step
 from .exploration.world import FILE, Setting
 
+MOST_CELLS = 36
+"""Of the 45 pairs of state and input, so many are met at least by two hundred lives."""
+
 START_MS = 1_700_000_000_000
 
 durations = st.sampled_from([0, 1, 200, 5_000, 29_999, 30_000, 60_000, 3_600_000, 90_000_000])
@@ -70,7 +73,10 @@ results = st.builds(
 
 
 class LaneMachine(RuleBasedStateMachine):
-    """One lane. Every step is held against all promises that need no truth."""
+    """One lane. Every step is held against all promises that need no truth. ``met``: which states
+    were given which inputs, in all lives."""
+
+    met: ClassVar[set[tuple[State, type[Given]]]] = set()
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,6 +93,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.policy = policy
 
     def give(self, given: Given) -> None:
+        self.met.update((submission.state, type(given)) for submission in self.lane.submissions)
         decision = decide(self.lane, given, self.policy)
         of_step(self.lane, Setting((), 0, policy=self.policy), given, decision)
         for fact in decision.facts:
@@ -130,6 +137,22 @@ class LaneMachine(RuleBasedStateMachine):
         baseline = self.reading(0, path, status, other) if self.policy.baseline else None
         given = SendBegins(*self.moment(pending), submission_id=first.id, baseline=baseline)
         self.give(given)
+
+    @precondition(lambda self: head(self.lane) is not None)
+    @rule(path=st.sampled_from(["p0", "p0", "p1"]))
+    def send(self, path: str) -> None:
+        """As it mostly goes: at a time when it may, and nothing is pending."""
+        first = head(self.lane)
+        assert first is not None
+        rest = self.lane.rest_until_ms or 0
+        self.now = max(self.now, first.not_before_ms or 0, rest)
+        self.begin(pending=False, path=path, status="ready", other="ready")
+
+    @precondition(lambda self: _sending(self.lane) is not None)
+    @rule(kind=st.sampled_from([PostKind.ACCEPTED, PostKind.POSSIBLY_SENT]))
+    def sent(self, kind: PostKind) -> None:
+        """As it mostly ends."""
+        self.end(PostResult(kind, "drawn", 200), pending=False)
 
     @precondition(lambda self: _sending(self.lane) is not None)
     @rule(result=results, pending=st.booleans())
@@ -244,7 +267,10 @@ def _play(examples: int) -> None:
 
 
 def test_any_inputs_in_any_order() -> None:
+    LaneMachine.met.clear()
     _play(200)
+    assert {state for state, _ in LaneMachine.met} == set(State)
+    assert len(LaneMachine.met) >= MOST_CELLS
 
 
 @pytest.mark.prove
