@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
@@ -17,6 +18,8 @@ from .promises import violations
 from .tally import Tally, play_range
 
 BLOCK = 50
+MOST_KINDS = 24
+"""How many kinds of anything are counted in the summary."""
 
 
 def main() -> int:
@@ -62,7 +65,11 @@ def _show(tally: Tally) -> None:
 
 
 def _counts(counter: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counter.most_common())
+    """As many kinds as a few lines of a terminal hold."""
+    told = ", ".join(f"{name} {count}" for name, count in counter.most_common(MOST_KINDS))
+    left = len(counter) - MOST_KINDS
+    lines = textwrap.wrap(told, width=84, subsequent_indent=" " * 14)
+    return "\n".join(lines) + (f", and {left} kinds more" if left > 0 else "")
 
 
 def _record(tally: Tally, first: int) -> None:
