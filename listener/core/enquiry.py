@@ -46,9 +46,7 @@ def read(draft: Draft, given: RecordRead) -> None:
     if owner is None:
         _review(draft, given)
     elif not sending:
-        moved = _read_open(draft, owner, given)
-        if owner.state is State.QUEUED:
-            _end_rest(draft, moved, given.reading.read_ms)
+        _read_open(draft, owner, given)
 
 
 def _see(draft: Draft, reading: Reading) -> None:
@@ -108,7 +106,7 @@ def _enquired(draft: Draft, submission: Submission, reading: Reading, moved: Mov
     )
 
 
-def _read_open(draft: Draft, owner: Submission, given: RecordRead) -> Movement:
+def _read_open(draft: Draft, owner: Submission, given: RecordRead) -> None:
     moved = movement_of(owner, given.reading)
     asked = replace(_with_reading(owner, given.reading), enquiries=owner.enquiries + 1)
     queued = owner.state is State.QUEUED
@@ -118,19 +116,6 @@ def _read_open(draft: Draft, owner: Submission, given: RecordRead) -> Movement:
     _enquired(draft, asked, given.reading, moved)
     if not given.events_pending:
         _decide(draft, asked, moved, given.reading.read_ms)
-    return moved
-
-
-def _end_rest(draft: Draft, moved: Movement, read_ms: int) -> None:
-    """A rest that keeps an update from being sent again ends with any reading that is known."""
-    lane = draft.lane
-    if lane.rest_until_ms is None or read_ms < lane.rest_until_ms:
-        return
-    if moved is Movement.UNKNOWN:
-        wait = draft.after(draft.policy.backoff_ms(lane.reviews + 1))
-        draft.lane = replace(lane, review_ms=wait, reviews=lane.reviews + 1)
-    else:
-        _release(draft, moved)
 
 
 def _decide(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> None:
@@ -273,7 +258,8 @@ def _rest_due(draft: Draft, given: TimePassed) -> None:
     due = review if review is not None else rest
     if due is None or draft.at_ms < due or in_flight(lane) is not None:
         return
-    if owner_candidate(lane) is not None and rest is None:
+    if owner_candidate(lane) is not None:
+        # A lane with an open one possibly sent never rests; its own enquiries take its turn.
         draft.lane = replace(lane, review_ms=None)
     elif given.events_pending or not draft.hearing.settled:
         wait = RECHECK_MS if given.events_pending else draft.policy.backoff_ms(lane.reviews + 1)

@@ -89,6 +89,4 @@ def _keepable(value: object, secrets: tuple[str, ...]) -> bool:
         if any(secret in value for secret in secrets):
             return False
         return len(value) < MAX_FIELD_CHARACTERS and len(json.dumps(value)) <= MAX_FIELD_CHARACTERS
-    if isinstance(value, bool):
-        return True
     return isinstance(value, int) and abs(value) < 2**63

@@ -26,6 +26,7 @@ from listener.core.standing import (
     due_ms,
     first_sent,
     movement_of,
+    owner_candidate,
     possibly_sent,
     unresolved,
 )
@@ -72,6 +73,8 @@ def of_step(lane: Lane, setting: Setting, given: Given, decision: Decision) -> s
     _closes_once(old, decision)
     flying = [s for s in decision.lane.submissions if s.state in IN_FLIGHT]
     require(len(flying) <= 1, f"lane: {len(flying)} in flight at once")
+    owner, rests = owner_candidate(decision.lane), decision.lane.rest_until_ms is not None
+    require(owner is None or not rests, "lane: it rests, and one possibly sent is open")
     for submission in decision.lane.submissions:
         waiting = waiting_for(submission, decision.lane, given.at_ms)
         waits = submission.state is not State.CLOSED

@@ -143,7 +143,7 @@ def test_with_readings_off_ours_may_always_have_moved_it(result: PostResult) -> 
     assert script.lane.ours_since_seen is True
 
 
-# --------------------------------------------------------------------------- the record as last seen
+# ------------------------------------------------------------------------- the record as last seen
 
 
 def seen(script: Script) -> str | None:
