@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from listener.core.effects import Dispatch, Enquire
-from listener.core.names import Millis
+from listener.core.evidence import PostResult
+from listener.core.names import Millis, PostKind
 from listener.core.policy import Policy
 from listener.core.submission import Lane
 
 from .script import ACCEPTED, NOT_SENT, START, TIMED_OUT, Script, accepted, in_doubt, unresolved
 
-# ---------------------------------------------------------------------------------------- rule 10
+# ------------------------------------------------------------------------------------------ rule 10
 
 
 @pytest.mark.parametrize("make", [accepted, in_doubt])
@@ -87,7 +88,7 @@ def test_deaf_time_is_measured_within_the_submissions_window_alone() -> None:
     assert script.of().deaf_ms == 3_000 + 1_000
 
 
-# ---------------------------------------------------------------------------------------- rule 14
+# ------------------------------------------------------------------------------------------ rule 14
 
 
 def test_sending_found_at_start_is_possibly_sent() -> None:
@@ -260,3 +261,81 @@ def test_an_enquiry_that_comes_back_after_nothing_waits_is_harmless() -> None:
     assert script.state() == "sending"
     script = Script().submit().begin("p0").at(1).end(TIMED_OUT).event().read("p1")
     assert script.end_of() == "confirmed exclusive"
+
+
+# ------------------------------------------------------------------ what a restart leaves as it was
+
+
+def test_a_restart_makes_nothing_due_of_what_is_closed() -> None:
+    script = unresolved().at(100).restart()
+    assert script.of("old").enquire_ms is None
+    assert script.of("old").enquiries == 1
+    assert not script.decision.changed
+
+
+def test_a_restart_sets_no_timer_that_was_not_set() -> None:
+    assert accepted().at(5).restart().of().settle_ms is None
+    again = in_doubt().at(31).time().read("p0").at(40).restart().of()
+    assert again.enquire_ms is None
+    assert again.enquiries == 0
+
+
+def test_a_restart_counts_the_looks_of_a_rest_anew() -> None:
+    script = accepted().at(31).time().read("p1").wake().read(None)
+    assert script.lane.reviews == 1
+    script.at(62).restart()
+    assert script.lane.rest_until_ms == script.lane.review_ms == script.after(30)
+    assert script.lane.reviews == 0
+
+
+def test_a_review_that_was_under_way_is_owed_at_once() -> None:
+    script = unresolved().at(100).deaf().at(110).listening().time()
+    assert script.effect(Enquire)
+    script.at(111).restart()
+    assert (script.lane.review_ms, script.lane.reviews) == (script.now, 0)
+
+
+def test_what_was_being_sent_ends_as_a_crash() -> None:
+    script = in_doubt().at(31).time().read("p0").begin("p0").at(40).restart()
+    first, last = script.of().attempts
+    assert first.result == TIMED_OUT
+    assert (last.ended_ms, last.crashed) == (script.now, True)
+    assert last.result == PostResult(PostKind.POSSIBLY_SENT, "crashed_while_sending")
+
+
+def test_on_the_same_clock_the_past_stays_as_it_was() -> None:
+    script = unresolved("old").event().submit().begin("p2").at(62).end(TIMED_OUT).at(63).read("p2")
+    script.at(64)
+    before = script.lane
+    after = script.restart().lane
+    assert after.last_seen == before.last_seen
+    assert after.foreign_ms == before.foreign_ms
+    for was, now in zip(before.submissions, after.submissions, strict=True):
+        assert (now.attempts, now.reading, now.closed_ms) == (
+            was.attempts,
+            was.reading,
+            was.closed_ms,
+        )
+
+
+def test_on_a_clock_set_back_the_past_is_just_before_now() -> None:
+    script = Script().event().at(40).submit().begin("p0").at(41).end(TIMED_OUT).at(42).read("p0")
+    script.at(-100).restart()
+    attempt, lane = script.of().attempts[0], script.lane
+    assert attempt.began_ms == attempt.ended_ms == lane.foreign_ms == script.now
+    reading, seen = script.of().reading, lane.last_seen
+    assert reading is not None and seen is not None
+    assert reading.read_ms == seen.read_ms == script.now - 1
+    assert (reading.path_digest, seen.path_digest) == ("p0", "p0")
+
+
+def test_a_reading_of_this_very_moment_is_past_too() -> None:
+    script = in_doubt().at(5).read("p0").restart()
+    reading = script.of().reading
+    assert reading is not None and reading.read_ms == script.now - 1
+
+
+def test_restarting_twice_at_one_moment_changes_nothing_more() -> None:
+    for script in (in_doubt(), accepted(), Script().submit(), unresolved()):
+        script.at(100).restart()
+        assert script.restart().decision.changed == ()
