@@ -110,6 +110,20 @@ def test_an_input_the_table_does_not_allow_is_a_fault(monkeypatch: pytest.Monkey
     assert script.lane is before
 
 
+def test_a_pair_that_is_not_in_the_table_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(TABLE, _pair(State.AWAITING, "EventHeard"))
+    with pytest.raises(IllegalInput, match=r"expected one of \[\] after EventHeard on awaiting"):
+        accepted().event()
+
+
+def test_a_submission_of_an_illegal_state_is_told_to_be_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(TABLE, _pair(None, "Submit"), frozenset())
+    with pytest.raises(IllegalInput, match="after Submit on no submission, found queued"):
+        Script().submit()
+
+
 def _pair(state: State | None, given: str) -> tuple[State | None, type[Input]]:
     return next(pair for pair in TABLE if pair[0] is state and pair[1].__name__ == given)
 

@@ -154,6 +154,12 @@ def test_a_code_too_short_to_be_told_from_chance_hides_nothing() -> None:
     assert status_kept("abc", "abcdef") == "abcdef"
     assert status_kept("abcd", "abcdef") == "nothing"
     assert status_kept("a#cd", "a%23cd") == "nothing"
+    assert status_kept("a/bc", "a%2Fbc") == "nothing"
+
+
+def test_a_code_that_cannot_be_encoded_hides_itself_all_the_same() -> None:
+    event = wire.read_event([{"cv_code": "\ud800abcd", "status": "is \ud800abcd", "cv_id": 1}])
+    assert (event.problem, event.payload) == ("bad_code", '{"cv_id":1}')
 
 
 @pytest.mark.parametrize(

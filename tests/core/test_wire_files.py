@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
-import io
-import struct
 import unicodedata
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -115,6 +112,9 @@ def test_a_nameless_file_gets_the_extension_of_its_kind() -> None:
         ("." + "x" * 300, "." + "x" * 254),
         ("x" * 251 + ".pdf", "x" * 251 + ".pdf"),
         ("x" * 252 + ".pdf", "x" * 251 + ".pdf"),
+        ("x" * 250 + " .pdf", "x" * 250 + " .pdf"),
+        ("x" * 300 + ".tar.gz", "x" * 252 + ".gz"),
+        ("x" + "é" * 200 + ".docx", "x" + "é" * 124 + ".docx"),
         ("é" * 127 + "x", "é" * 127 + "x"),
         ("x" * 300 + "." + "y" * 15, "x" * 239 + "." + "y" * 15),
         ("x" * 300 + "." + "y" * 16, "x" * 255),
@@ -139,165 +139,3 @@ def test_a_clean_name_is_clean_and_stays_so(name: str) -> None:
     assert all(unicodedata.category(c) not in ("Cc", "Cs") for c in clean)
     assert clean not in (".", "..")
     assert wire.sanitise_filename(clean) == clean
-
-
-# --------------------------------------------------------------------------------------- sniffing
-
-
-def zipped(*names: str, comment: bytes = b"") -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in names:
-            archive.writestr(name, b"<xml/>" * 50)
-        archive.comment = comment
-    return target.getvalue()
-
-
-DOCX = zipped("[Content_Types].xml", "_rels/.rels", "word/document.xml")
-
-
-def kind(content: bytes) -> FileKind | None:
-    return wire.sniff(io.BytesIO(content))
-
-
-def test_the_sample_files_are_what_they_are() -> None:
-    kinds = {}
-    for path in sorted((ROOT / "demo").glob("*.*")):
-        with path.open("rb") as file:
-            kinds[path.suffix] = wire.sniff(file)
-    assert kinds == {".docx": FileKind.DOCX, ".pdf": FileKind.PDF}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"%PDF-1.7\n%%EOF", b"\xef\xbb\xbf%PDF-1.4", b"\n" * 1019 + b"%PDF-"],
-)
-def test_a_pdf_says_so_within_its_first_kilobyte(content: bytes) -> None:
-    assert kind(content) is FileKind.PDF
-
-
-def test_a_docx_is_a_zip_with_a_word_document() -> None:
-    assert kind(DOCX) is FileKind.DOCX
-    commented = zipped("[Content_Types].xml", "word/document.xml", comment=b"by hand")
-    assert kind(commented) is FileKind.DOCX
-
-
-def lying_directory() -> bytes:
-    """Names a document that its local header does not."""
-    return DOCX.replace(b"word/document.xml", b"word/other_en.xml", 1)
-
-
-def many_entries() -> bytes:
-    names = (f"{number}.txt" for number in range(5000))
-    return zipped(*names, "[Content_Types].xml", "word/document.xml")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"plain text", id="text"),
-        pytest.param(b"\n" * 1020 + b"%PDF-", id="pdf mark too late"),
-        pytest.param(b"%PDF", id="half a mark"),
-        pytest.param(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, id="old doc"),
-        pytest.param(zipped("a.txt"), id="any zip"),
-        pytest.param(zipped("[Content_Types].xml", "xl/workbook.xml"), id="xlsx"),
-        pytest.param(zipped("word/document.xml"), id="no content types"),
-        pytest.param(zipped("x/[Content_Types].xml", "x/word/document.xml"), id="nested"),
-        pytest.param(zipped("%PDF-1.7", "a"), id="zip that says pdf"),
-        pytest.param(DOCX[:-1], id="end cut off"),
-        pytest.param(DOCX + b"\0", id="something after the end"),
-        pytest.param(DOCX[: len(DOCX) // 2], id="truncated"),
-        pytest.param(b"x" + DOCX, id="something before"),
-        pytest.param(lying_directory(), id="directory and headers differ"),
-        pytest.param(many_entries(), id="too many entries"),
-    ],
-)
-def test_anything_else_is_neither(content: bytes) -> None:
-    assert kind(content) is None
-
-
-def docx_after(others: int, *, comment: bytes = b"") -> bytes:
-    """A DOCX whose two files are the last of its entries."""
-    return zipped(
-        *(f"{number}.txt" for number in range(others)),
-        "[Content_Types].xml",
-        "word/document.xml",
-        comment=comment,
-    )
-
-
-def test_as_many_entries_as_are_looked_at() -> None:
-    assert kind(docx_after(4_094)) is FileKind.DOCX
-    assert kind(docx_after(4_095)) is None
-
-
-def test_a_comment_may_be_as_long_as_a_zip_allows() -> None:
-    assert kind(docx_after(0, comment=b"x" * 65_535)) is FileKind.DOCX
-
-
-def with_directory_of(size: int) -> bytes:
-    """A DOCX whose last entry has a comment, so that its directory has ``size`` bytes."""
-    plain = DOCX
-    end = plain.rindex(b"PK\x05\x06")
-    length, start = struct.unpack_from("<II", plain, end + 12)
-    directory = plain[start:end]
-    blank = struct.pack("<4s24xHHH12x", b"PK\x01\x02", 0, 0, 0)
-    while len(directory) < size:
-        room = size - len(directory) - len(blank)
-        extra = min(room, 65_535) if room < 65_535 or room > 65_535 + 46 else room - 46
-        directory += struct.pack("<4s24xHHH12x", b"PK\x01\x02", 0, extra, 0) + b"\0" * extra
-    assert len(directory) == size
-    count = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, size, start, 0)
-    assert length < size
-    return plain[:start] + directory + count
-
-
-def test_a_directory_of_a_mebibyte_is_read_and_a_longer_one_is_not() -> None:
-    assert kind(with_directory_of(1 << 20)) is FileKind.DOCX
-    assert kind(with_directory_of((1 << 20) + 1)) is None
-
-
-def test_entries_are_skipped_with_their_comments_and_extra_fields() -> None:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for name in ("first", "[Content_Types].xml", "word/document.xml"):
-            entry = zipfile.ZipInfo(name)
-            entry.comment, entry.extra = b"of an entry", struct.pack("<HH4x", 0x9999, 4)
-            archive.writestr(entry, b"x")
-    assert kind(target.getvalue()) is FileKind.DOCX
-
-
-def test_a_stream_is_read_from_its_beginning() -> None:
-    stream = io.BytesIO(DOCX)
-    stream.seek(7)
-    assert wire.sniff(stream) is FileKind.DOCX
-
-
-def test_a_directory_that_claims_to_be_huge_is_not_read() -> None:
-    class Counted(io.BytesIO):
-        total = 0
-
-        def read(self, size: int | None = -1, /) -> bytes:
-            assert size is not None and size >= 0
-            found = super().read(size)
-            self.total += len(found)
-            return found
-
-    directory = b"PK\x01\x02".ljust(46, b"\0") * 60_000
-    start = b"PK\x03\x04" + b"\0" * 100
-    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), len(start), 0)
-    stream = Counted(start + directory + end)
-    assert wire.sniff(stream) is None
-    assert stream.total < 100_000
-
-
-@given(st.data())
-def test_a_mangled_docx_never_raises(data: st.DataObject) -> None:
-    mangled = bytearray(DOCX)
-    for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(0, len(mangled) - 1))
-        mangled[at] = data.draw(st.integers(0, 255))
-    cut = data.draw(st.integers(0, len(mangled)))
-    assert kind(bytes(mangled)) in (FileKind.DOCX, FileKind.PDF, None)
-    assert kind(bytes(mangled[:cut])) in (FileKind.DOCX, FileKind.PDF, None)

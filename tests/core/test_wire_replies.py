@@ -107,7 +107,7 @@ def test_an_unreadable_success_is_possibly_sent_and_never_again(status: int, bod
     assert result.kind is PostKind.POSSIBLY_SENT
     assert result.detail == "unreadable_reply"
     assert result.http_status == status
-    assert not result.resendable
+    assert result.resendable is False
 
 
 @pytest.mark.parametrize("word", ["error", "ERROR", "fail", "failed", "failure"])
@@ -185,6 +185,7 @@ def test_no_other_reply_asks_for_a_wait(status: int) -> None:
         ({"retry-after": "Sun Nov  6 08:49:47 1994"}, 10_000),
         ({"retry-after": "Sun, 06 Nov 1994 07:49:47 GMT"}, 0),
         ({"retry-after": "Sun, 06 Nov 2094 08:49:47 GMT"}, 60_000),
+        ({"retry-after": "Sun, 06 Nov 1994 09:49:47 +0100"}, 10_000),
         # The upstream's clock is an hour behind ours, and it says so.
         (
             {
@@ -208,6 +209,11 @@ def test_retry_after_is_seconds_or_a_date_and_capped(
     assert post(429, b"", headers).retry_after_ms == wait_ms
     assert post(503, b"", headers).retry_after_ms == wait_ms
     assert post(500, b"", headers).retry_after_ms is None
+
+
+def test_however_many_seconds_are_asked_for_they_are_few_digits() -> None:
+    result = post(429, b"", {"retry-after": "9" * 5000}, retry_after_cap_ms=10**30)
+    assert result.retry_after_ms == 999_999_999_999_000
 
 
 bodies = (

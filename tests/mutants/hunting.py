@@ -43,15 +43,14 @@ TOO_SLOW = (
 """Left out: what takes half a second or more, which every survivor would cost. What such a test
 alone would see is worth a script of its own."""
 
+_WIRE = ("", "_replies", "_files", "_sniff", "_requests")
 STAGES = (
     ("tests/core/test_catalogue.py",),
-    ("tests/core/test_wire.py", "tests/core/test_wire_replies.py", "tests/core/test_wire_files.py"),
+    ("tests/core/test_values.py", "tests/core/test_endings.py", "tests/core/test_evidence.py"),
+    tuple(f"tests/core/test_wire{part}.py" for part in _WIRE),
     ("tests/core/rules", "tests/core/test_table.py"),
     ("tests/test_papers.py::test_generated_papers_say_what_the_source_says",),
-    (
-        "tests/adapters/journal_sqlite/test_codec.py",
-        "tests/core/exploration/test_planted_faults.py",
-    ),
+    ("tests/adapters/journal_sqlite/test_codec.py",),
 )
 """What kills mutants of all the rest, the quickest first."""
 
