@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from listener.core import standing
 from listener.core.names import Attribution, CvCode, Outcome, PostKind, State, SubmissionId
 from listener.core.submission import Submission
 from tests.fakes.upstream_scripted import Post
@@ -19,6 +20,10 @@ SLACK_MS = 10_000
 
 ON_ITS_WAY_MS = round(LONGEST_DELAY_S * 1000) + 1
 """A gap begins with the last frame that was received: what was sent before that may come after."""
+
+NOT_YET_KNOWN_MS = 60_000
+"""A gap is told from the last frame on, and that came before anybody knew of it: by the interval of
+a ping and what may follow it, or by the stall of a machine."""
 
 START_MS = START_NS // 10**6
 
@@ -54,6 +59,7 @@ def says_no_more_than_happened(e: Evidence) -> Iterator[str]:
     for name, (code, submission) in e.submissions.items():
         for problem in _untrue(e, code, submission, e.posts[name]):
             yield f"{problem} [{name}]"
+    yield from _wrongly_deaf(e)
 
 
 def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]) -> Iterator[str]:
@@ -83,6 +89,26 @@ def _another_ones(e: Evidence, name: SubmissionId, seq: int) -> Iterator[str]:
     owner = None if number is None else e.life.upstream.ledger.owners.get(number)
     if owner is not None and owner.rsplit("-", 1)[0] != name:
         yield f"confirmed as its own by the event of {owner}"
+
+
+def _wrongly_deaf(e: Evidence) -> Iterator[str]:
+    """How long an outcome says that we were deaf, against the journal's gaps. Only where a gap that
+    is known stays: is not dropped by a recovery, nor moved by a clock."""
+    if e.life.scenario.recovery or e.life.scenario.clock_jumps:
+        return
+    corrected = {line.fields["submission_id"] for line in e.lines["submission.corrected"]}
+    for name, (_, submission) in e.submissions.items():
+        first = standing.first_sent(submission)
+        if first is None or submission.closed_ms is None or name in corrected:
+            continue
+        spans = [
+            min(submission.closed_ms, submission.closed_ms if end is None else end)
+            - max(first.began_ms, start)
+            for start, end in e.gaps
+        ]
+        deaf_ms = sum(span for span in spans if span > 0)
+        if not deaf_ms - NOT_YET_KNOWN_MS <= submission.deaf_ms <= deaf_ms:
+            yield f"deaf for {submission.deaf_ms} ms, and by the gaps for {deaf_ms} ms [{name}]"
 
 
 def nothing_after_an_acceptance(e: Evidence) -> Iterator[str]:

@@ -1,0 +1,137 @@
+"""What the ear tells the lanes: what waits for correlation, whether it is deaf, what it missed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from listener.core.evidence import Reading
+from listener.core.names import CvCode, State
+from listener.ports.event_source import Resume
+from listener.ports.journal import InboxRow
+from tests.simulation.life import Life
+
+from .test_rooms import CODE, lived, service_of, submit, until
+
+
+async def listening(life: Life) -> None:
+    async with asyncio.timeout(60):
+        while not service_of(life).hearer.listening:
+            await service_of(life).hearer.wait_change()
+
+
+def test_an_event_is_pending_from_its_receipt_until_it_is_correlated() -> None:
+    async def story(life: Life) -> None:
+        hearer, taken = service_of(life).hearer, asyncio.Semaphore(0)
+        await listening(life)
+        name = await submit(life, CODE)
+        await until(life, name, State.AWAITING)
+        real = hearer._journal.append_events
+
+        async def append_events(rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
+            await taken.acquire()
+            await real(rows, resume)
+
+        hearer._journal.append_events = append_events  # type: ignore[method-assign]  # a slow disk
+        life.upstream.emit(CvCode("Sim#another"))
+        await asyncio.sleep(1)
+        assert not hearer.pending(CODE)
+        life.upstream.emit(CODE)
+        await asyncio.sleep(1)
+        assert hearer.pending(CODE), "it waits in the source's queue"
+        taken.release()
+        await asyncio.sleep(1)
+        assert hearer.pending(CODE), "it is in hand"
+        taken.release()
+        await until(life, name, State.CLOSED)
+        assert not hearer.pending(CODE)
+
+    lived(story, events={"silent": 1.0})
+
+
+def test_after_a_loss_no_reading_decides_until_a_replay_can_no_longer_come() -> None:
+    async def story(life: Life) -> None:
+        hearer = service_of(life).hearer
+        await listening(life)
+        assert hearer.hearing().settled
+        life.server.up = False
+        life.server.cut()
+        await hearer.wait_change()
+        await asyncio.sleep(1)
+        assert hearer.hearing().gaps[-1].end_ms is None
+        await asyncio.sleep(58)
+        assert not hearer.hearing().settled
+        await asyncio.sleep(2)
+        assert hearer.hearing().settled
+        assert not hearer.hearing().listening
+        life.server.up = True
+        await listening(life)
+        assert all(gap.end_ms is not None for gap in hearer.hearing().gaps)
+
+    lived(story)
+
+
+def test_what_a_gap_may_have_swallowed_is_asked_of_the_record_at_its_end() -> None:
+    async def story(life: Life) -> None:
+        real, asked = life.upstream.read_record, 0
+
+        async def read_record(*given: Any, **named: Any) -> Reading:
+            nonlocal asked
+            asked += 1
+            return await real(*given, **named)
+
+        life.upstream.read_record = read_record  # type: ignore[method-assign]  # counted
+        await listening(life)
+        name = await submit(life, CODE)
+        await until(life, name, State.AWAITING)
+        await asyncio.sleep(17)  # past the last of the early enquiries
+        before = asked
+        life.server.cut()
+        await service_of(life).hearer.wait_change()
+        await listening(life)
+        await asyncio.sleep(1)
+        assert asked == before + 1
+
+    lived(story, events={"silent": 1.0}, recovery=False)
+
+
+def test_an_interval_that_a_recovery_proved_continuous_is_no_gap() -> None:
+    async def story(life: Life) -> None:
+        service = service_of(life)
+        await listening(life)
+        await until(life, await submit(life, CODE), State.CLOSED)
+        before = service.hearer.hearing().gaps
+        life.server.cut()
+        await service.hearer.wait_change()
+        name = await submit(life, CODE)
+        await listening(life)
+        await until(life, name, State.CLOSED)
+        assert service.hearer.hearing().gaps == before
+        restored = [line for line in life.log.lines if line.event == "subscription.restored"]
+        assert [line.fields["recovered"] for line in restored] == [True]
+
+    lived(story, recovery=True)
+
+
+def test_a_reading_that_is_asked_for_during_another_is_made_after_it() -> None:
+    async def story(life: Life) -> None:
+        real, asked = life.upstream.read_record, 0
+
+        async def read_record(*given: Any, **named: Any) -> Reading:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(1)
+            return await real(*given, **named)
+
+        life.upstream.read_record = read_record  # type: ignore[method-assign]  # counted, and slow
+        enquirer = service_of(life).enquirer
+        enquirer.ask(CODE)
+        enquirer.ask(CODE)
+        await asyncio.sleep(0.5)
+        assert asked == 1
+        enquirer.ask(CODE)
+        await asyncio.sleep(2)
+        assert asked == 2
+
+    lived(story)
