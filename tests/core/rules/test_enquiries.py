@@ -63,6 +63,17 @@ def test_a_job_is_over_only_if_it_was_seen_to_run() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("word", "failed"),
+    [("failed", True), ("error", True), ("failure", True), ("done", False), ("FAILED", False)],
+)
+def test_a_job_that_failed_says_so_in_one_of_these_words(word: str, failed: bool) -> None:
+    script = accepted(words=Words("ready", "ready")).at(2).read("p1", words=Words("processing"))
+    script.at(3).read("p1", words=Words(word))
+    assert script.of().finished_jobs == ("analysis",)
+    assert script.of().failed_jobs == (("analysis",) if failed else ())
+
+
 def test_one_to_be_sent_again_plans_no_enquiry() -> None:
     script = contended_requeued()
     assert script.of().enquire_ms == script.now
