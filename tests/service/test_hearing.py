@@ -135,3 +135,28 @@ def test_a_reading_that_is_asked_for_during_another_is_made_after_it() -> None:
         assert asked == 2
 
     lived(story)
+
+
+def test_what_is_not_on_disk_is_neither_acknowledged_nor_surely_heard() -> None:
+    async def story(life: Life) -> None:
+        hearer, taken = service_of(life).hearer, asyncio.Event()
+        await listening(life)
+        real = hearer._journal.append_events
+
+        async def append_events(rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
+            await taken.wait()
+            await real(rows, resume)
+
+        hearer._journal.append_events = append_events  # type: ignore[method-assign]  # a slow disk
+        life.upstream.emit(CODE)
+        await asyncio.sleep(1)
+        emitted_ms = service_of(life)._world.clock.now_ms()
+        await asyncio.sleep(60)  # pings come, and are no proof of it
+        assert life.server.acknowledged == []
+        assert hearer.listened_until_ms() <= emitted_ms
+        taken.set()
+        await asyncio.sleep(1)
+        assert len(life.server.acknowledged) == 1
+        assert hearer.listened_until_ms() > emitted_ms
+
+    lived(story, acks=True, fast_path=False)

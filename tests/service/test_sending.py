@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from listener.core.evidence import PostResult
-from listener.core.names import CvCode, PostKind
+from listener.core.names import CvCode, PostKind, State
 from listener.service.breaker import Breaker
 from tests.simulation.life import Life
 
@@ -136,3 +136,26 @@ def test_only_failures_in_a_row_open_the_breaker() -> None:
     assert breaker.record(served=False, now_ms=0) is None
     assert breaker.record(served=False, now_ms=0) == "opened"
     assert not breaker.allows(99)
+
+
+def test_a_stop_waits_for_the_attempts_under_way_and_begins_no_other() -> None:
+    async def story(life: Life) -> None:
+        async def slow(code: CvCode) -> None:
+            await asyncio.sleep(5)
+
+        began = answering(life, slow)
+        await listening(life)
+        names = [await submit(life, CvCode(f"stop-{number}")) for number in range(6)]
+        await asyncio.sleep(2)
+        process = life.process
+        assert process is not None
+        assert process.end is not None
+        service_of(life).stop()
+        await process.end
+        states = dict(life.disk.ask("SELECT id, state FROM submissions"))
+        assert sorted(states) == names
+        assert State.SENDING not in states.values()
+        assert len(began) == 4
+        assert list(states.values()).count(State.QUEUED) == 2
+
+    lived(story)
