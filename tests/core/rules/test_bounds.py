@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from listener.core.facts import AttemptBegan, RecordEnquired
@@ -81,18 +83,19 @@ def test_the_baseline_of_an_older_one_tells_nothing_of_a_younger() -> None:
 
 
 @pytest.mark.parametrize(
-    "script",
+    "play",
     [
-        Script(Policy(deliver_within_ms=3_000)).submit().begin().end(NOT_SENT).at(3).time(),
-        Script(Policy(deliver_within_ms=500)).submit().begin().end(NOT_SENT).at(0.5).time(),
-        accepted().at(2).cancel(),
-        in_doubt().at(2).cancel(),
-        in_doubt().at(31).time().read("p0").cancel(),
-        in_doubt().at(31).time().read("p0").event(),
-        in_doubt().at(31).time().read("p1"),
+        lambda: Script(Policy(deliver_within_ms=3_000)).submit().begin().end(NOT_SENT).at(3).time(),
+        lambda: Script(Policy(deliver_within_ms=500)).submit().begin().end(NOT_SENT).at(0.5).time(),
+        lambda: accepted().at(2).cancel(),
+        lambda: in_doubt().at(2).cancel(),
+        lambda: in_doubt().at(31).time().read("p0").cancel(),
+        lambda: in_doubt().at(31).time().read("p0").event(),
+        lambda: in_doubt().at(31).time().read("p1"),
     ],
 )
-def test_a_closed_one_has_no_timers(script: Script) -> None:
+def test_a_closed_one_has_no_timers(play: Callable[[], Script]) -> None:
+    script = play()
     closed = script.of()
     assert script.state() == "closed"
     assert closed.closed_ms == script.now

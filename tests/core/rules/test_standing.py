@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -117,23 +118,25 @@ def test_a_lane_with_nothing_in_it_is_due_never() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "due_s"),
+    ("play", "due_s"),
     [
-        (Script().submit(), 86_400),
-        (Script().submit().begin("p0"), None),
-        (Script().submit().begin("p0").end(NOT_SENT), 1),
-        (Script().submit().begin("p0").end(NOT_SENT).at(1), 86_400),
-        (accepted(), 31),
-        (in_doubt(), 3),
-        (in_doubt().at(31).time().read("p0"), 3_601),
-        (in_doubt().at(31).time().read("p0").awaited().cancel(), 31.001),
-        (accepted().at(31).time().read("p1"), 61),
-        (unresolved("old").at(86_425).submit().begin("p1").end(TIMED_OUT), 86_427),
-        (unresolved("old").at(86_430).submit().begin("p1").end(TIMED_OUT), 86_431),
+        (lambda: Script().submit(), 86_400),
+        (lambda: Script().submit().begin("p0"), None),
+        (lambda: Script().submit().begin("p0").end(NOT_SENT), 1),
+        (lambda: Script().submit().begin("p0").end(NOT_SENT).at(1), 86_400),
+        (lambda: accepted(), 31),
+        (lambda: in_doubt(), 3),
+        (lambda: in_doubt().at(31).time().read("p0"), 3_601),
+        (lambda: in_doubt().at(31).time().read("p0").awaited().cancel(), 31.001),
+        (lambda: accepted().at(31).time().read("p1"), 61),
+        (lambda: unresolved("old").at(86_425).submit().begin("p1").end(TIMED_OUT), 86_427),
+        (lambda: unresolved("old").at(86_430).submit().begin("p1").end(TIMED_OUT), 86_431),
     ],
 )
-def test_when_a_lane_wants_to_be_told_of_time(script: Script, due_s: float | None) -> None:
-    assert script.due_s == due_s
+def test_when_a_lane_wants_to_be_told_of_time(
+    play: Callable[[], Script], due_s: float | None
+) -> None:
+    assert play().due_s == due_s
 
 
 def test_a_review_is_due_before_the_rest_it_belongs_to_or_without_one() -> None:
