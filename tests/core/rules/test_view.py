@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -123,18 +124,19 @@ def test_times_are_utc_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "expected", "deadline_s"),
+    ("play", "expected", "deadline_s"),
     [
-        (Script().submit(), "sending", 86_400),
-        (Script().submit().begin(), "reply", None),
-        (accepted(), "event", 31),
-        (in_doubt(), "event_or_record", 3_601),
-        (Script().submit().begin().end(NOT_SENT), "backoff", 86_400),
+        (lambda: Script().submit(), "sending", 86_400),
+        (lambda: Script().submit().begin(), "reply", None),
+        (lambda: accepted(), "event", 31),
+        (lambda: in_doubt(), "event_or_record", 3_601),
+        (lambda: Script().submit().begin().end(NOT_SENT), "backoff", 86_400),
     ],
 )
 def test_an_open_one_says_what_it_waits_for(
-    script: Script, expected: str, deadline_s: int | None
+    play: Callable[[], Script], expected: str, deadline_s: int | None
 ) -> None:
+    script = play()
     shown = public(script.of(), "cv_ref", script.lane, script.now)
     assert shown["waiting_for"] == expected
     if deadline_s is not None:
@@ -288,15 +290,21 @@ def test_nothing_is_sent_in_a_rest_by_the_lane_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "deadline_s"),
+    ("play", "deadline_s"),
     [
-        (in_doubt().at(31).time().read("p0"), 31),
-        (in_doubt().at(31).time().read("p0").begin("p0").at(32).end(ACCEPTED), 62),
-        (in_doubt().at(31).time().read("p0").begin("p0").at(32).end(TIMED_OUT), 3_601),
-        (in_doubt().at(31).time().read("p0").begin("p0").at(32).end(ACCEPTED).cancel(), None),
+        (lambda: in_doubt().at(31).time().read("p0"), 31),
+        (lambda: in_doubt().at(31).time().read("p0").begin("p0").at(32).end(ACCEPTED), 62),
+        (lambda: in_doubt().at(31).time().read("p0").begin("p0").at(32).end(TIMED_OUT), 3_601),
+        (
+            lambda: in_doubt().at(31).time().read("p0").begin("p0").at(32).end(ACCEPTED).cancel(),
+            None,
+        ),
     ],
 )
-def test_a_deadline_is_that_of_what_it_waits_for(script: Script, deadline_s: int | None) -> None:
+def test_a_deadline_is_that_of_what_it_waits_for(
+    play: Callable[[], Script], deadline_s: int | None
+) -> None:
+    script = play()
     shown = public(script.of(), "ref", script.lane, script.now)
     expected = None if deadline_s is None else rfc3339(1_700_000_000_000 + deadline_s * 1000)
     assert shown["deadline_at"] == expected
