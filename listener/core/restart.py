@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .draft import Draft
 from .evidence import PostResult, Reading
@@ -22,13 +22,14 @@ def restart(draft: Draft) -> None:
     attempt that ended now, so that one set back cannot put them off for ever. Enquiries are counted
     anew: what they met under earlier runs must not put off the next by their long waits.
     """
+    clock = _Clock(draft.at_ms, _deaf_since(draft))
     for submission in draft.lane.submissions:
-        known = _on_new_clock(submission, draft.at_ms)
+        known = _on_new_clock(submission, clock)
         if submission.state is State.CLOSED:
             draft.put(known)
         else:
             _restart_one(draft, known)
-    lane = _lane_on_new_clock(draft.lane, draft.at_ms)
+    lane = _lane_on_new_clock(draft.lane, clock)
     draft.lane = lane
     if lane.rest_until_ms is not None:
         until = draft.after(draft.policy.settle_ms)
@@ -37,42 +38,61 @@ def restart(draft: Draft) -> None:
         draft.lane = replace(lane, review_ms=draft.at_ms, reviews=0)
 
 
-def _on_new_clock(submission: Submission, now_ms: Millis) -> Submission:
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """What seems to lie after ``now_ms`` was before the clock was set: it was at ``past_ms`` at the
+    latest. That is before we were deaf, for what happened then may have been followed by an event
+    that nobody heard."""
+
+    now_ms: Millis
+    past_ms: Millis
+
+    def past(self, moment: Millis) -> Millis:
+        return moment if moment <= self.now_ms else self.past_ms
+
+
+def _deaf_since(draft: Draft) -> Millis:
+    """Since when we have been deaf at this start; now, if that is not so."""
+    starts = [gap.start_ms for gap in draft.hearing.gaps if gap.end_ms is None]
+    return min(draft.at_ms, *starts) if starts else draft.at_ms
+
+
+def _on_new_clock(submission: Submission, clock: _Clock) -> Submission:
     """Nothing of the past may seem to lie in the future: readings are held against an attempt's
     end, and an older submission must not be remembered longer than a younger one."""
-    attempts = tuple(_not_after(attempt, now_ms) for attempt in submission.attempts)
+    attempts = tuple(_not_after(attempt, clock) for attempt in submission.attempts)
     return replace(
         submission,
         attempts=attempts,
-        reading=_read_before(submission.reading, now_ms),
-        closed_ms=_past(submission.closed_ms, now_ms),
+        reading=_read_before(submission.reading, clock),
+        closed_ms=_past(submission.closed_ms, clock),
     )
 
 
-def _lane_on_new_clock(lane: Lane, now_ms: Millis) -> Lane:
+def _lane_on_new_clock(lane: Lane, clock: _Clock) -> Lane:
     return replace(
         lane,
-        last_seen=_read_before(lane.last_seen, now_ms),
-        foreign_ms=_past(lane.foreign_ms, now_ms),
+        last_seen=_read_before(lane.last_seen, clock),
+        foreign_ms=_past(lane.foreign_ms, clock),
     )
 
 
-def _past(moment: Millis | None, now_ms: Millis) -> Millis | None:
-    return None if moment is None else min(moment, now_ms)
+def _past(moment: Millis | None, clock: _Clock) -> Millis | None:
+    return None if moment is None else clock.past(moment)
 
 
-def _read_before(reading: Reading | None, now_ms: Millis) -> Reading | None:
+def _read_before(reading: Reading | None, clock: _Clock) -> Reading | None:
     """A reading of a later hour than now is older than whatever happens from now on."""
-    if reading is None or reading.read_ms < now_ms:
+    if reading is None or reading.read_ms < clock.now_ms:
         return reading
-    return replace(reading, read_ms=Millis(now_ms - 1))
+    return replace(reading, read_ms=Millis(clock.now_ms - 1))
 
 
-def _not_after(attempt: Attempt, now_ms: Millis) -> Attempt:
+def _not_after(attempt: Attempt, clock: _Clock) -> Attempt:
     return replace(
         attempt,
-        began_ms=min(attempt.began_ms, now_ms),
-        ended_ms=_past(attempt.ended_ms, now_ms),
+        began_ms=clock.past(attempt.began_ms),
+        ended_ms=_past(attempt.ended_ms, clock),
     )
 
 

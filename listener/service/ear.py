@@ -121,6 +121,10 @@ class Hearer:
         self._pid = (await self._journal.resume_cursor()).pid
         start = now if last_alive_ms is None else Millis(min(last_alive_ms, now))
         self._deaf_since_ms = now
+        for gap in await self._journal.gaps_since(now):
+            if gap.end_ms is None and gap.start_ms > now:
+                # Begun by a clock that has been set back since: it would end before it began.
+                await self._journal.drop_gap()
         await self._journal.open_gap(Gap(start_ms=start, reason=GapReason.STARTED))
         await self._refresh_gaps()
         rows = await self._journal.undisposed()

@@ -59,6 +59,8 @@ def says_no_more_than_happened(e: Evidence) -> Iterator[str]:
     for name, (code, submission) in e.submissions.items():
         for problem in _untrue(e, code, submission, e.posts[name]):
             yield f"{problem} [{name}]"
+        if (submission.reason or "").startswith("listened") and _missed(e, submission):
+            yield f"it is said that we listened, and we missed its event [{name}]"
     yield from _wrongly_deaf(e)
 
 
@@ -84,6 +86,25 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
             pass
 
 
+def _missed(e: Evidence, submission: Submission) -> bool:
+    """Whether an event of it was emitted before it closed, and nobody heard it; but for a deafness
+    that nobody could know of yet, for the connection seemed to stand."""
+    name, closed_ms = submission.id, submission.closed_ms or 0
+    if any(start <= closed_ms and (end is None or end > closed_ms) for start, end in e.gaps):
+        return False
+    lines = (line for line in e.lines["submission.closed"] if not line.fields.get("repeated"))
+    closed = next((line for line in lines if line.fields["submission_id"] == name), None)
+    if closed is None:
+        return False  # a crash took the line, and with it the word of when it was
+    heard = {entry.number for entry in e.inbox}
+    return any(
+        emission.at_s + LONGEST_DELAY_S < closed.at_s
+        and emission.number not in heard
+        and e.life.upstream.ledger.owners.get(emission.number, "").rsplit("-", 1)[0] == name
+        for emission in e.readable
+    )
+
+
 def _another_ones(e: Evidence, name: SubmissionId, seq: int) -> Iterator[str]:
     number = next((entry.number for entry in e.inbox if entry.seq == seq), None)
     owner = None if number is None else e.life.upstream.ledger.owners.get(number)
@@ -97,6 +118,9 @@ def _wrongly_deaf(e: Evidence) -> Iterator[str]:
     if e.life.scenario.recovery or e.life.scenario.clock_jumps:
         return
     corrected = {line.fields["submission_id"] for line in e.lines["submission.corrected"]}
+    # A crash can take the line of a correction: the close is told again in its stead.
+    again = (line for line in e.lines["submission.closed"] if line.fields.get("repeated"))
+    corrected |= {line.fields["submission_id"] for line in again}
     for name, (_, submission) in e.submissions.items():
         first = standing.first_sent(submission)
         if first is None or submission.closed_ms is None or name in corrected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from listener.core.effects import Dispatch, Enquire
-from listener.core.evidence import PostResult
+from listener.core.evidence import Gap, Hearing, PostResult
 from listener.core.names import Millis, PostKind
 from listener.core.policy import Policy
 from listener.core.submission import Lane
@@ -327,6 +327,16 @@ def test_on_a_clock_set_back_the_past_is_just_before_now() -> None:
     assert reading is not None and seen is not None
     assert reading.read_ms == seen.read_ms == script.now - 1
     assert (reading.path_digest, seen.path_digest) == ("p0", "p0")
+
+
+def test_on_a_clock_set_back_the_deafness_of_a_start_is_still_an_attempts_own() -> None:
+    """The connection may stand before the lane is told of the start: the gap ends before that."""
+    script = accepted().at(-100).deaf().at(-98).restart()
+    assert script.of().attempts[0].began_ms == script.after(-2)
+    script.hearing = Hearing(listening=True, gaps=(Gap(script.after(-2), script.after(-1)),))
+    script.at(-60).time().read("p1")
+    assert script.end_of() == "presumed exclusive"
+    assert script.of().reason == "record_moved_while_deaf"
 
 
 def test_a_reading_of_this_very_moment_is_past_too() -> None:
