@@ -81,7 +81,7 @@ def test_what_a_gap_may_have_swallowed_is_asked_of_the_record_at_its_end() -> No
             asked += 1
             return await real(*given, **named)
 
-        life.upstream.read_record = read_record  # type: ignore[method-assign]  # counted
+        life.upstream.read_record = read_record  # type: ignore[method-assign]  # its calls are counted
         await listening(life)
         name = await submit(life, CODE)
         await until(life, name, State.AWAITING)
