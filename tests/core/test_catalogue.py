@@ -198,6 +198,7 @@ def test_a_level_that_follows_a_field_may_be_any_of_its_own() -> None:
     closed = CATALOGUE["submission.closed"]
     assert closed.levels() == {Level.INFO, Level.WARNING, Level.ERROR}
     assert closed.level_of({"outcome": 7}) is Level.INFO
+    assert closed.level_of({"outcome": ["rejected"]}) is Level.INFO
     assert closed.level_of({"outcome": "of no vocabulary"}) is Level.INFO
     ended = CATALOGUE["attempt.ended"]
     loud = {kind for kind in PostKind if ended.level_of({"result": kind}) is Level.WARNING}

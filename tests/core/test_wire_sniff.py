@@ -230,7 +230,8 @@ def test_a_header_that_the_end_of_the_file_cuts_off_is_none() -> None:
     entry = directory.index(b"word/document.xml") - 46
     offset = struct.pack("<I", len(files) + len(directory) + 22)
     moved = directory[: entry + 42] + offset + directory[entry + 46 :]
-    assert kind(closed(files, moved, b"PK\x03\x04")) is None
+    for size in (4, 20, 29):
+        assert kind(closed(files, moved, b"PK\x03\x04".ljust(size, b"\0"))) is None
 
 
 def test_the_last_mark_of_an_end_counts() -> None:

@@ -7,88 +7,44 @@ reason there is one for a mutant that died or is no more.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Collection
 
 from tests.record import Cell, write_record
-from tests.tree import ROOT
 
 from .forks import End
 from .hunting import hunt_declarations, hunt_functions
 from .judging import reasons, stale, unexplained
+from .making import mutants_of
 from .mutant import Mutant, modules
+from .tally import Key, Tally
 
 LEAST = 90.0
 """Per cent that must die."""
 
-LAST = ROOT / ".build" / "mutants.json"
-"""How each mutant ended when it was last hunted."""
 
+def _hunt(mutants: list[Mutant], tally: Tally) -> None:
+    hunted = 0
 
-@dataclass
-class Tally:
-    """What was found so far."""
-
-    total: int
-    ends: dict[tuple[str, str], End] = field(default_factory=dict)
-    modules: dict[tuple[str, str], str] = field(default_factory=dict)
-    learning_s: float = 0.0
-
-    def tell(self, mutant: Mutant, end: End) -> None:
-        key = (mutant.where, mutant.change)
-        self.ends[key], self.modules[key] = end, mutant.module
+    def tell(mutant: Mutant, end: End) -> None:
+        nonlocal hunted
+        hunted += 1
+        tally.ends[mutant.key] = end
         if end.by is None:
             print(f"survived {mutant.name}", flush=True)
-        if len(self.ends) % 100 == 0:
-            print(f"-- {len(self.ends)} of {self.total}, {self.rate:.1f} % killed", flush=True)
+        if hunted % 100 == 0:
+            print(f"-- {hunted} of {len(mutants)}", flush=True)
 
-    @property
-    def survived(self) -> list[tuple[str, str]]:
-        return [key for key, end in self.ends.items() if end.by is None]
-
-    @property
-    def rate(self) -> float:
-        return 100 * (1 - len(self.survived) / len(self.ends))
-
-    @property
-    def cpu_min(self) -> float:
-        return (self.learning_s + sum(end.cpu_s for end in self.ends.values())) / 60
+    anew = [mutant for mutant in mutants if mutant.function is None]
+    if anew:
+        hunt_declarations(anew, tell)
+    bodies = [mutant for mutant in mutants if mutant.function is not None]
+    if bodies:
+        tally.learning_s = hunt_functions(bodies, tell)
 
 
-def _chosen(only: list[str], again: bool) -> list[Mutant]:
-    from .making import mutants_of
-
-    wanted = [m for m in modules() if not only or m.removeprefix("listener.") in only]
-    mutants = [mutant for module in wanted for mutant in mutants_of(module)]
-    if again:
-        last = json.loads(LAST.read_text(encoding="utf-8"))
-        mutants = [mutant for mutant in mutants if last.get(mutant.name, "none") is None]
-    return mutants
-
-
-def _hunted(mutants: list[Mutant]) -> Tally:
-    tally = Tally(len(mutants))
-    declared = [mutant for mutant in mutants if mutant.function is None]
-    if declared:
-        hunt_declarations(declared, tally.tell)
-    tally.learning_s = hunt_functions(
-        [mutant for mutant in mutants if mutant.function is not None], tally.tell
-    )
-    return tally
-
-
-def _remember(tally: Tally) -> None:
-    known = json.loads(LAST.read_text(encoding="utf-8")) if LAST.exists() else {}
-    known |= {f"{where}: {change}": end.by for (where, change), end in tally.ends.items()}
-    LAST.parent.mkdir(exist_ok=True)
-    LAST.write_text(json.dumps(known, indent=0, ensure_ascii=False), encoding="utf-8")
-
-
-def _judged(tally: Tally, whole: bool) -> bool:
+def _judged(tally: Tally, hunted: Collection[Key]) -> bool:
     told = reasons()
-    hunted = set(told) | set(tally.ends) if whole else set(tally.ends)
     bare = unexplained(tally.survived, told)
     needless = stale(tally.survived, hunted, told)
     for where, change in bare:
@@ -106,29 +62,22 @@ def _judged(tally: Tally, whole: bool) -> bool:
 
 def _record(tally: Tally) -> None:
     command = "make mutants RECORD=1"
-    killed = len(tally.ends) - len(tally.survived)
-    figures = {
+    figures: dict[str, Cell] = {
         "mutants": len(tally.ends),
-        "killed": killed,
+        "killed": len(tally.ends) - len(tally.survived),
         "survived": len(tally.survived),
         "killed, %": round(tally.rate, 2),
         "CPU minutes": round(tally.cpu_min, 1),
     }
-    every, alive = Counter(tally.modules.values()), Counter(map(tally.modules.get, tally.survived))
     rows: list[dict[str, Cell]] = [
-        {
-            "module": module,
-            "mutants": count,
-            "killed": count - alive[module],
-            "survived": alive[module],
-        }
-        for module, count in sorted(every.items())
+        {"module": module, "mutants": count, "killed": count - alive, "survived": alive}
+        for module, count, alive in tally.by_module()
     ]
     write_record("mutants", command, figures, rows)
     told = reasons()
     survivors: list[dict[str, Cell]] = [
         {"where": where, "change": change, "why": told[where, change]}
-        for where, change in sorted(tally.survived)
+        for where, change in tally.survived
     ]
     write_record("survivors", command, {"survivors": len(survivors)}, survivors)
 
@@ -136,16 +85,20 @@ def _record(tally: Tally) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--module", action="append", default=[], help="core.view, for one alone")
-    parser.add_argument("--again", action="store_true", help="those alone that survived last time")
-    parser.add_argument("--record", action="store_true", help="write docs/proof")
+    parser.add_argument("--again", action="store_true", help="those alone that did not die yet")
+    parser.add_argument("--record", action="store_true", help="write docs/proof, if all is well")
     given = parser.parse_args()
-    whole = not given.module and not given.again
-    if given.record and not whole:
-        parser.error("expected --record for a whole run alone")
-    tally = _hunted(_chosen(given.module, given.again))
-    _remember(tally)
-    good = _judged(tally, whole)
-    if good and given.record:
+    whole = not given.module
+    chosen = [each for each in modules() if whole or each.removeprefix("listener.") in given.module]
+    tally = Tally({mutant.key: mutant for module in chosen for mutant in mutants_of(module)})
+    if given.again:
+        tally.load()
+    alive = [each for key, each in tally.mutants.items() if not tally.killed(key)]
+    _hunt(alive, tally)
+    if whole:
+        tally.save()
+    good = _judged(tally, {*tally.ends, *reasons()} if whole else tally.ends)
+    if good and given.record and whole:
         _record(tally)
     return 0 if good else 1
 

@@ -105,21 +105,34 @@ OPERATORS: list[tuple[type, Callable[[Node], Iterable[Node]]]] = [
 
 
 def _homes(tree: Node) -> Iterator[tuple[int, tuple[int, str, bool]]]:
-    """Node → (number of its top-level statement, name of its place, in a function's body)."""
+    """Node → (number of its top-level statement, name of its place, in a function's body).
+
+    A function that the module itself calls has had its effect once the module is imported: it
+    counts as no function here.
+    """
+    called = _called(tree)
     for number, statement in enumerate(tree.body):
         if isinstance(statement, cst.ClassDef):
             for child in statement.body.body:
                 name = f"{statement.name.value}.{_named(child)}"
-                yield from _inside(child, number, name)
+                yield from _inside(child, number, name, called)
         else:
-            yield from _inside(statement, number, _named(statement))
+            yield from _inside(statement, number, _named(statement), called)
 
 
-def _inside(node: Node, number: int, name: str) -> Iterator[tuple[int, tuple[int, str, bool]]]:
-    body = node.body if isinstance(node, cst.FunctionDef) and not node.decorators else None
+def _called(tree: Node) -> set[str]:
+    """The functions that the module calls by name while it is imported."""
+    statements = (each for each in tree.body if not isinstance(each, cst.FunctionDef))
+    calls = (node for each in statements for node in _walk(each) if isinstance(node, cst.Call))
+    return {call.func.value for call in calls if isinstance(call.func, cst.Name)}
+
+
+def _inside(
+    node: Node, number: int, name: str, called: set[str]
+) -> Iterator[tuple[int, tuple[int, str, bool]]]:
     yield from ((id(each), (number, name, False)) for each in _walk(node))
-    if body is not None:
-        yield from ((id(each), (number, name, True)) for each in _walk(body))
+    if isinstance(node, cst.FunctionDef) and not node.decorators and name not in called:
+        yield from ((id(each), (number, name, True)) for each in _walk(node.body))
 
 
 def _named(statement: Node) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ class Mutant:
     function: str | None
 
     @property
+    def key(self) -> tuple[str, str]:
+        return self.where, self.change
+
+    @property
     def name(self) -> str:
         return f"{self.where}: {self.change}"
 
@@ -39,6 +44,11 @@ class Mutant:
 def modules() -> list[str]:
     """Every module of the core, by its dotted name."""
     return sorted(module_of(path) for path in CORE.rglob("*.py"))
+
+
+def digest_of(module: str) -> str:
+    """Stands for the module's text: what was found of it is of another one once this differs."""
+    return hashlib.sha256(Path(path_of(module)).read_bytes()).hexdigest()[:16]
 
 
 def module_of(path: Path) -> str:

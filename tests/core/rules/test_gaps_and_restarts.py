@@ -339,6 +339,11 @@ def test_on_a_clock_set_back_the_deafness_of_a_start_is_still_an_attempts_own() 
     assert script.of().reason == "record_moved_while_deaf"
 
 
+def test_what_ended_at_this_very_moment_is_not_of_another_clock() -> None:
+    script = Script().submit().begin("p0").at(1).deaf().at(2).end(TIMED_OUT).restart()
+    assert script.of().attempts[0].ended_ms == script.now
+
+
 def test_a_reading_of_this_very_moment_is_past_too() -> None:
     script = in_doubt().at(5).read("p0").restart()
     reading = script.of().reading
