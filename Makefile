@@ -122,7 +122,7 @@ kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one 
 .PHONY: mutants
 mutants: install ## the core with one thing changed, 5,800 times, against its tests: MODULE=core.view for one, RECORD=1
 	@$(PY) -c 'import mutmut' 2>/dev/null || $(PIP_INSTALL) --require-hashes -r locks/mutants.txt
-	$(PY) -m tests.mutants $(if $(MODULE),--module $(MODULE)) $(if $(RECORD),--record)
+	$(PY) -m tests.mutants $(if $(MODULE),--module $(MODULE)) $(if $(AGAIN),--again) $(if $(RECORD),--record)
 
 .PHONY: fuzz-tools
 fuzz-tools: install

@@ -100,6 +100,7 @@ def main() -> int:
     good = _judged(tally, {*tally.ends, *reasons()} if whole else tally.ends)
     if good and given.record and whole:
         _record(tally)
+        print("recorded: `make docs` writes the page of it")
     return 0 if good else 1
 
 

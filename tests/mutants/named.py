@@ -12,7 +12,10 @@ from .forks import End
 from .hunting import hunt_declarations, hunt_functions
 from .mutant import Mutant, path_of
 
-TESTS = ("tests/core/rules", "tests/core/test_wire.py", "tests/core/test_wire_replies.py")
+TESTS = (
+    *("tests/core/rules", "tests/core/test_evidence.py"),
+    *("tests/core/test_wire.py", "tests/core/test_wire_replies.py"),
+)
 TABLES = (("tests/core/rules/test_matching.py",), ("tests/core/test_catalogue.py",))
 
 NAMED: tuple[tuple[str, str | None, str, str], ...] = (
