@@ -12,7 +12,7 @@ from listener.ports.event_source import Resume
 from listener.ports.journal import InboxRow
 from tests.simulation.life import Life
 
-from .test_rooms import CODE, lived, service_of, submit, until
+from .test_rooms import CODE, crash, lived, service_of, start, submit, until
 
 
 async def listening(life: Life) -> None:
@@ -68,6 +68,27 @@ def test_after_a_loss_no_reading_decides_until_a_replay_can_no_longer_come() -> 
         life.server.up = True
         await listening(life)
         assert all(gap.end_ms is not None for gap in hearer.hearing().gaps)
+
+    lived(story)
+
+
+def test_a_gap_begun_by_a_clock_that_was_set_back_begins_with_the_new_one() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        life.server.up = False
+        life.server.cut()
+        await asyncio.sleep(5)
+        await crash(life)
+        life.skew_ns -= 3_600 * 10**9
+        started_ms = life.wall_ns() // 10**6
+        await start(life)
+        life.server.up = True
+        await asyncio.sleep(60)
+        assert service_of(life).hearer.listening
+        ((begun_ms, ended_ms),) = life.disk.ask(
+            "SELECT start_ms, end_ms FROM gaps ORDER BY id DESC LIMIT 1"
+        )
+        assert started_ms <= begun_ms < ended_ms
 
     lived(story)
 

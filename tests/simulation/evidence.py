@@ -59,6 +59,13 @@ class Evidence:
         return self.life.disk.ask("SELECT start_ms, end_ms FROM gaps ORDER BY start_ms")
 
     @cached_property
+    def postponed(self) -> dict[SubmissionId, int]:
+        """The journal's reactions whose handlers failed: when, in its milliseconds, they are asked
+        again."""
+        rows = self.life.disk.ask("SELECT submission_id, due_ms FROM reactions WHERE tries > 0")
+        return {SubmissionId(name): due_ms for name, due_ms in rows}
+
+    @cached_property
     def heard_of(self) -> dict[CvCode, list[InboxEntry]]:
         """The inbox, by code."""
         found: dict[CvCode, list[InboxEntry]] = defaultdict(list)

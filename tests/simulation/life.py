@@ -27,6 +27,9 @@ from .scenario import POINTS, Scenario, draw
 LONGEST_DELAY_S = 0.2
 """The longest that a frame is on its way."""
 
+LONGEST_STALL_S = 60.0
+"""The longest that something holds the loop."""
+
 START_NS = 1_700_000_000 * 10**9
 
 

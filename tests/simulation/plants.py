@@ -21,7 +21,6 @@ from listener.core.inputs import Restarted
 from listener.core.names import (
     Attribution,
     Disposition,
-    Movement,
     Outcome,
     State,
     SubmissionId,
@@ -29,6 +28,11 @@ from listener.core.names import (
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.service import dispatcher, ear, engine, intake, reactor, timers
+from tests.core.exploration.test_planted_faults import (
+    a_moved_record_is_sent_again,
+    an_event_confirms_what_was_never_sent,
+    resend_on_timeout_without_enquiry,
+)
 
 Patch = pytest.MonkeyPatch
 
@@ -59,22 +63,12 @@ def acknowledge_before_commit(patch: Patch) -> None:
 
 def resend_on_timeout(patch: Patch) -> None:
     """An attempt that may have been applied is sent again at once."""
-
-    def doubt(draft: Draft, over: Submission) -> None:
-        if over.state is State.SENDING and not over.never_resend:
-            draft.put(replace(over, state=State.QUEUED, not_before_ms=draft.at_ms))
-        else:
-            real(draft, over)
-
-    real = sending.doubt
-    patch.setattr(sending, "doubt", doubt)
-    patch.setattr(sending, "possibly_sent", lambda submission: False)
+    resend_on_timeout_without_enquiry(patch)
 
 
 def resend_blindly(patch: Patch) -> None:
     """Whatever the record says, it says "unmoved"."""
-    for room in (enquiry, sending):
-        patch.setattr(room, "movement_of", lambda *_: Movement.UNMOVED)
+    a_moved_record_is_sent_again(patch)
 
 
 def settle_at_once(patch: Patch) -> None:
@@ -105,16 +99,7 @@ def apply_a_duplicate(patch: Patch) -> None:
 
 def confirm_by_an_event_from_before_sending(patch: Patch) -> None:
     """An event confirms the first of its lane that is open, also where it was never sent."""
-
-    def correlate(draft: Draft, heard: Heard) -> None:
-        first = next(standing.open_submissions(draft.lane), None)
-        if first is not None and first.state is State.QUEUED:
-            draft.dispose(heard, Disposition.CONFIRMED, first.id)
-            draft.close(first, Outcome.CONFIRMED, None, Attribution.EXCLUSIVE, heard)
-        else:
-            correlation.correlate(draft, heard)
-
-    patch.setattr(transitions, "correlate", correlate)
+    an_event_confirms_what_was_never_sent(patch)
 
 
 def believe_every_event(patch: Patch) -> None:
@@ -312,7 +297,7 @@ class Plant:
 
 
 PLANTS = (
-    Plant(acknowledge_before_commit),
+    Plant(acknowledge_before_commit, "I1"),
     Plant(resend_on_timeout, "I4"),
     Plant(resend_blindly, "I4"),
     Plant(settle_at_once, "I4"),

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from listener.core.names import CvCode
 from listener.service.intake import Accepted
 
-from .life import Life, build, kill, run_process
+from .life import LONGEST_STALL_S, Life, build, kill, run_process
 from .loop import VirtualLoop, run_virtual
 from .scenario import Scenario, scenario
 
@@ -126,7 +126,7 @@ def _happen(life: Life, kind: str, codes: list[CvCode]) -> None:
         case "disk fault":
             life.disk.fail_next = rng.choice(["before", "after"])
         case "stall":
-            life.loop.stall(rng.choice([0.5, 5.0, 60.0]))
+            life.loop.stall(rng.choice([0.5, 5.0, LONGEST_STALL_S]))
         case "clock jump":
             life.skew_ns += rng.choice([3_600, -3_600, 45]) * 10**9
         case _:

@@ -12,7 +12,7 @@ from listener.core.submission import Submission
 from tests.fakes.upstream_scripted import Post
 
 from .evidence import Evidence
-from .life import LONGEST_DELAY_S, START_NS, Life
+from .life import LONGEST_DELAY_S, LONGEST_STALL_S, START_NS, Life
 from .ports import Told
 
 SLACK_MS = 10_000
@@ -23,7 +23,7 @@ ON_ITS_WAY_MS = round(LONGEST_DELAY_S * 1000) + 1
 
 NOT_YET_KNOWN_MS = 60_000
 """A gap is told from the last frame on, and that came before anybody knew of it: by the interval of
-a ping and what may follow it, or by the stall of a machine."""
+a ping and what may follow it. Each stall of the machine puts it off by as long as it lasts."""
 
 START_MS = START_NS // 10**6
 
@@ -119,6 +119,7 @@ def _wrongly_deaf(e: Evidence) -> Iterator[str]:
     is known stays: is not dropped by a recovery, nor moved by a clock."""
     if e.life.scenario.recovery or e.life.scenario.clock_jumps:
         return
+    unknown_ms = NOT_YET_KNOWN_MS + round(e.life.scenario.stalls * LONGEST_STALL_S * 1000)
     corrected = {line.fields["submission_id"] for line in e.lines["submission.corrected"]}
     # A crash can take the line of a correction: the close is told again in its stead.
     again = (line for line in e.lines["submission.closed"] if line.fields.get("repeated"))
@@ -133,7 +134,7 @@ def _wrongly_deaf(e: Evidence) -> Iterator[str]:
             for start, end in e.gaps
         ]
         deaf_ms = sum(span for span in spans if span > 0)
-        if not deaf_ms - NOT_YET_KNOWN_MS <= submission.deaf_ms <= deaf_ms:
+        if not deaf_ms - unknown_ms <= submission.deaf_ms <= deaf_ms:
             yield f"deaf for {submission.deaf_ms} ms, and by the gaps for {deaf_ms} ms [{name}]"
 
 
@@ -179,8 +180,10 @@ def same_end_whenever_heard(e: Evidence) -> Iterator[str]:
 
 
 def reactions_at_least_once(e: Evidence) -> Iterator[str]:
-    """Handlers heard how each submission ended, and of every correction; by versions that grow."""
+    """Handlers heard how each submission ended, and of every correction, by versions that grow; or
+    they failed, and the journal says when they are asked again."""
     last: dict[str, Told] = {}
+    now_ms = e.life.wall_ns() // 10**6
     for told in e.life.reacted:
         before = last.get(told.name)
         if before is not None and told.version < before.version:
@@ -188,6 +191,8 @@ def reactions_at_least_once(e: Evidence) -> Iterator[str]:
         last[told.name] = told
     for name, (_, submission) in e.submissions.items():
         heard = last.get(name)
+        if e.postponed.get(name, 0) > now_ms:
+            continue
         if heard is None:
             yield f"no handler ever heard of its close [{name}]"
         elif (heard.outcome, heard.attribution) != (submission.outcome, submission.attribution):
