@@ -218,6 +218,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             headers=settings.socket_headers_plain,
             query=settings.socket_query_plain,
             transports=settings.socket_transports,
+            backoff_cap_s=settings.socket_backoff_cap_s,
             on_connect=[
                 OnConnect(emit.event, tuple(emit.args), emit.ack_timeout_s)
                 for emit in settings.socket_on_connect

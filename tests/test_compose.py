@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ def settings(folder: Path, **changes: str) -> Settings:
         "CV_API_BASE_URL": "http://127.0.0.1:9/cv-enhance",
         "CV_STATE_DIR": str(folder),
         "CV_INTAKE_PORT": "0",
+        "CV_LOG_FORMAT": "json",
     }
     return load(given | changes, dotenv=None)
 
@@ -59,6 +62,23 @@ async def test_a_token_file_that_others_could_read_is_closed(tmp_path: Path) -> 
         pass
     log.close()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_socket_is_knocked_at_no_more_seldom_than_the_settings_say(
+    tmp_path: Path,
+) -> None:
+    known = settings(tmp_path, CV_SOCKET_BACKOFF_CAP="0.01")
+    said = io.StringIO()
+    log = open_log(known, said)
+    async with daemon(known, log, web=False), asyncio.timeout(30):
+        while True:
+            if said.getvalue().count("subscription.failed") >= 3:
+                break
+            await asyncio.sleep(0.01)  # a log tells nobody that it has one more line
+    log.close()
+    lines = [json.loads(line) for line in said.getvalue().splitlines()]
+    failed = [line for line in lines if line["event"] == "subscription.failed"]
+    assert all(line["retry_in_s"] <= 0.01 for line in failed)
 
 
 @pytest.mark.parametrize("name", ["os:sep", "os:nothing", "no_such_module:handle", "os"])

@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     """What to emit once connected, where events come only to those who ask for them."""
     socket_transports: kinds.Transports = _env(Group.SOCKET, "CV_SOCKET_TRANSPORTS", ("websocket",))
     """How to connect. Over polling, what was missed while away cannot be recovered."""
+    socket_backoff_cap_s: kinds.Seconds = _env(Group.SOCKET, "CV_SOCKET_BACKOFF_CAP", 30.0)
+    """The longest wait before the next attempt to connect. The first is half a second, and each is
+    twice the one before, until a connection holds."""
 
     intake_host: kinds.Host = _env(Group.INTAKE, "CV_INTAKE_HOST", "127.0.0.1")
     """The address that the daemon listens on."""
