@@ -129,13 +129,15 @@ class FaultProxy:
         self._lines: set[_Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
+        self._held: socket.socket | None = None
         self._emptied = asyncio.Event()
         self._emptied.set()
 
     async def start(self) -> None:
         """Listens when this returns; after ``refuse``, on the same port."""
-        self._listener = await asyncio.start_server(self._accept, self.host, self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        held, self._held = self._held or self._bound(), None
+        self._listener = await asyncio.start_server(self._accept, sock=held)
+        self.port = held.getsockname()[1]
 
     async def refuse(self) -> None:
         """Who connects from now on is refused; who is connected stays. ``start`` ends it."""
@@ -144,10 +146,26 @@ class FaultProxy:
             self._listener = None
             # The listening socket goes with the loop's next turn.
             await asyncio.sleep(0)
+            # Bound and not listening: nobody else is given the port meanwhile, and no client that
+            # knocks at it is given it for its own end, and so meets itself.
+            self._held = self._bound()
+
+    def _bound(self) -> socket.socket:
+        bound = socket.socket()
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((self.host, self.port))
+        except OSError:
+            bound.close()
+            raise
+        return bound
 
     async def stop(self) -> None:
         """Everything ends with an RST."""
         await self.refuse()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
         self.cut()
         for task in list(self._tasks):
             task.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -174,6 +175,15 @@ async def test_refused_is_refused_by_the_kernel_and_start_takes_the_same_port(
     assert street.proxy.port == port
     again, _ = await street.connect()
     assert again.how is None
+
+
+async def test_a_port_that_refuses_is_nobody_elses(street: Street) -> None:
+    await street.proxy.refuse()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((street.proxy.host, street.proxy.port))
+    await street.proxy.start()
+    client, _ = await street.connect()
+    assert client.how is None
 
 
 async def test_reset_on_accept_never_reaches_the_server(street: Street) -> None:
