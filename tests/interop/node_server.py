@@ -85,32 +85,43 @@ class NodeServer:
         """Events with the codes prefix-0, prefix-1, …, as fast as they go."""
         await self.control("burst", count=count, prefix=prefix)
 
-    async def kick(self) -> None:
-        """Every client is disconnected by name: "io server disconnect"."""
-        await self.control("kick")
+    async def flood(self, count: int, per_s: float, prefix: str = "code") -> None:
+        """As ``burst``, but so many a second; returns after the last."""
+        await self.control("flood", count=count, per_s=per_s, prefix=prefix)
+
+    async def kick(self, *, close: bool = False) -> None:
+        """Every client is disconnected by name: "io server disconnect". ``close``: its connection
+        is ended, too."""
+        await self.control("kick", close=close)
 
     async def drop(self) -> None:
         """Every connection is cut, with no word."""
         await self.control("drop")
 
-    async def restart(self) -> None:
-        """The server goes away and comes back, its sessions forgotten."""
-        await self.control("restart")
+    async def restart(self, down_ms: int = 0) -> None:
+        """The server goes away (``io.close()``) and comes back on its port after ``down_ms``, its
+        sessions forgotten; records and ledger stay."""
+        await self.control("restart", down_ms=down_ms)
         await self.wait_up()
 
     async def status(self) -> dict[str, Any]:
         """Connections, acknowledgements, the auth last seen."""
-        return await self._get("/_status")
+        told: dict[str, Any] = await self._get("/_status")
+        return told
 
     async def ledger(self) -> dict[str, dict[str, int]]:
         """Per code: posts, applied, emitted."""
-        return await self._get("/_ledger")
+        told: dict[str, dict[str, int]] = await self._get("/_ledger")
+        return told
 
-    async def _get(self, path: str) -> dict[str, Any]:
+    async def emissions(self) -> list[tuple[str | None, int]]:
+        """The code of every event ever emitted, and when, in milliseconds; in order."""
+        return [(code, at_ms) for code, at_ms in await self._get("/_emissions")]
+
+    async def _get(self, path: str) -> Any:
         assert self._session is not None
         async with self._session.get(self.url + path) as response:
-            told: dict[str, Any] = await response.json()
-            return told
+            return await response.json()
 
     async def _stop(self) -> None:
         process = self._process

@@ -7,6 +7,7 @@
 //   GET  /cv-enhance/{code}           the record
 //   POST /cv-enhance/{code}/edits     multipart, one file in field "cv"; emits after emit_delay_ms
 //   GET  /_ledger                     per code: posts, applied, emitted
+//   GET  /_emissions                  [code, milliseconds] of every event, in order of emission
 //   GET  /_status                     connections, acknowledgements, the auth last seen
 //   POST /_control/{name}             see CONTROLS; a JSON body, a JSON answer
 'use strict';
@@ -38,6 +39,7 @@ for (const name of Object.keys(options)) {
 
 const records = new Map();
 const ledger = new Map();
+const emissions = [];
 const status = { connections: 0, recovered: 0, joins: 0, acks: [], auth: null };
 let web = null;
 let io = null;
@@ -98,6 +100,7 @@ const audience = () => io.of(options.namespace).to('audience');
 const sockets = () => [...io.of(options.namespace).sockets.values()];
 
 function emit(body, how = 'broadcast', event = options.event) {
+  emissions.push([(body && body.cv_code) ?? null, Date.now()]);
   if (how === 'broadcast') audience().emit(event, body);
   else if (how === 'volatile') audience().volatile.emit(event, body);
   else if (how === 'binary') audience().emit(event, body, Buffer.from([1, 2, 3]));
@@ -191,6 +194,20 @@ const CONTROLS = {
     };
     some();
   },
+  /** {count, per_s, prefix}: as a burst, but so many a second; answered after the last. */
+  flood: ({ count, per_s, prefix = 'code' }) =>
+    new Promise((resolve) => {
+      const began = Date.now();
+      let next = 0;
+      const timer = setInterval(() => {
+        const end = Math.min(count, Math.ceil(((Date.now() - began) / 1000) * per_s));
+        for (; next < end; next += 1) emit({ cv_code: `${prefix}-${next}`, cv_id: next });
+        if (next === count) {
+          clearInterval(timer);
+          resolve();
+        }
+      }, 5);
+    }),
   /** {frames}: text frames, written to every websocket as they are. */
   raw: ({ frames }) => {
     for (const socket of sockets()) frames.forEach((f) => socket.conn.transport.socket.send(f));
@@ -227,13 +244,14 @@ function send(response, code, body) {
   response.end(text);
 }
 
-function route(request, url, body) {
+async function route(request, url, body) {
   const [, head, tail, last] = url.pathname.split('/');
   const call = `${request.method} ${head}`;
   if (call === 'GET _ledger') return [200, Object.fromEntries(ledger)];
+  if (call === 'GET _emissions') return [200, emissions];
   if (call === 'GET _status') return [200, { ...status, clients: sockets().length }];
   if (call === 'POST _control' && tail in CONTROLS) {
-    CONTROLS[tail](body.length ? JSON.parse(body) : {});
+    await CONTROLS[tail](body.length ? JSON.parse(body) : {});
     return [200, {}];
   }
   if (head === 'cv-enhance' && tail) {
@@ -248,10 +266,10 @@ function route(request, url, body) {
 function answer(request, response) {
   const chunks = [];
   request.on('data', (chunk) => chunks.push(chunk));
-  request.on('end', () => {
+  request.on('end', async () => {
     try {
       const url = new URL(request.url, 'http://127.0.0.1');
-      send(response, ...route(request, url, Buffer.concat(chunks)));
+      send(response, ...(await route(request, url, Buffer.concat(chunks))));
     } catch (error) {
       send(response, 400, { status: 'error', message: error.message });
     }

@@ -98,3 +98,17 @@ async def test_what_is_refused_is_not_applied(
         CODE: {"posts": 1, "applied": 0, "emitted": 0},
         "nobody": {"posts": 1, "applied": 0, "emitted": 0},
     }
+
+
+async def test_a_flood_is_in_order_and_each_emission_is_on_record(server: NodeServer) -> None:
+    async with Ear(server.url) as ear:
+        await ear.until(Listening)
+        await server.emit({"cv_code": CODE})
+        await server.flood(50, per_s=500, prefix="flood")
+        wanted = [CODE, *(f"flood-{number}" for number in range(50))]
+        assert codes(await ear.hear(51)) == wanted
+        emissions = await server.emissions()
+        assert [code for code, _ in emissions] == wanted
+        times = [at_ms for _, at_ms in emissions]
+        assert times == sorted(times)
+        assert times[-1] - times[1] >= 50
