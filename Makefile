@@ -119,6 +119,10 @@ powercut: install ## journal and spool on a disk that forgets: CUTS=20000, or SE
 kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one life; RECORD=1
 	$(PY) -m tests.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
 
+.PHONY: behaviours
+behaviours: install ## fifteen behaviours of the upstream against its ledger: UPDATES=50 under each; RECORD=1
+	$(PY) -m tests.faults.behaviours $(if $(UPDATES),--updates $(UPDATES)) $(if $(RECORD),--record)
+
 .PHONY: mutants
 mutants: install ## the core with one thing changed, 5,800 times, against its tests: MODULE=core.view for one, RECORD=1
 	@$(PY) -c 'import mutmut' 2>/dev/null || $(PIP_INSTALL) --require-hashes -r locks/mutants.txt

@@ -90,6 +90,14 @@ LAYERS = (
         "",
     ),
     (
+        "behaviours",
+        "fifteen behaviours of the upstream over real sockets, each end held against its ledger "
+        "(`tests/faults/test_behaviours.py`)",
+        "5 updates each",
+        "50 each",
+        "`make behaviours UPDATES=50`",
+    ),
+    (
         "input",
         "a corpus of codes and events; frames, forms and replies fuzzed with coverage "
         "(`tests/fuzz`)",
@@ -142,6 +150,13 @@ RECORDS: Mapping[str, tuple[str, str]] = {
         "kill -9",
         "The real process against the embedded upstream over real sockets, killed at random and at "
         "named points of the code, started again, and held against the three witnesses.",
+    ),
+    "behaviours": (
+        "Behaviours of the upstream",
+        "The daemon's rooms and the embedded upstream over real sockets, so many updates under "
+        "each behaviour, all at once. One judge reads the upstream's ledger and knows of no plan "
+        "(`tests/faults/judge.py`): what each update may be said to have come to, whose event it "
+        "was, which jobs were dispatched, and whether it was sent once too often.",
     ),
     "fuzz": (
         "Fuzzing",
