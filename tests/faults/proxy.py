@@ -2,8 +2,10 @@
 
 ``up`` is what the client sends to the server, ``down`` what comes back; each has its own mode.
 ``after`` counts, on each connection and in that direction, the bytes forwarded since the mode was
-set (or since the connection was made, where that is later): exactly so many still pass. A mode acts
-on the bytes that come next; ``cut`` acts now, and ``refuse`` on those who come next.
+set (or since the connection was made, where that is later): exactly so many still pass. With a
+``mark`` they are counted from its first byte on, and all passes until it comes; below zero they
+reach back as far as the chunk goes that brought the mark. A mode acts on the bytes that come next;
+``cut`` acts now, and ``refuse`` on those who come next.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """So many bytes a second."""
+    """After so many bytes, so many bytes a second."""
 
     bytes_per_s: int
+    after: int = 0
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Reset:
     """After so many bytes both sides get an RST."""
 
     after: int = 0
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Truncate:
     """After so many bytes both sides are closed with a FIN, as if all had been said."""
 
     after: int = 0
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,16 @@ class Stall:
     buffers fill up. Under another mode it goes on, and nothing was lost."""
 
     after: int = 0
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Swallow:
-    """After so many bytes all is read and thrown away, the end too: a line that is half open."""
+    """After so many bytes all is read and thrown away, the end too: a line that is half open. It
+    stays so, whatever the mode is later."""
 
     after: int = 0
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class Garbage:
 
     data: bytes = b"\x00\xff\x13\x37garbage\r\n\r\n"
     after: int = 0
+    mark: bytes = b""
 
 
 Mode = Pass | Slow | Reset | Truncate | Stall | Swallow | Garbage
@@ -87,12 +97,14 @@ class Count:
 
 
 class Way:
-    """One direction."""
+    """One direction. ``bitten`` is set once the mode, other than ``Pass``, has acted on a
+    connection."""
 
     def __init__(self) -> None:
         self._mode: Mode = Pass()
         self.count = Count()
         self.epoch = 0
+        self.bitten = asyncio.Event()
         self._changed = asyncio.Event()
 
     @property
@@ -103,6 +115,7 @@ class Way:
     def mode(self, mode: Mode) -> None:
         self._mode = mode
         self.epoch += 1
+        self.bitten.clear()
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -126,6 +139,7 @@ class FaultProxy:
         self.down = Way()
         self.reset_on_accept = False
         self.accepted = 0
+        self._still_let_in: int | None = None
         self._lines: set[_Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -135,13 +149,19 @@ class FaultProxy:
 
     async def start(self) -> None:
         """Listens when this returns; after ``refuse``, on the same port."""
+        self._still_let_in = None
+        if self._listener is not None:
+            return
         held, self._held = self._held or self._bound(), None
         self._listener = await asyncio.start_server(self._accept, sock=held)
         self.port = held.getsockname()[1]
 
-    async def refuse(self) -> None:
-        """Who connects from now on is refused; who is connected stays. ``start`` ends it."""
-        if self._listener is not None:
+    async def refuse(self, *, after: int = 0) -> None:
+        """Who connects from now on is refused, but for so many; who is connected stays. ``start``
+        ends it."""
+        if after:
+            self._still_let_in = after
+        elif self._listener is not None:
             self._listener.close()
             self._listener = None
             # The listening socket goes with the loop's next turn.
@@ -208,6 +228,10 @@ class FaultProxy:
         assert task is not None
         self._tasks.add(task)
         self.accepted += 1
+        if self._still_let_in is not None:
+            self._still_let_in -= 1
+            if self._still_let_in == 0:
+                await self.refuse()
         try:
             if not self.reset_on_accept:
                 await self._serve(reader, writer)
@@ -303,53 +327,77 @@ class _Gate:
     def __init__(self, writer: asyncio.StreamWriter, way: Way) -> None:
         self._writer = writer
         self._way = way
-        self._epoch = way.epoch
-        self._passed = 0
+        self._begin()
+        self._dead = False
+
+    def _begin(self) -> None:
+        """A mode begins on this connection. ``_passed`` None: its mark has not come yet."""
+        self._epoch = self._way.epoch
+        self._passed: int | None = None if getattr(self._way.mode, "mark", b"") else 0
+        self._tail = b""
         self._garbled = False
 
     def _mode(self) -> Mode:
         if self._epoch != self._way.epoch:
-            self._epoch, self._passed, self._garbled = self._way.epoch, 0, False
+            self._begin()
         return self._way.mode
+
+    def _left(self, mode: Mode, data: bytes) -> int:
+        """How many of these bytes pass before the mode acts."""
+        if isinstance(mode, Pass):
+            return len(data)
+        if self._passed is None:
+            seen = self._tail + data
+            found = seen.find(mode.mark)
+            self._tail = seen[max(0, len(seen) - len(mode.mark) + 1) :]
+            if found < 0:
+                return len(data)
+            self._passed = len(seen) - len(data) - found
+        return max(0, mode.after - self._passed)
 
     async def deal(self, data: bytes) -> bool | None:
         """None: go on. Otherwise the connection is to be ended, politely or not."""
-        while True:
+        while not self._dead:
             mode = self._mode()
-            if isinstance(mode, Slow):
-                data = await self._trickle(mode, data)
-                if not data:
-                    return None
-                continue
-            if isinstance(mode, Pass) or (isinstance(mode, Garbage) and self._garbled):
-                await asyncio.sleep(mode.latency_ms / 1000 if isinstance(mode, Pass) else 0)
-                await self._forward(data)
+            if isinstance(mode, Pass):
+                await asyncio.sleep(mode.latency_ms / 1000)
+            if head := data[: self._left(mode, data)]:
+                await self._forward(head)
+                data = data[len(head) :]
+            if isinstance(mode, Pass) or self._passed is None or self._passed < mode.after:
                 return None
-            head = data[: max(0, mode.after - self._passed)]
-            await self._forward(head)
-            data = data[len(head) :]
-            if self._passed < mode.after:
-                return None
+            self._way.bitten.set()
             match mode:
                 case Reset():
                     return False
                 case Truncate():
                     return True
                 case Swallow():
-                    return None
+                    self._dead = True
                 case Garbage():
-                    self._garbled = True
-                    self._writer.write(mode.data)
-                    await self._writer.drain()
+                    if not self._garbled:
+                        self._garbled = True
+                        self._writer.write(mode.data)
+                    await self._forward(data)
+                    return None
+                case Slow():
+                    data = await self._trickle(mode, data)
+                    if not data:
+                        return None
                 case Stall():
                     if not data:
                         return None
                     await self._way.changed()
+        return None
 
     async def deal_end(self) -> None:
         """The sender's FIN: it is held back where bytes would be."""
-        while isinstance(mode := self._mode(), Stall | Swallow) and self._passed >= mode.after:
+        while not self._dead and isinstance(mode := self._mode(), Stall | Swallow):
+            if self._passed is None or self._passed < mode.after:
+                break
             await self._way.changed()
+        if self._dead:
+            await asyncio.Event().wait()
         self._writer.write_eof()
 
     async def _trickle(self, mode: Slow, data: bytes) -> bytes:
@@ -362,7 +410,8 @@ class _Gate:
     async def _forward(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
-        self._passed += len(data)
+        if self._passed is not None:
+            self._passed += len(data)
         self._way.count.forwarded += len(data)
 
 

@@ -229,6 +229,57 @@ async def test_a_mode_counts_anew_on_each_connection(street: Street) -> None:
         assert server.got == b"abc"
 
 
+@pytest.mark.parametrize(
+    ("chunks", "after", "passes"),
+    [
+        ([b"abc", b"xxMARKyyzz"], 0, b"abcxx"),
+        ([b"abc", b"xxMARKyyzz"], -1, b"abcx"),
+        ([b"abc", b"xxMARKyyzz"], -9, b"abc"),
+        ([b"abc", b"xxMARKyyzz"], 6, b"abcxxMARKyy"),
+        ([b"abc", b"xxMA", b"RKyy", b"zz"], 7, b"abcxxMARKyyz"),
+        ([b"abc", b"xxMARK", b"yyMARKzz"], 7, b"abcxxMARKyyM"),
+        ([b"M", b"A", b"MA", b"RK"], 4, b"MAMARK"),
+    ],
+)
+async def test_it_counts_from_a_mark_where_there_is_one(
+    street: Street, chunks: list[bytes], after: int, passes: bytes
+) -> None:
+    client, server = await street.connect()
+    way = street.proxy.down
+    way.mode = Truncate(after, mark=b"MARK")
+    for number, chunk in enumerate(chunks, 1):
+        assert not way.bitten.is_set()
+        await server.send(chunk)
+        if number < len(chunks):
+            assert await client.has(b"".join(chunks[:number]))
+    assert await client.ended() == FIN
+    assert client.got == passes
+    assert way.bitten.is_set()
+
+
+async def test_a_mark_is_looked_for_on_each_connection(street: Street) -> None:
+    street.proxy.up.mode = Garbage(b"<?>", mark=b"M")
+    for _ in range(2):
+        client, server = await street.connect()
+        await client.send(b"aMb")
+        assert await server.has(b"a<?>Mb")
+        await client.send(b"aMb")
+        assert await server.has(b"a<?>MbaMb")
+
+
+async def test_so_many_are_let_in_before_it_refuses(street: Street) -> None:
+    await street.proxy.refuse(after=2)
+    for _ in range(2):
+        client, server = await street.connect()
+        await client.send(b"x")
+        assert await server.has(b"x")
+    with pytest.raises(ConnectionRefusedError):
+        await street.knock()
+    await street.proxy.start()
+    for _ in range(3):
+        await street.connect()
+
+
 async def test_a_stall_holds_bytes_and_end_and_loses_none(street: Street) -> None:
     client, server = await street.connect()
     street.proxy.up.mode = Stall(2)
@@ -269,6 +320,12 @@ async def test_a_half_open_line_swallows_bytes_and_end(street: Street) -> None:
     assert server.how is None
     assert street.proxy.up.count.received == len(b"some and the rest")
     assert street.proxy.up.count.forwarded == 4
+    street.proxy.heal()
+    await server.send(b"and back")
+    assert await client.has(b"and back")
+    await quiet()
+    assert server.got == b"some"
+    assert server.how is None
 
 
 async def test_garbage_comes_once_and_in_its_place(street: Street) -> None:

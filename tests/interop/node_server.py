@@ -81,6 +81,10 @@ class NodeServer:
         named = {} if event is None else {"event": event}
         await self.control("emit", bodies=bodies, how=how, **named)
 
+    async def emit_to(self, audience: str, *bodies: object) -> None:
+        """One event for each body, to those alone who connected with ``?audience=…``."""
+        await self.control("emit", bodies=bodies, to=audience)
+
     async def burst(self, count: int, prefix: str = "code") -> None:
         """Events with the codes prefix-0, prefix-1, …, as fast as they go."""
         await self.control("burst", count=count, prefix=prefix)

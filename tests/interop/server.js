@@ -10,6 +10,8 @@
 //   GET  /_emissions                  [code, milliseconds] of every event, in order of emission
 //   GET  /_status                     connections, acknowledgements, the auth last seen
 //   POST /_control/{name}             see CONTROLS; a JSON body, a JSON answer
+//
+// A client whose query has an "audience" is in that one, and hears what is emitted to it alone.
 'use strict';
 
 const http = require('node:http');
@@ -83,11 +85,12 @@ function welcome(socket) {
     socket.disconnect();
     return;
   }
-  if (options.join === null) socket.join('audience');
+  const room = socket.handshake.query.audience || 'audience';
+  if (options.join === null) socket.join(room);
   else {
     socket.on(options.join, (...args) => {
       status.joins += 1;
-      socket.join('audience');
+      socket.join(room);
       const acknowledge = args.pop();
       if (options.join_answer !== null && typeof acknowledge === 'function') {
         acknowledge(options.join_answer);
@@ -96,15 +99,15 @@ function welcome(socket) {
   }
 }
 
-const audience = () => io.of(options.namespace).to('audience');
+const audience = (to) => io.of(options.namespace).to(to);
 const sockets = () => [...io.of(options.namespace).sockets.values()];
 
-function emit(body, how = 'broadcast', event = options.event) {
+function emit(body, how = 'broadcast', event = options.event, to = 'audience') {
   emissions.push([(body && body.cv_code) ?? null, Date.now()]);
-  if (how === 'broadcast') audience().emit(event, body);
-  else if (how === 'volatile') audience().volatile.emit(event, body);
-  else if (how === 'binary') audience().emit(event, body, Buffer.from([1, 2, 3]));
-  else if (how === 'bare') audience().emit(event);
+  if (how === 'broadcast') audience(to).emit(event, body);
+  else if (how === 'volatile') audience(to).volatile.emit(event, body);
+  else if (how === 'binary') audience(to).emit(event, body, Buffer.from([1, 2, 3]));
+  else if (how === 'bare') audience(to).emit(event);
   else if (how === 'ack') {
     for (const socket of sockets()) {
       socket.emit(event, body, () => status.acks.push(body && body.cv_code));
@@ -182,8 +185,8 @@ function update(code, request, body) {
 // ------------------------------------------------------------------------------------------ HTTP
 
 const CONTROLS = {
-  /** {bodies, how, event}: one event for each body. */
-  emit: ({ bodies, how, event }) => bodies.forEach((body) => emit(body, how, event)),
+  /** {bodies, how, event, to}: one event for each body. */
+  emit: ({ bodies, how, event, to }) => bodies.forEach((body) => emit(body, how, event, to)),
   /** {count, prefix}: events with the codes prefix-0, prefix-1, …, as fast as they go. */
   burst: ({ count, prefix = 'code' }) => {
     let next = 0;
