@@ -119,6 +119,36 @@ class Tally:
     oldest_open_ms: Millis | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GapAccount:
+    """What a gap touched, and what became of it: ``became`` counts submissions that are closed, by
+    outcome, ``open`` those that are not.
+
+    A gap touches a submission whose window meets it, by an end too: from the beginning of the first
+    attempt possibly sent to its first close, or to this day while it is open. An attempt under way
+    counts until it proves not sent. What corrects a submission later does not lengthen its window.
+    """
+
+    became: dict[Outcome, int] = field(default_factory=dict)
+    open: int = 0
+
+    @property
+    def touched(self) -> int:
+        """How many submissions."""
+        return self.open + sum(self.became.values())
+
+
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    """A gap as stored; ``number`` grows from one to the next. ``settled_ms``: since when its
+    account stands. Until then the account is what the submissions say at the moment of asking."""
+
+    number: int
+    gap: Gap
+    account: GapAccount
+    settled_ms: Millis | None = None
+
+
 class Journal(Protocol):
     """Durable when awaited: every write returns after its fsync. One writer, group commit.
 
@@ -205,6 +235,25 @@ class Journal(Protocol):
         """Gaps that end after ``since_ms`` (or are open), by start."""
         ...
 
+    async def gaps(self, before: int | None, limit: int) -> list[GapRow]:
+        """A page, newest first; ``before`` is the number to continue below."""
+        ...
+
+    async def gap_account(self, gap: Gap) -> GapAccount:
+        """What an interval has touched, as the submissions stand. An open gap reaches to this
+        day."""
+        ...
+
+    async def ripe_gaps(self, limit: int) -> list[GapRow]:
+        """Gaps that have ended and are not settled, and touched nothing that is still open, oldest
+        first. Nothing but the correction of an outcome changes their accounts any more."""
+        ...
+
+    async def settle_gaps(self, rows: Sequence[GapRow], at_ms: Millis) -> None:
+        """Store each row's account, once: from now on it stands, whatever is corrected, purged or
+        forgotten. Idempotent; one that is settled already, or gone, is left as it is."""
+        ...
+
     async def submission(self, submission_id: SubmissionId) -> StoredSubmission | None:
         """One submission, open or closed."""
         ...
@@ -254,8 +303,8 @@ class Journal(Protocol):
 
     async def purge(self, closed_before_ms: Millis) -> int:
         """Delete closed submissions that no lane remembers and whose file is marked gone, their
-        facts and reactions, disposed inbox rows, gaps and idempotency keys: all older than that.
-        Returns how many submissions."""
+        facts and reactions, disposed inbox rows, settled gaps and idempotency keys: all older than
+        that. Returns how many submissions."""
         ...
 
     async def forget(self, code: CvCode) -> int:

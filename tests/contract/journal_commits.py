@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from listener.core.evidence import Heard
-from listener.core.names import CvCode, Millis, Outcome, State, SubmissionId
-from listener.core.submission import Submission
+from listener.core.evidence import Heard, PostResult
+from listener.core.names import CvCode, Millis, Outcome, PostKind, State, SubmissionId
+from listener.core.submission import Attempt, Submission
 from listener.ports.event_source import Resume
 from listener.ports.journal import IdempotencyKey, InboxRow, LaneCommit
 
@@ -33,12 +33,36 @@ def with_changes(
                 state=State.CLOSED,
                 outcome=word,
                 closed_ms=old.closed_ms or when,
+                attempts=_attempts(old, State.AWAITING if when % 2 else State.QUEUED, when),
                 keep_file_until_ms=kept_until,
                 heard=old.heard or heard,
             )
         elif old.state is not State.CLOSED:
-            changed[old.id] = replace(old, state=word, candidates=(*old.candidates, heard))
+            changed[old.id] = replace(
+                old,
+                state=word,
+                candidates=(*old.candidates, heard),
+                attempts=_attempts(old, word, when),
+            )
     return changed
+
+
+def _attempts(old: Submission, word: State, when: Millis) -> tuple[Attempt, ...]:
+    """With one more that brings it to this state: of every kind, possibly sent or not."""
+    results: dict[State, PostKind | None] = {
+        State.SENDING: None,
+        State.AWAITING: PostKind.ACCEPTED,
+        State.IN_DOUBT: PostKind.POSSIBLY_SENT,
+        State.QUEUED: (PostKind.NOT_SENT, PostKind.THROTTLED, PostKind.REFUSED)[when % 3],
+    }
+    kind = results[word]
+    result = None if kind is None else PostResult(kind, "made")
+    crashed = word is State.IN_DOUBT and when % 2 == 0
+    under_way = old.attempts and old.attempts[-1].result is None
+    past = old.attempts[:-1] if under_way else old.attempts
+    began = old.attempts[-1].began_ms if under_way else when
+    new = Attempt(len(past) + 1, began, result=None if crashed else result, crashed=crashed)
+    return (*past, new)
 
 
 def staying(members: Sequence[Submission], drops: str) -> tuple[Submission, ...]:

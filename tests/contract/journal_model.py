@@ -11,11 +11,21 @@ import orjson
 
 from listener.core.evidence import Gap
 from listener.core.facts import Fact
-from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
+from listener.core.names import (
+    CvCode,
+    Disposition,
+    Millis,
+    Outcome,
+    PostKind,
+    State,
+    SubmissionId,
+)
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.journal import (
     Claim,
+    GapAccount,
+    GapRow,
     IdempotencyKey,
     InboxRow,
     LaneCommit,
@@ -54,8 +64,8 @@ class JournalModel:
     inbox: dict[int, InboxRow] = field(default_factory=dict)
     keys: dict[str, IdempotencyKey] = field(default_factory=dict)
     claims: dict[CvCode, Claim] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
-    open_: Gap | None = None
+    ended: list[GapRow] = field(default_factory=list)
+    open_: tuple[int, Gap] | None = None
     resume: Resume = field(default_factory=Resume)
     alive_ms: Millis | None = None
     tokens: int = 0
@@ -151,23 +161,59 @@ class JournalModel:
         return self.alive_ms
 
     def open_gap(self, gap: Gap) -> None:
-        self.open_ = self.open_ or gap
+        last = max((row.number for row in self.ended), default=0)
+        self.open_ = self.open_ or (last + 1, gap)
 
     def close_gap(self, end_ms: Millis, reason: str) -> Gap | None:
         if self.open_ is None:
             return None
-        gap = replace(self.open_, end_ms=end_ms, reason=reason)
+        number, gap = self.open_
+        gap = replace(gap, end_ms=end_ms, reason=reason)
         self.open_ = None
-        self.gaps.append(gap)
+        self.ended.append(GapRow(number, gap, GapAccount()))
         return gap
 
     def drop_gap(self) -> None:
         self.open_ = None
 
     def gaps_since(self, since_ms: Millis) -> list[Gap]:
-        ended = [gap for gap in self.gaps if (gap.end_ms or 0) > since_ms]
-        all_of_them = ended if self.open_ is None else [*ended, self.open_]
+        ended = [row.gap for row in self.ended if (row.gap.end_ms or 0) > since_ms]
+        all_of_them = ended if self.open_ is None else [*ended, self.open_[1]]
         return sorted(all_of_them, key=lambda gap: gap.start_ms)
+
+    def gaps(self, before: int | None, limit: int) -> list[GapRow]:
+        rows = [self._now(row) for row in self.ended]
+        if self.open_ is not None:
+            number, gap = self.open_
+            rows.append(GapRow(number, gap, self.gap_account(gap)))
+        below = [row for row in rows if before is None or row.number < before]
+        return sorted(below, key=lambda row: row.number, reverse=True)[:limit]
+
+    def gap_account(self, gap: Gap) -> GapAccount:
+        account = GapAccount()
+        for kept in self.kept.values():
+            outcome = kept.now.outcome
+            if not _meets(kept.now, gap):
+                continue
+            if kept.now.state is not State.CLOSED or outcome is None:
+                account = replace(account, open=account.open + 1)
+            else:
+                account.became[outcome] = account.became.get(outcome, 0) + 1
+        return account
+
+    def ripe_gaps(self, limit: int) -> list[GapRow]:
+        rows = [self._now(row) for row in self.ended if row.settled_ms is None]
+        return [row for row in rows if row.account.open == 0][:limit]
+
+    def settle_gaps(self, rows: list[GapRow], at_ms: Millis) -> None:
+        for given in rows:
+            for place, row in enumerate(self.ended):
+                if row.number == given.number and row.settled_ms is None:
+                    self.ended[place] = replace(row, account=given.account, settled_ms=at_ms)
+
+    def _now(self, row: GapRow) -> GapRow:
+        stands = row.settled_ms is not None
+        return row if stands else replace(row, account=self.gap_account(row.gap))
 
     # ------------------------------------------------------------------------------ submissions
 
@@ -253,7 +299,9 @@ class JournalModel:
         for seq, row in list(self.inbox.items()):
             if row.disposition is not None and row.heard.heard_ms < before:
                 del self.inbox[seq]
-        self.gaps = [gap for gap in self.gaps if (gap.end_ms or 0) >= before]
+        self.ended = [
+            row for row in self.ended if row.settled_ms is None or (row.gap.end_ms or 0) >= before
+        ]
         self.keys = {name: key for name, key in self.keys.items() if key.created_ms >= before}
         return len(doomed)
 
@@ -280,3 +328,17 @@ class JournalModel:
     def _remove(self, code: CvCode, version: int) -> None:
         self.lanes_.pop(code, None)
         self.removed_version = max(self.removed_version, version)
+
+
+def _meets(submission: Submission, gap: Gap) -> bool:
+    """Whether its window and the gap have a moment in common."""
+    begins = [
+        attempt.began_ms
+        for attempt in submission.attempts
+        if attempt.crashed
+        or attempt.result is None
+        or attempt.result.kind in (PostKind.ACCEPTED, PostKind.POSSIBLY_SENT)
+    ]
+    if not begins or (gap.end_ms is not None and gap.end_ms < begins[0]):
+        return False
+    return submission.state is not State.CLOSED or (submission.closed_ms or 0) >= gap.start_ms

@@ -64,6 +64,8 @@ class Trio:
             *((name, ()) for name in ("resume_cursor", "last_alive_ms", "tally", "files_kept")),
             *((name, (EVER, LONG)) for name in ("due_lanes", "due_reactions", "files_due")),
             ("gaps_since", (Millis(0),)),
+            ("gaps", (None, LONG)),
+            ("ripe_gaps", (LONG,)),
             ("submissions", (Query(limit=LONG),)),
             *(("load_lane", (code,)) for code in codes),
             *(("submission", (name,)) for name in names),

@@ -7,6 +7,8 @@ journal in memory and to the model; and what a journal promises beyond its answe
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -22,7 +24,14 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
-from listener.ports.journal import Claim, IdempotencyKey, InboxRow, LaneCommit, LaneRow
+from listener.ports.journal import (
+    Claim,
+    GapAccount,
+    IdempotencyKey,
+    InboxRow,
+    LaneCommit,
+    LaneRow,
+)
 
 from .journal_commits import staying, subject, unfit_call, with_changes
 from .journal_trio import EVER, LONG, Trio
@@ -175,6 +184,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.trio.ask("due_reactions", now, limit)
         self.trio.ask("files_due", now, limit)
         self.trio.ask("gaps_since", now)
+        self.trio.ask("gaps", limit + 1, limit)
         self.trio.listings(CODES, an_id(max(1, len(self.names) - limit)))
 
     # ---------------------------------------------------------------------------------- hearing
@@ -217,6 +227,18 @@ class JournalMachine(RuleBasedStateMachine):
                 self.trio.ask("close_gap", when, "not_recovered")
             case _:
                 self.trio.ask("drop_gap")
+
+    @rule(most=st.integers(1, 4), when=moments, start=moments, end=perhaps)
+    def gaps_settle(self, most: int, when: Millis, start: Millis, end: Millis | None) -> None:
+        self.trio.ask("gap_account", Gap(start, end))
+        ripe = self.trio.ask("ripe_gaps", most)
+        assert all(row.account.open == 0 for row in ripe)
+        self.trio.ask("settle_gaps", ripe, when)
+        stands = {row.number: row for row in self.model.gaps(None, LONG)}
+        for row in ripe:
+            assert stands[row.number] == replace(row, settled_ms=when)
+        # What is settled is not settled again.
+        self.trio.ask("settle_gaps", [replace(row, account=GapAccount()) for row in ripe], EVER)
 
     # ----------------------------------------------------------------------- reactions and leaving
 

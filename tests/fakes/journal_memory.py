@@ -13,10 +13,13 @@ from listener.core.errors import JournalFault
 from listener.core.evidence import Gap
 from listener.core.facts import Fact
 from listener.core.names import CvCode, Millis, State, SubmissionId
+from listener.core.standing import first_sent
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.journal import (
     Claim,
+    GapAccount,
+    GapRow,
     IdempotencyKey,
     InboxRow,
     LaneCommit,
@@ -46,7 +49,7 @@ class _Kept:
     inbox: dict[int, InboxRow] = field(default_factory=dict)
     resume: Resume = field(default_factory=Resume)
     alive_ms: Millis | None = None
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[GapRow] = field(default_factory=list)
     keys: dict[str, IdempotencyKey] = field(default_factory=dict)
     reactions: dict[tuple[SubmissionId, int], Reaction] = field(default_factory=dict)
     claims: dict[CvCode, Claim] = field(default_factory=dict)
@@ -168,29 +171,62 @@ class MemoryJournal:
 
     async def open_gap(self, gap: Gap) -> None:
         await self._before()
+        gaps = self._kept.gaps
         if self._open_gap() is None:
-            self._kept.gaps.append(gap)
+            number = max((row.number for row in gaps), default=0) + 1
+            gaps.append(GapRow(number, gap, GapAccount()))
         await self._after()
 
     async def close_gap(self, end_ms: Millis, reason: str) -> Gap | None:
         await self._before()
-        gap = self._open_gap()
-        if gap is not None:
-            self._kept.gaps.remove(gap)
-            gap = replace(gap, end_ms=end_ms, reason=reason)
-            self._kept.gaps.append(gap)
+        row, gap = self._open_gap(), None
+        if row is not None:
+            gap = replace(row.gap, end_ms=end_ms, reason=reason)
+            self._kept.gaps.remove(row)
+            self._kept.gaps.append(replace(row, gap=gap))
         await self._after()
         return gap
 
     async def drop_gap(self) -> None:
         await self._before()
-        self._kept.gaps = [gap for gap in self._kept.gaps if gap.end_ms is not None]
+        self._kept.gaps = [row for row in self._kept.gaps if row.gap.end_ms is not None]
         await self._after()
 
     async def gaps_since(self, since_ms: Millis) -> list[Gap]:
         self._check()
-        gaps = (g for g in self._kept.gaps if g.end_ms is None or g.end_ms > since_ms)
-        return sorted(gaps, key=lambda gap: gap.start_ms)
+        gaps = (row.gap for row in self._kept.gaps)
+        later = (gap for gap in gaps if gap.end_ms is None or gap.end_ms > since_ms)
+        return sorted(later, key=lambda gap: gap.start_ms)
+
+    async def gaps(self, before: int | None, limit: int) -> list[GapRow]:
+        self._check()
+        newest_first = sorted(self._kept.gaps, key=lambda row: -row.number)
+        wanted = (row for row in newest_first if before is None or row.number < before)
+        return [self._with_account(row) for row in wanted][:limit]
+
+    async def gap_account(self, gap: Gap) -> GapAccount:
+        self._check()
+        return self._account(gap)
+
+    async def ripe_gaps(self, limit: int) -> list[GapRow]:
+        self._check()
+        waiting = [
+            self._with_account(row)
+            for row in sorted(self._kept.gaps, key=lambda row: row.number)
+            if row.settled_ms is None and row.gap.end_ms is not None
+        ]
+        return [row for row in waiting if not row.account.open][:limit]
+
+    async def settle_gaps(self, rows: Sequence[GapRow], at_ms: Millis) -> None:
+        await self._before()
+        accounts = {row.number: row.account for row in rows}
+        self._kept.gaps = [
+            replace(row, account=accounts[row.number], settled_ms=at_ms)
+            if row.number in accounts and row.settled_ms is None and row.gap.end_ms is not None
+            else row
+            for row in self._kept.gaps
+        ]
+        await self._after()
 
     async def submission(self, submission_id: SubmissionId) -> StoredSubmission | None:
         self._check()
@@ -283,7 +319,11 @@ class MemoryJournal:
         for seq, row in list(kept.inbox.items()):
             if row.disposition is not None and row.heard.heard_ms < closed_before_ms:
                 del kept.inbox[seq]
-        kept.gaps = [g for g in kept.gaps if g.end_ms is None or g.end_ms >= closed_before_ms]
+        kept.gaps = [
+            row
+            for row in kept.gaps
+            if row.settled_ms is None or (row.gap.end_ms or 0) >= closed_before_ms
+        ]
         kept.keys = {k: key for k, key in kept.keys.items() if key.created_ms >= closed_before_ms}
         await self._after()
         return len(doomed)
@@ -349,8 +389,17 @@ class MemoryJournal:
         kept.keys = {k: key for k, key in kept.keys.items() if key.submission_id not in ids}
         kept.reactions = {k: r for k, r in kept.reactions.items() if r.submission_id not in ids}
 
-    def _open_gap(self) -> Gap | None:
-        return next((gap for gap in self._kept.gaps if gap.end_ms is None), None)
+    def _open_gap(self) -> GapRow | None:
+        return next((row for row in self._kept.gaps if row.gap.end_ms is None), None)
+
+    def _with_account(self, row: GapRow) -> GapRow:
+        return row if row.settled_ms is not None else replace(row, account=self._account(row.gap))
+
+    def _account(self, gap: Gap) -> GapAccount:
+        touched = [s.submission for s in self._kept.submissions.values()]
+        touched = [submission for submission in touched if _touches(gap, submission)]
+        became = Counter(s.outcome for s in touched if s.outcome is not None)
+        return GapAccount(dict(became), sum(s.closed_ms is None for s in touched))
 
     async def _before(self) -> None:
         self._check()
@@ -385,6 +434,13 @@ def _file_due_ms(submission: Submission) -> int | None:
     if submission.state is not State.CLOSED:
         return None
     return submission.keep_file_until_ms or submission.closed_ms or 0
+
+
+def _touches(gap: Gap, submission: Submission) -> bool:
+    first = first_sent(submission)
+    if first is None or (gap.end_ms is not None and first.began_ms > gap.end_ms):
+        return False
+    return submission.closed_ms is None or submission.closed_ms >= gap.start_ms
 
 
 def _matches(stored: StoredSubmission, query: Query) -> bool:

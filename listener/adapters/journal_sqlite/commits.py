@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import apsw
 
 from listener.core.names import CvCode, Millis, State, SubmissionId
+from listener.core.standing import first_sent
 from listener.core.submission import Submission
 from listener.ports.journal import Claim, LaneCommit
 
@@ -15,14 +16,15 @@ from .codec import encode_facts, encode_lane, encode_submission
 _ADD_LANE = "INSERT INTO lanes (code, version, members, doc, due_ms) VALUES (?, ?, ?, ?, ?)"
 _SET_LANE = "UPDATE lanes SET version = ?, members = ?, doc = ?, due_ms = ? WHERE code = ?"
 _SET_SUBMISSION = """
-INSERT INTO submissions (id, code, remembered, state, outcome, created_ms, closed_ms, file_due_ms,
-                         top_seq, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO submissions (id, code, remembered, state, outcome, created_ms, first_sent_ms, closed_ms,
+                         file_due_ms, top_seq, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET remembered = excluded.remembered, state = excluded.state,
-  outcome = excluded.outcome, closed_ms = excluded.closed_ms, file_due_ms = excluded.file_due_ms,
+  outcome = excluded.outcome, first_sent_ms = excluded.first_sent_ms,
+  closed_ms = excluded.closed_ms, file_due_ms = excluded.file_due_ms,
   top_seq = excluded.top_seq, doc = excluded.doc"""
 
 SubmissionRow = tuple[
-    SubmissionId, CvCode, int, State, str | None, int, int | None, int | None, int, str
+    SubmissionId, CvCode, int, State, str | None, int, int | None, int | None, int | None, int, str
 ]
 
 
@@ -106,6 +108,7 @@ def _submission_row(s: Submission, code: CvCode, remembered: bool) -> Submission
     top_seq = max((h.seq for h in (*s.held, *s.candidates)), default=0)
     if s.heard is not None:
         top_seq = max(top_seq, s.heard.seq)
+    first = first_sent(s)
     return (
         s.id,
         code,
@@ -113,6 +116,7 @@ def _submission_row(s: Submission, code: CvCode, remembered: bool) -> Submission
         s.state,
         s.outcome,
         s.created_ms,
+        None if first is None else first.began_ms,
         s.closed_ms,
         (s.keep_file_until_ms or s.closed_ms or 0) if closed else None,
         top_seq,

@@ -16,6 +16,8 @@ from listener.core.names import CvCode, Millis, SubmissionId
 from listener.ports.event_source import Resume
 from listener.ports.journal import (
     Claim,
+    GapAccount,
+    GapRow,
     IdempotencyKey,
     InboxRow,
     LaneCommit,
@@ -26,7 +28,7 @@ from listener.ports.journal import (
     Tally,
 )
 
-from . import commits, hearing, reads, retention
+from . import commits, gap_accounts, hearing, reads, retention
 from .store import Pragmas, Store, open_store
 from .transactions import Health, Transactions
 from .worker import Desk, Worker
@@ -125,6 +127,18 @@ class SqliteJournal:
 
     async def gaps_since(self, since_ms: Millis) -> list[Gap]:
         return await self._reader.submit(partial(reads.gaps_since, since_ms=since_ms))
+
+    async def gaps(self, before: int | None, limit: int) -> list[GapRow]:
+        return await self._reader.submit(partial(gap_accounts.gaps, before=before, limit=limit))
+
+    async def gap_account(self, gap: Gap) -> GapAccount:
+        return await self._reader.submit(partial(gap_accounts.gap_account, gap=gap))
+
+    async def ripe_gaps(self, limit: int) -> list[GapRow]:
+        return await self._reader.submit(partial(gap_accounts.ripe_gaps, limit=limit))
+
+    async def settle_gaps(self, rows: Sequence[GapRow], at_ms: Millis) -> None:
+        await self._writer.submit(partial(gap_accounts.settle_gaps, rows=tuple(rows), at_ms=at_ms))
 
     async def submission(self, submission_id: SubmissionId) -> StoredSubmission | None:
         return await self._reader.submit(partial(reads.submission, submission_id=submission_id))

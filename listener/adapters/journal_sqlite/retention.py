@@ -41,7 +41,7 @@ def purge_rest(db: apsw.Connection, before: Millis) -> int:
     """One slice of all else that is older; how many rows."""
     doomed = (
         ("inbox", "seq", "heard_ms < ? AND disposition IS NOT NULL"),
-        ("gaps", "id", "end_ms < ?"),
+        ("gaps", "id", "end_ms < ? AND settled_ms IS NOT NULL"),
         ("idempotency", "key", "created_ms < ?"),
         ("facts", "id", "code IS NOT NULL AND subjects = 0 AND at_ms < ?"),
     )

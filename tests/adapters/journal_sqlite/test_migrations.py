@@ -1,0 +1,78 @@
+"""What each migration makes of rows that an earlier version wrote."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import apsw
+
+from listener.adapters.journal_sqlite import SqliteJournal
+from listener.adapters.journal_sqlite.codec import encode_submission
+from listener.adapters.journal_sqlite.migrations import backups, migrations
+from listener.adapters.journal_sqlite.store import Pragmas, open_store
+from listener.core.evidence import Gap, PostResult
+from listener.core.names import Outcome, PostKind, State
+from listener.core.submission import Attempt, Submission
+from listener.ports.journal import GapAccount
+from tests.contract.journals import CODE, at, closed, queued
+
+
+def attempt(number: int, began: int, kind: PostKind | None, *, crashed: bool = False) -> Attempt:
+    result = None if kind is None else PostResult(kind, "made")
+    return Attempt(number, at(began), result=result, crashed=crashed)
+
+
+def written_by_the_first_version(path: Path, *submissions: Submission) -> None:
+    """A journal of version 1, with these rows and four gaps; the last of them is open."""
+    store = open_store(path, Pragmas(), {1: migrations()[1]})
+    for s in submissions:
+        store.writing.execute(
+            "INSERT INTO submissions (id, code, remembered, state, outcome, created_ms, closed_ms,"
+            " file_gone, top_seq, doc) VALUES (?, ?, 0, ?, ?, ?, ?, 1, 0, ?)",
+            (s.id, CODE, s.state, s.outcome, s.created_ms, s.closed_ms, encode_submission(s)),
+        )
+    for start, end in ((100, 200), (300, 400), (500, 600), (700, None)):
+        store.writing.execute(
+            "INSERT INTO gaps (start_ms, end_ms, reason) VALUES (?, ?, 'polling')",
+            (at(start), None if end is None else at(end)),
+        )
+    store.writing.close()
+    store.reading.close()
+    store.lock.release()
+
+
+async def test_gaps_of_the_first_version_get_their_accounts(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    crashed = attempt(1, 50, PostKind.POSSIBLY_SENT, crashed=True)
+    not_sent = attempt(1, 50, PostKind.NOT_SENT)
+    second = attempt(2, 250, PostKind.ACCEPTED)
+    refused = attempt(1, 50, PostKind.REFUSED)
+    rows = (
+        closed(1, at(260), attempts=(crashed, second), outcome=Outcome.PRESUMED),
+        closed(2, at(350), attempts=(not_sent, second), outcome=Outcome.CONFIRMED),
+        closed(3, at(110), attempts=(refused,), outcome=Outcome.REJECTED),
+        closed(4, at(110), outcome=Outcome.CANCELLED),
+        queued(5, state=State.AWAITING, attempts=(attempt(1, 450, PostKind.ACCEPTED),)),
+        queued(6, state=State.SENDING, attempts=(attempt(1, 650, None),)),
+        queued(7, attempts=(attempt(1, 50, PostKind.THROTTLED),)),
+    )
+    await asyncio.to_thread(written_by_the_first_version, path, *rows)
+    journal = await SqliteJournal.open(path)
+    try:
+        found = await journal.gaps(None, 9)
+        assert [(row.gap, row.account) for row in reversed(found)] == [
+            (Gap(at(100), at(200), "polling"), GapAccount({Outcome.PRESUMED: 1})),
+            (Gap(at(300), at(400), "polling"), GapAccount({Outcome.CONFIRMED: 1})),
+            (Gap(at(500), at(600), "polling"), GapAccount({}, 1)),
+            (Gap(at(700), None, "polling"), GapAccount({}, 2)),
+        ]
+        stands = [row.settled_ms is not None for row in reversed(found)]
+        assert stands == [True, True, False, False], "what is over needs no line any more"
+        assert await journal.ripe_gaps(9) == []
+    finally:
+        await journal.close()
+    (copy,) = backups(path)
+    before = apsw.Connection(str(copy), flags=apsw.SQLITE_OPEN_READONLY)
+    assert before.pragma("user_version") == 1
+    before.close()
