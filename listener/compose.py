@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import platform
 import secrets
 import signal
@@ -12,13 +11,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import listener
 from handlers import cv_updated
 from handlers.log import outcome_log
 from listener.adapters.clock import SystemClock
+from listener.adapters.credentials import Asked, Fresh
 from listener.adapters.folders import make_folder
 from listener.adapters.identity import install_key, new_submission_id
 from listener.adapters.journal_sqlite import SqliteJournal
@@ -41,9 +41,7 @@ from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
 from listener.service.intake import Declined
 from listener.service.service import Service, ServicePolicy, World
-
-if TYPE_CHECKING:
-    from listener.settings import Settings
+from listener.settings import Named, Settings, imported, known_settings
 
 MAX_RESPONSE_BYTES = 1 << 20
 
@@ -137,19 +135,24 @@ def outcome_handlers(
         if name == "log":
             found.append((name, outcome_log(log)))
             continue
-        module, _, attribute = name.partition(":")
-        try:
-            handler: OutcomeHandler = getattr(importlib.import_module(module), attribute)
-            if not callable(handler):
-                raise TypeError("not callable")
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
-            raise SettingsInvalid(
-                "CV_OUTCOME_HANDLERS: expected 'log' or the name of a function as "
-                f"package.module:function, found {name!r}, which cannot be loaded "
-                f"({type(error).__name__}): see that it is installed and spelled so"
-            ) from error
-        found.append((name, handler))
+        found.append((name, imported("CV_OUTCOME_HANDLERS", name, otherwise="'log'")))
     return found
+
+
+def credentials(settings: Settings, log: StructuredLog) -> dict[str, Fresh]:
+    """What makes them, by the setting's field: what it says, or the function that it names."""
+    plain: dict[str, Fresh] = {
+        "api_headers": settings.api_headers_plain,
+        "socket_auth": settings.socket_auth_plain,
+        "socket_headers": settings.socket_headers_plain,
+        "socket_query": settings.socket_query_plain,
+    }
+    for known in known_settings():
+        named = getattr(settings, known.field)
+        if known.field in plain and isinstance(named, Named):
+            function = imported(known.name, named.name, otherwise="a JSON object", secret=True)
+            plain[known.field] = Asked(function, known.form.read, told=log.redactor.add)
+    return plain
 
 
 def expect_journal(folder: Path) -> None:
@@ -186,6 +189,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
     """Every adapter, opened on the settings' state folder; closed in reverse."""
     async with AsyncExitStack() as stack:
         clock = SystemClock()
+        made = credentials(settings, log)
         expect_journal(settings.state_dir)
         journal = await SqliteJournal.open(settings.state_dir / "journal.db")
         stack.push_async_callback(journal.close)
@@ -198,7 +202,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             max_response_bytes=MAX_RESPONSE_BYTES,
             retry_after_cap_ms=_ms(settings.retry_after_cap_s),
             now_ms=clock.now_ms,
-            headers=settings.api_headers_plain,
+            headers=made["api_headers"],
             proxy=settings.api_proxy_plain(),
             ca_file=settings.tls_ca_file,
             not_applied_statuses=settings.not_applied_statuses,
@@ -214,9 +218,9 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             namespace=settings.socket_namespace,
             event=settings.socket_event,
             read=cv_updated.read,
-            auth=settings.socket_auth_plain,
-            headers=settings.socket_headers_plain,
-            query=settings.socket_query_plain,
+            auth=made["socket_auth"],
+            headers=made["socket_headers"],
+            query=made["socket_query"],
             transports=settings.socket_transports,
             backoff_cap_s=settings.socket_backoff_cap_s,
             on_connect=[

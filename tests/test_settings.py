@@ -19,6 +19,7 @@ from listener.settings import (
     ConnectEmit,
     Described,
     Group,
+    Named,
     Settings,
     Source,
     known_settings,
@@ -290,6 +291,8 @@ BAD_SECRETS = [
     ("CV_API_PROXY", f"socks5://user:{SECRET}@h"),
     ("CV_API_PROXY", f"http://user:{SECRET}@h/path"),
     ("CV_SOCKET_AUTH", f'"{SECRET}"'),
+    ("CV_SOCKET_AUTH", f"user:{SECRET}"),
+    ("CV_SOCKET_QUERY", f"user {SECRET}:x"),
     ("CV_SOCKET_AUTH", "[" * 100_000),
     ("CV_SOCKET_QUERY", f'{{"token": ["{SECRET}"]}}'),
     ("CV_SOCKET_ON_CONNECT", f'{{"event": "{SECRET}"}}'),
@@ -536,6 +539,18 @@ def test_no_secret_shows(name: str) -> None:
     whole = SECRET if name != "CV_REF_KEY" else SECRET * 2
     assert whole in known.secrets()
     assert "Bearer" not in known.secrets()
+
+
+@pytest.mark.parametrize(
+    "name", ["CV_API_HEADERS", "CV_SOCKET_AUTH", "CV_SOCKET_HEADERS", "CV_SOCKET_QUERY"]
+)
+def test_a_function_may_be_named_and_may_be_a_password_in_disguise(name: str) -> None:
+    known = read(**{name: "hunter2.hunter2:hunter2"})
+    field = next(one.field for one in known_settings() if one.name == name)
+    assert getattr(known, field) == Named("hunter2.hunter2:hunter2")
+    assert not getattr(known, f"{field}_plain")()
+    assert known.changed()[name] == "(secret)"
+    assert "hunter2" not in repr(known) + str(known)
 
 
 def test_every_secret_kind_is_tested_above() -> None:

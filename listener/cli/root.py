@@ -15,7 +15,13 @@ import click
 
 import listener
 from listener.core import endings
-from listener.core.errors import InvalidCode, InvalidFile, JournalFault, SettingsInvalid
+from listener.core.errors import (
+    InvalidCode,
+    InvalidFile,
+    JournalFault,
+    SettingsInvalid,
+    place_of,
+)
 
 from . import exits
 
@@ -162,22 +168,13 @@ def _fault(error: Exception) -> int:
             return exits.IO_FAILED
         case _:
             # The text of an unforeseen error may hold anything: where it arose tells enough.
-            _say(f"a fault of our own: {type(error).__name__} at {_place(error)}")
+            _say(f"a fault of our own: {type(error).__name__} at {place_of(error)}")
             return exits.INTERNAL
 
 
 def _of_os(error: OSError) -> str:
     """Its file is not named: it may be an argument, and that a cv_code."""
     return f"the system says: {error.strerror or type(error).__name__}"
-
-
-def _place(error: Exception) -> str:
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    if last is None:
-        return "an unknown place"
-    return f"{os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}"  # noqa: PTH119 - a name, not a path to follow
 
 
 def _say(message: str, hint: str | None = None) -> None:

@@ -54,3 +54,14 @@ class SpoolFull(CvListenerError):
 class SpoolFault(CvListenerError):
     """The spool cannot take files: its folder is gone, or not ours to write, or the disk fails.
     Intake answers 503; at the start it ends the daemon, with status 74 or 77."""
+
+
+def place_of(error: BaseException) -> str:
+    """Where it was raised: a file's name and a line, which hold no value."""
+    trace = error.__traceback__
+    if trace is None:
+        return "an unknown place"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    file = trace.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
+    return f"{file}:{trace.tb_lineno}"

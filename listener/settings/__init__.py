@@ -3,6 +3,7 @@
 Read by the command line and by ``compose`` alone; every other room is given plain values.
 """
 
+from .functions import Named, imported
 from .load import RESERVED, Described, Reading, Source, load, read
 from .model import Group, Known, Settings, known_settings
 from .objects import ConnectEmit
@@ -13,9 +14,11 @@ __all__ = [
     "Described",
     "Group",
     "Known",
+    "Named",
     "Reading",
     "Settings",
     "Source",
+    "imported",
     "known_settings",
     "load",
     "read",

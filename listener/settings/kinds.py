@@ -11,6 +11,7 @@ from listener.core.names import LanePolicy
 
 from . import forms, objects
 from .forms import Form
+from .functions import PATTERN, Named, or_named
 from .objects import ConnectEmit
 
 
@@ -111,21 +112,31 @@ Hosts = Annotated[
 ]
 
 Headers = Annotated[
-    Secret[dict[str, str]] | None,
+    Secret[dict[str, str]] | Named | None,
     Form(
-        "a JSON object of header names and values",
+        "a JSON object of header names and values, or a function as package.module:function",
         '{"Authorization": "Bearer ..."}',
-        objects.read_headers,
+        or_named(objects.read_headers),
         secret=True,
     ),
 ]
 JsonObject = Annotated[
-    Secret[dict[str, Any]] | None,
-    Form("a JSON object", '{"token": "..."}', objects.read_object, secret=True),
+    Secret[dict[str, Any]] | Named | None,
+    Form(
+        "a JSON object, or a function as package.module:function",
+        '{"token": "..."}',
+        or_named(objects.read_object),
+        secret=True,
+    ),
 ]
 Texts = Annotated[
-    Secret[dict[str, str]] | None,
-    Form("a JSON object of texts", '{"client": "cv-listener"}', objects.read_texts, secret=True),
+    Secret[dict[str, str]] | Named | None,
+    Form(
+        "a JSON object of texts, or a function as package.module:function",
+        '{"client": "cv-listener"}',
+        or_named(objects.read_texts),
+        secret=True,
+    ),
 ]
 Emits = Annotated[
     tuple[ConnectEmit, ...],
@@ -186,7 +197,7 @@ Handlers = Annotated[
     Form(
         "log, or functions as package.module:function, with commas between",
         "log,your_package.hooks:on_outcome",
-        forms.list_of(forms.matching(r"log|[A-Za-z_][\w.]*:[A-Za-z_]\w*")),
+        forms.list_of(forms.matching(f"log|{PATTERN}")),
     ),
 ]
 Name = Annotated[

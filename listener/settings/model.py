@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, Secret, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +23,7 @@ from listener.core.names import LanePolicy
 from . import kinds
 from .agreement import disagreements
 from .forms import Form, origin
+from .functions import Named
 
 
 class Group(StrEnum):
@@ -96,7 +97,9 @@ class Settings(BaseSettings):
     )
     """Bound on each step of sending a file, and on waiting for the reply to it."""
     api_headers: kinds.Headers = _env(Group.API, "CV_API_HEADERS", None)
-    """Sent with every request: for authentication, say."""
+    """Sent with every request: for authentication, say. A function is asked before each request, in
+    a thread of its own unless it is a coroutine function; so it should keep a token that is still
+    good. Where it fails, nothing is sent."""
     api_proxy: kinds.ProxyUrl = _env(Group.API, "CV_API_PROXY", None)
     """The proxy, for HTTP and for the socket. The usual proxy variables are not looked at."""
     tls_ca_file: kinds.CaFile = _env(Group.API, "CV_TLS_CA_FILE", None)
@@ -121,11 +124,13 @@ class Settings(BaseSettings):
     socket_event: kinds.EventName = _env(Group.SOCKET, "CV_SOCKET_EVENT", "cv_updated")
     """The event to listen for."""
     socket_auth: kinds.JsonObject = _env(Group.SOCKET, "CV_SOCKET_AUTH", None)
-    """Sent as Socket.IO's auth payload."""
+    """Sent as Socket.IO's auth payload. A function is asked before each connection, in a thread of
+    its own unless it is a coroutine function, for 10 seconds at most; where it fails, it is asked
+    again."""
     socket_headers: kinds.Headers = _env(Group.SOCKET, "CV_SOCKET_HEADERS", None)
-    """Sent with the socket's HTTP requests."""
+    """Sent with the socket's HTTP requests. A function is asked as for CV_SOCKET_AUTH."""
     socket_query: kinds.Texts = _env(Group.SOCKET, "CV_SOCKET_QUERY", None)
-    """Added to the query of the socket's URL."""
+    """Added to the query of the socket's URL. A function is asked as for CV_SOCKET_AUTH."""
     socket_on_connect: kinds.Emits = _env(Group.SOCKET, "CV_SOCKET_ON_CONNECT", ())
     """What to emit once connected, where events come only to those who ask for them."""
     socket_transports: kinds.Transports = _env(Group.SOCKET, "CV_SOCKET_TRANSPORTS", ("websocket",))
@@ -238,24 +243,24 @@ class Settings(BaseSettings):
     # What is secret, in plain: each call gives an object of its own.
 
     def api_headers_plain(self) -> dict[str, str]:
-        """Names and values."""
-        return dict(self.api_headers.get_secret_value()) if self.api_headers else {}
+        """Names and values, unless a function makes them."""
+        return _plain(self.api_headers) or {}
 
     def api_proxy_plain(self) -> str | None:
         """The proxy's URL, its credentials included."""
         return self.api_proxy.get_secret_value() if self.api_proxy else None
 
     def socket_auth_plain(self) -> dict[str, Any] | None:
-        """The auth payload."""
-        return dict(self.socket_auth.get_secret_value()) if self.socket_auth else None
+        """The auth payload, unless a function makes it."""
+        return _plain(self.socket_auth)
 
     def socket_headers_plain(self) -> dict[str, str] | None:
-        """Names and values."""
-        return dict(self.socket_headers.get_secret_value()) if self.socket_headers else None
+        """Names and values, unless a function makes them."""
+        return _plain(self.socket_headers)
 
     def socket_query_plain(self) -> dict[str, str] | None:
-        """Names and values."""
-        return dict(self.socket_query.get_secret_value()) if self.socket_query else None
+        """Names and values, unless a function makes them."""
+        return _plain(self.socket_query)
 
     def intake_tokens_plain(self) -> dict[str, str]:
         """Token → scope, of CV_INTAKE_TOKENS alone."""
@@ -288,6 +293,10 @@ class Settings(BaseSettings):
             for known in known_settings()
             if known.field in self.model_fields_set
         }
+
+
+def _plain(given: Secret[Any] | Named | None) -> dict[str, Any] | None:
+    return dict(given.get_secret_value()) if isinstance(given, Secret) else None
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -31,11 +31,18 @@ def _parsed(text: str) -> Any:
     numbers beyond all bounds, halves of characters."""
     try:
         value = json.loads(text, object_pairs_hook=_once)
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         # None, for nothing of the text may hang on as the context of what is raised.
         return None
-    return value
+    return value if _can_be_sent(value) else None
+
+
+def _can_be_sent(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -56,7 +63,10 @@ def _object(value: Any) -> Any:
 
 def read_object(value: Any) -> Any:
     """Any JSON object."""
-    return _object(value)
+    value = _object(value)
+    if isinstance(value, Mapping) and not _can_be_sent(value):
+        raise ValueError
+    return value
 
 
 def read_headers(value: Any) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from pathlib import PurePath
 from typing import Any
 
 import engineio  # type: ignore[import-untyped]  # python-engineio ships no types
 import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
 from engineio import payload
+
+from listener.core.errors import place_of
 
 MAX_POLLED_PACKETS = 100_000
 """Packets of one polling response. The library's own limit, 16, ends the connection after any small
@@ -51,17 +52,8 @@ class TrackedEngine(engineio.AsyncClient):  # type: ignore[misc]  # the library'
         self.background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             # By kind and place alone: its text may hold what a server sent.
-            message = f"the Socket.IO library failed: {type(error).__name__} in {_place(error)}"
+            message = f"the Socket.IO library failed: {type(error).__name__} in {place_of(error)}"
             task.get_loop().call_exception_handler({"message": message})
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    if trace is None:
-        return "an unknown place"
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
 class TrackedClient(socketio.AsyncClient):  # type: ignore[misc]  # the library's class is untyped

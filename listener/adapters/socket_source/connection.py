@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 import aiohttp
 import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
 
+from listener.adapters.credentials import CredentialsFailed, Fresh, secrets_of
 from listener.core.names import GapReason
 from listener.ports.event_source import Listening, Resume
 
@@ -17,7 +19,7 @@ from .client import SILENT, TrackedClient, end_tasks
 from .endpoint import Endpoint, OnConnect
 from .link import End, FrameClock, Link
 from .packets import HEARD, HeardPacket, fast_prefixes
-from .reasons import name_failure, name_refusal, presentable, says_no, secrets_of
+from .reasons import name_failure, name_refusal, presentable, says_no
 from .reception import Reception
 from .recovery import Recovery
 from .signals import SignalQueue
@@ -72,11 +74,9 @@ class Connection:
 
     async def live(self) -> End:
         """Connect, subscribe, and stay until the end, which is returned. Leaves nothing behind."""
-        try:
-            target = self._target()
-        except Exception as error:  # noqa: BLE001  theirs: a token may be unobtainable for a while
-            kind = type(error).__name__
-            return End("no_credentials", f"url, auth, headers or query raised {kind}", refused=True)
+        target = await self._target()
+        if isinstance(target, End):
+            return target
         session = self._session(target["headers"])
         client = self._client(session)
         try:
@@ -102,13 +102,23 @@ class Connection:
 
     # ------------------------------------------------------------------------------- setting up
 
-    def _target(self) -> dict[str, Any]:
+    async def _target(self) -> dict[str, Any] | End:
         """The arguments of the library's connect(), all of them new."""
         endpoint = self._endpoint
-        auth, headers = dict(endpoint.auth() or {}), dict(endpoint.headers() or {})
-        query = dict(endpoint.query() or {})
+        asked = "auth"
+        try:
+            async with asyncio.timeout(endpoint.connect_timeout_s):
+                auth = await _fresh(endpoint.auth)
+                asked = "headers"
+                headers = await _fresh(endpoint.headers)
+                asked = "query"
+                query = await _fresh(endpoint.query)
+            asked = "url"
+            url = endpoint.url_with(query)
+        except Exception as error:  # noqa: BLE001  theirs: a token may be unobtainable for a while
+            how = str(error) if isinstance(error, CredentialsFailed) else type(error).__name__
+            return End("no_credentials", f"{asked}: {how}", refused=True)
         self._secrets = secrets_of(auth, headers, query)
-        url = endpoint.url_with(query)
 
         def auth_with_offer() -> dict[str, Any]:
             # Called when the handshake's answer is there: only then is the offer sent.
@@ -333,3 +343,8 @@ class Connection:
 
 async def _result(done: asyncio.Future[None]) -> None:
     await done
+
+
+async def _fresh(source: Fresh) -> dict[str, Any]:
+    made = source()
+    return dict((await made if inspect.isawaitable(made) else made) or {})

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from listener.adapters.credentials import Fresh
+
 from .reception import ReadEvent
 
 
@@ -19,11 +21,6 @@ class OnConnect:
     event: str
     args: tuple[object, ...] = field(default=(), repr=False)
     ack_timeout_s: float | None = 10.0
-
-
-Fresh = Callable[[], Mapping[str, Any] | None]
-"""Called at each attempt, for an object of its own: tokens expire, and the library writes into what
-it is given."""
 
 
 @dataclass(frozen=True, slots=True)

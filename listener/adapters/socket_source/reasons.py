@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import aiohttp
 
 from .link import End, Link
 
 DETAIL_CHARACTERS = 200
-SHORTEST_SECRET = 4
 RETRIED_STATUSES = frozenset({408, 425, 429})
 """Of the 4xx, those that time alone may mend."""
 
@@ -51,28 +50,12 @@ def says_no(answer: Sequence[object]) -> bool:
     return False
 
 
-def secrets_of(*sources: Mapping[str, object] | None) -> tuple[str, ...]:
-    """The texts in auth, headers and query that a server may repeat to us."""
-    found = {text for source in sources if source for text in _texts(source.values())}
-    return tuple(sorted(found, key=len, reverse=True))
-
-
 def presentable(detail: str, secrets: Iterable[str]) -> str:
     """For a log line: short, printable, none of our secrets in it."""
     for secret in secrets:
         detail = detail.replace(secret, "…")
     shown = "".join(c if c.isprintable() else "�" for c in detail[: DETAIL_CHARACTERS + 1])
     return shown if len(shown) <= DETAIL_CHARACTERS else shown[: DETAIL_CHARACTERS - 1] + "…"
-
-
-def _texts(values: Iterable[object]) -> Iterable[str]:
-    for value in values:
-        if isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-            yield value
-            # "Bearer …": the token alone, too.
-            yield from (word for word in value.split() if len(word) > SHORTEST_SECRET)
-        elif isinstance(value, Mapping):
-            yield from _texts(value.values())
 
 
 def _name_status(status: int, words: str) -> End:

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from listener.adapters.credentials import Fresh
 from listener.core.names import CvCode, Millis
 from listener.core.wire import read_event
 from listener.ports.event_source import ConnectFailed, Lost, Resume, Signal
@@ -16,7 +17,7 @@ from listener.ports.event_source import ConnectFailed, Lost, Resume, Signal
 from .backoff import Backoff, Delays
 from .client import raise_polling_limit
 from .connection import Connection
-from .endpoint import Endpoint, Fresh, OnConnect
+from .endpoint import Endpoint, OnConnect
 from .link import End, FrameClock
 from .reception import ReadEvent
 from .recovery import Recovery
@@ -34,8 +35,9 @@ class SocketSource:
     """Implements ``ports.event_source.EventSource``.
 
     ``url``: ``http(s)://`` or ``ws(s)://``; its path is not used, ``path`` is. ``auth``,
-    ``headers`` and ``query`` are called at each attempt for new objects; what any of them raises
-    is a failed attempt. ``on_connect`` runs after every connection that was not recovered.
+    ``headers`` and ``query`` are called at each attempt for new objects, or for what can be awaited
+    for one, in ``connect_timeout_s`` together; what any of them raises is a failed attempt.
+    ``on_connect`` runs after every connection that was not recovered.
     ``backoff_*`` are for faults, ``refused_*`` for refusals. ``queue_limit``: events not yet handed
     out; at the limit the fast path stops reading, and the other drops the connection.
     ``read``: what is made of an event's arguments. ``first_seq``: the number of the first event.

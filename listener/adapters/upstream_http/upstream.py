@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
+from listener.adapters.credentials import CredentialsFailed, Fresh
 from listener.adapters.tls import client_context
 from listener.core import wire
 from listener.core.evidence import PostResult, Reading
@@ -33,7 +35,8 @@ class HttpUpstream:
     ``upload_timeout_s`` each step of sending a file, and waiting for the reply to it. A whole GET
     ends within twice ``timeout_s``, a whole POST within twice both, whatever the server does.
 
-    ``headers`` is called before each request and its result used once. ``proxy`` is an ``http://``
+    ``headers`` is called before each request, and what it returns, or what that can be awaited for,
+    is used once. ``proxy`` is an ``http://``
     URL. ``ca_file`` is trusted besides the usual authorities. ``not_applied_statuses`` and
     ``retry_after_cap_ms`` are as ``wire.read_post`` takes them. ``on_fault`` is told of exceptions
     that nobody foresaw; the request that met one counts as possibly sent.
@@ -53,7 +56,7 @@ class HttpUpstream:
         max_response_bytes: int,
         retry_after_cap_ms: int,
         now_ms: Callable[[], Millis],
-        headers: Callable[[], Mapping[str, str]] = dict,
+        headers: Fresh = dict,
         proxy: str | None = None,
         ca_file: Path | None = None,
         not_applied_statuses: Collection[int] = (),
@@ -90,7 +93,7 @@ class HttpUpstream:
                 request = httpx.Request(
                     "GET",
                     wire.record_url(self._base_url, code),
-                    headers=self._request_headers(request_id),
+                    headers=await self._request_headers(request_id),
                     extensions={"timeout": self._steps(self._timeout_s)},
                 )
                 reply = await self._transport.handle_async_request(request)
@@ -154,7 +157,7 @@ class HttpUpstream:
         return httpx.Request(
             "POST",
             wire.edits_url(self._base_url, code),
-            headers=self._request_headers(request_id, frame),
+            headers=await self._request_headers(request_id, frame),
             stream=body,
             extensions={"timeout": self._steps(self._upload_timeout_s), "witness": witness},
         )
@@ -174,12 +177,13 @@ class HttpUpstream:
             return replace(result, detail=broken)
         return result
 
-    def _request_headers(
+    async def _request_headers(
         self, request_id: str, frame: wire.MultipartFrame | None = None
     ) -> httpx.Headers:
         try:
+            made = self._headers()
             headers = wire.request_headers(
-                self._headers(),
+                (await made if inspect.isawaitable(made) else made) or {},
                 request_id=request_id,
                 traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
                 content_type=None if frame is None else frame.content_type,
@@ -187,6 +191,8 @@ class HttpUpstream:
             )
             pairs = {"host": self._host, **headers}.items()
             return httpx.Headers([(name.encode(), value.encode()) for name, value in pairs])
+        except CredentialsFailed as error:
+            raise _HeadersFailed from error
         except Exception as error:
             self._on_fault(error)
             raise _HeadersFailed from error

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.adapters.credentials import secrets_of
 from listener.adapters.socket_source import OnConnect, SocketSource
 from listener.adapters.socket_source.backoff import Backoff, Delays
 from listener.adapters.socket_source.link import FrameClock, Link
 from listener.adapters.socket_source.packets import HEARD, Arrival, HeardPacket, fast_prefixes
-from listener.adapters.socket_source.reasons import presentable, says_no, secrets_of
+from listener.adapters.socket_source.reasons import presentable, says_no
 from listener.adapters.socket_source.reception import ReadEvent, Reception
 from listener.adapters.socket_source.recovery import POISON, Recovery
 from listener.adapters.socket_source.signals import SignalQueue
@@ -265,7 +266,7 @@ def test_which_acknowledgements_are_refusals(said: Sequence[object], no: bool) -
 
 
 def test_secrets_are_found_at_any_depth_and_the_longest_first() -> None:
-    secrets = secrets_of({"a": {"b": "deep-secret"}}, {"Authorization": "Bearer tok3n"}, None)
+    secrets = secrets_of({"a": [{"b": "deep-secret"}]}, {"Authorization": "Bearer tok3n"}, None)
     assert secrets == ("Bearer tok3n", "deep-secret", "Bearer", "tok3n")
     assert presentable("tok3n, deep-secret", secrets) == "…, …"
 
