@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
 _SIZES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _SIZE = re.compile(r"([0-9]{1,16})\s*([a-z]*)", re.IGNORECASE)
 _WORTH = {"ms": "0.001", "s": "1", "": "1", "m": "60", "h": "3600", "d": "86400"}
