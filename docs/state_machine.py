@@ -64,9 +64,14 @@ whole exhaustively; each closes a schedule that went wrong.
    read. Moved, or accepted without a baseline, it confirms as `contended`; unmoved, it stays a
    candidate and is enquired of again until the deadline.
 10. **Gaps.** After a gap each open submission, and the last one that is not confirmed within
-    its late window, is enquired of. While a replay may still come, no reading decides anything,
-    for a bounded time.
-11. **Deaf though connected** is the ear's business; to the core it is a gap.
+    its late window, is enquired of. One that closed in the belief that we listened, and we did
+    not, is corrected: `presumed` where the record is known to have moved, otherwise to a reason
+    that says "deaf". While a replay may still come, no reading decides anything, for a bounded
+    time.
+11. **Deaf though connected.** An update that was applied while we listened, and whose event did
+    not come, makes the subscription doubtful. A second connection is opened beside the first. An
+    event that it alone hears proves the first one deaf: it is dropped, and to the core the time
+    since its last event is a gap.
 12. **Deadlines** count from the end of the attempt, and every wait has an end. Nothing closes
     or is sent again while an event of its code awaits correlation. A truth that comes later
     corrects.

@@ -126,6 +126,7 @@ FIELDS: dict[str, str] = {
     "recovered": "Whether the server proved that nothing was missed.",
     "gap_reason": "Why what was missed cannot be replayed.",
     "failures": "Failed tries in a row.",
+    "verdict": "first_hears, first_deaf or second_failed.",
     "touched": "How many submissions' records are enquired of because of it.",
     "watched": "Codes whose event may still come.",
     "retry_in_s": "Seconds until the next try.",
@@ -190,6 +191,7 @@ _BY = {
     },
     "result": {"not_sent": _W, "throttled": _W, "refused": _W, "possibly_sent": _W},
     "disposition": {"contradiction": _W, "malformed": _W},
+    "verdict": {"first_deaf": _W, "second_failed": _W},
 }
 
 _LOOK = (
@@ -265,6 +267,20 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "We listen again: the incident ends. What it touched is enquired of.",
               "transport", "recovered", "gap_reason", "duration_ms", "failures", "touched",
               do="Nothing for one. Many: look at what stands between the upstream and here."),
+        _spec("subscription.doubted", _W,
+              "Records move, we are connected, and no event comes: a second connection is opened "
+              "beside the first, to see whether that one is deaf.", "last_event_age_ms",
+              do="See subscription.compared. Many: see that CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE "
+              "and CV_SOCKET_ON_CONNECT subscribe to the events of these updates."),
+        _spec("subscription.compared", _I,
+              "The word on that doubt. first_hears: an event came, the connection is sound, and "
+              "what was not heard was not emitted. first_deaf: only the second one heard an event, "
+              "and takes the first one's place; subscription.lost and subscription.restored tell "
+              "of the deafness, which reaches back to the last event heard. second_failed: no "
+              "second one can be had yet.", "verdict", by="verdict",
+              do="first_deaf: what it touched is enquired of; tell the upstream's side that a "
+              "connection lost its subscription without a word. second_failed: check that the "
+              "upstream takes two connections of ours."),
         _spec("subscription.failed", _W,
               "A try to connect failed; another follows. The 1st, 2nd, 4th, 8th … are told.",
               "reason", "error", "failures", "retry_in_s",

@@ -43,6 +43,14 @@ class HoldAll(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt(Effect):
+    """The record moved as an update of ours moves it, we listened all the while since
+    ``since_ms``, and no event came: is the subscription deaf (rule 11)?"""
+
+    since_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseFile(Effect):
     """The file is not needed after ``at_ms``."""
 

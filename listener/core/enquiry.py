@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from .correlation import confirm_contended, correct_by_event, pass_on
 from .draft import Draft
-from .effects import Enquire
+from .effects import Doubt, Enquire
 from .evidence import FAILED_WORDS, PROCESSING, Reading
 from .facts import LaneReleased, RecordEnquired, ResendDecided
 from .inputs import RecordRead, TimePassed
@@ -23,7 +23,6 @@ from .standing import (
     may_resend,
     movement_of,
     next_enquiry_ms,
-    open_submissions,
     owner_candidate,
     possibly_sent,
     unresolved,
@@ -32,6 +31,9 @@ from .submission import Submission
 
 ENQUIRY_LOST_MS = 60_000
 """An enquiry that did not come back by then is asked again: no enquiry is waited for for ever."""
+
+HEARD_NOTHING = "listened_record_moved"
+"""The reason of an ``unconfirmed`` that makes the subscription doubtful."""
 
 RECHECK_MS = 250
 """How soon to look again where an event of the lane still awaits correlation."""
@@ -171,6 +173,9 @@ def conclude(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> 
         return
     outcome, reason = judge(draft, owner, moved, read_ms)
     attribution = draft.attribution_for(owner) if outcome is Outcome.PRESUMED else None
+    first = first_sent(owner)
+    if reason == HEARD_NOTHING and first is not None:
+        draft.effects.append(Doubt(since_ms=first.began_ms))
     pass_on(draft, draft.close(owner, outcome, reason, attribution))
 
 
@@ -185,10 +190,10 @@ def judge(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> tup
     if accepted(owner) and not deaf and moved is Movement.UNMOVED and read_ms >= settled_after:
         return Outcome.NOT_DISPATCHED, "record_unmoved"
     ear = "deaf" if deaf else "listened"
-    return Outcome.UNCONFIRMED, f"{ear}_{_RECORD_WORDS[moved]}"
+    return Outcome.UNCONFIRMED, f"{ear}_{RECORD_WORDS[moved]}"
 
 
-_RECORD_WORDS = {
+RECORD_WORDS = {
     Movement.MOVED: "record_moved",
     Movement.UNMOVED: "record_unmoved",
     Movement.INCOMPARABLE: "no_baseline",
@@ -275,7 +280,7 @@ def _rest_due(draft: Draft, given: TimePassed) -> None:
         _release(draft, Movement.INCOMPARABLE)
 
 
-def _last_sent(draft: Draft) -> Submission | None:
+def last_sent(draft: Draft) -> Submission | None:
     """The newest closed submission possibly sent: only of it does the record speak."""
     for submission in reversed(draft.lane.submissions):
         if possibly_sent(submission):
@@ -285,7 +290,7 @@ def _last_sent(draft: Draft) -> Submission | None:
 
 def _review(draft: Draft, given: RecordRead) -> None:
     """A reading while nothing is in flight: it may correct the last outcome, and ends the rest."""
-    subject = _last_sent(draft)
+    subject = last_sent(draft)
     lane = draft.lane
     if subject is None:
         _release(draft, Movement.INCOMPARABLE)
@@ -309,7 +314,7 @@ def _review(draft: Draft, given: RecordRead) -> None:
 
 
 def _review_given_up(draft: Draft) -> bool:
-    subject = _last_sent(draft)
+    subject = last_sent(draft)
     if subject is None or subject.closed_ms is None:
         return True
     return draft.at_ms >= subject.closed_ms + draft.policy.give_up_after_ms
@@ -341,20 +346,3 @@ def _correct_by_record(draft: Draft, subject: Submission, moved: Movement, read_
     if outcome is Outcome.PRESUMED:
         attribution = draft.attribution_for(subject)
     draft.correct(subject, outcome, reason, attribution)
-
-
-def gap_ended(draft: Draft) -> None:
-    """Rule 10: what the gap may have swallowed is asked of the record."""
-    for submission in tuple(open_submissions(draft.lane)):
-        waits = submission.state in (State.AWAITING, State.IN_DOUBT)
-        if waits and deaf_in_window(submission, draft.hearing, draft.at_ms):
-            draft.put(replace(submission, enquire_ms=draft.at_ms))
-    subject = _last_sent(draft)
-    if (
-        subject is not None
-        and owner_candidate(draft.lane) is None
-        and subject.outcome is not Outcome.CONFIRMED
-        and in_late_window(subject, draft.at_ms, draft.policy)
-    ):
-        due = draft.lane.rest_until_ms or draft.at_ms
-        draft.lane = replace(draft.lane, review_ms=max(due, draft.at_ms))

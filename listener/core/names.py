@@ -123,3 +123,11 @@ class GapReason(StrEnum):
     OVERFLOW = "overflow"
     POISON = "poison"
     DEAF_SUBSCRIPTION = "deaf_subscription"
+
+
+class Comparison(StrEnum):
+    """What a second connection showed of the one that was doubted."""
+
+    FIRST_HEARS = "first_hears"
+    FIRST_DEAF = "first_deaf"
+    SECOND_FAILED = "second_failed"

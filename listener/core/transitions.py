@@ -29,9 +29,10 @@ from typing import assert_never
 from .correlation import correlate
 from .draft import Draft
 from .effects import Dispatch, Effect
-from .enquiry import gap_ended, pass_time, read
+from .enquiry import pass_time, read
 from .errors import IllegalInput
 from .facts import Fact
+from .gaps import gap_ended
 from .inputs import (
     AttemptEnded,
     CancelRequested,
@@ -86,6 +87,7 @@ TABLE: dict[tuple[State | None, type[Input]], frozenset[State]] = {
     (_C, TimePassed): frozenset({_C}),
     (_A, GapEnded): frozenset({_A}),
     (_D, GapEnded): frozenset({_D}),
+    (_C, GapEnded): frozenset({_C}),
     (_Q, CancelRequested): frozenset({_Q, _C}),
     (_S, CancelRequested): frozenset({_S}),
     (_A, CancelRequested): frozenset({_A, _C}),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from listener.core.names import CvCode, GapReason, Millis
+from listener.core.names import Comparison, CvCode, GapReason, Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,19 @@ class ConnectFailed:
     failures: int
 
 
-Signal = ReceivedEvent | Listening | Lost | ConnectFailed
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The word on a ``doubt``. ``first_hears``: it heard an event since, and stays; the second one
+    is gone. ``first_deaf``: it did not hear what the second one heard. It comes between a
+    ``Lost``, of when the first one last heard anything, and a ``Listening``, of when the second one
+    began; the events that the second one heard come after that. ``second_failed``: a second one
+    cannot be had; told once, it is tried again."""
+
+    at_ms: Millis
+    verdict: Comparison
+
+
+Signal = ReceivedEvent | Listening | Lost | ConnectFailed | Compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,14 @@ class EventSource(Protocol):
 
     def pending(self, code: CvCode) -> bool:
         """Whether an event of this code is in the queue, not yet handed out by ``next_batch``."""
+        ...
+
+    def doubt(self) -> None:
+        """Records move, and no event comes: is the subscription deaf, though connected? Opens a
+        second connection beside the one that stands, and keeps whichever hears the next event.
+        Returns at once; the word on it is a ``Compared``. A connection that ends takes the doubt
+        with it. To doubt again while a second one is open renews that one, ever more rarely. Where
+        none stands nothing happens."""
         ...
 
     def committed(self, offset: str) -> None:

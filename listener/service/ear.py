@@ -6,12 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from listener.core.evidence import Gap, Heard, Hearing
 from listener.core.inputs import EventHeard, GapEnded
 from listener.core.names import CvCode, Disposition, GapReason, Millis
 from listener.ports.clock import Clock
 from listener.ports.event_source import (
+    Compared,
     ConnectFailed,
     EventSource,
     Listening,
@@ -24,7 +26,7 @@ from listener.ports.log import Log
 
 from .engine import Engine, Moment
 
-Connection = Listening | Lost | ConnectFailed
+Connection = Listening | Lost | ConnectFailed | Compared
 
 BATCH = 512
 GAP_FAN_OUT = 32
@@ -73,6 +75,7 @@ class Hearer:
         self._pid: str | None = None
         self._incident: Incident | None = None
         self._ever_listened = False
+        self._doubted = False
         self._in_hand_ms: Millis | None = None
         self.last_event_ms: Millis | None = None
         self.heard_count = 0
@@ -105,6 +108,22 @@ class Hearer:
         now, waiting = self._clock.now_ms(), self._source.handed_out_until_ms
         times = (now, waiting, self._in_hand_ms)
         return Millis(min(time for time in times if time is not None))
+
+    def doubt(self, since_ms: Millis) -> None:
+        """An update that began to be sent then was applied, we listened, and no event came: ask for
+        a second opinion (rule 11). Not where any event was heard since then, for that is a
+        subscription that hears. Told once, until an event is heard or the connection ends."""
+        heard_since = self.last_event_ms is not None and self.last_event_ms >= since_ms
+        if heard_since or not self._listening:
+            return
+        if not self._doubted:
+            self._doubted = True
+            self._log.emit("subscription.doubted", last_event_age_ms=self._event_age_ms())
+        self._source.doubt()
+
+    def _event_age_ms(self) -> int | None:
+        last = self.last_event_ms
+        return None if last is None else max(0, self._clock.now_ms() - last)
 
     async def wait_change(self) -> None:
         """Wait until a subscription is won or lost."""
@@ -162,6 +181,10 @@ class Hearer:
                 await self._on_lost(signal)
             case ConnectFailed():
                 self._on_connect_failed(signal)
+            case Compared():
+                self._log.emit("subscription.compared", verdict=signal.verdict)
+            case _:
+                assert_never(signal)
 
     async def _take(self, run: Sequence[tuple[ReceivedEvent, InboxRow]]) -> None:
         """Journal a run of events, acknowledge them, then give each to its lane."""
@@ -199,6 +222,7 @@ class Hearer:
         return InboxRow(heard, event.code, event.payload, disposition)
 
     def _count(self, events: Sequence[ReceivedEvent]) -> None:
+        self._doubted = False
         self.heard_count += len(events)
         self.last_event_ms = events[-1].heard_ms
         for event in events:
@@ -231,6 +255,7 @@ class Hearer:
     async def _on_lost(self, signal: Lost) -> None:
         start = Millis(min(signal.at_ms, self._clock.now_ms()))
         self._set_listening(False)
+        self._doubted = False
         self._deaf_since_ms = self._clock.now_ms()
         await self._journal.open_gap(Gap(start_ms=start, reason=signal.reason))
         await self._refresh_gaps()

@@ -12,6 +12,7 @@ from typing import Protocol, assert_never, cast
 from listener.core.effects import (
     Announce,
     Dispatch,
+    Doubt,
     Effect,
     Enquire,
     HoldAll,
@@ -42,6 +43,7 @@ class Performers(Protocol):
     def dispatch(self, code: CvCode, effect: Dispatch) -> None: ...
     def enquire(self, code: CvCode) -> None: ...
     def hold_all(self, effect: HoldAll) -> None: ...
+    def doubt(self, effect: Doubt) -> None: ...
     def release_file(self, effect: ReleaseFile) -> None: ...
     def announce(self, code: CvCode, effect: Announce) -> None: ...
     def due(self, at_ms: Millis) -> None: ...
@@ -207,7 +209,7 @@ class Engine:
 
     def _perform(self, code: CvCode, effect: Effect) -> None:
         performers = cast(Performers, self._performers)
-        known = cast("Dispatch | Post | Enquire | HoldAll | ReleaseFile | Announce", effect)
+        known = cast("Dispatch | Post | Enquire | HoldAll | Doubt | ReleaseFile | Announce", effect)
         match known:
             case Dispatch():
                 performers.dispatch(code, known)
@@ -217,6 +219,8 @@ class Engine:
                 performers.enquire(code)
             case HoldAll():
                 performers.hold_all(known)
+            case Doubt():
+                performers.doubt(known)
             case ReleaseFile():
                 performers.release_file(known)
             case Announce():

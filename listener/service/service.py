@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
-from listener.core.effects import Announce, Dispatch, HoldAll, ReleaseFile
+from listener.core.effects import Announce, Dispatch, Doubt, HoldAll, ReleaseFile
 from listener.core.errors import JournalFault
 from listener.core.inputs import Restarted
 from listener.core.names import CvCode, Millis, SubmissionId
@@ -142,6 +142,10 @@ class Service:
     def hold_all(self, effect: HoldAll) -> None:
         """The upstream asked for quiet."""
         self.dispatcher.hold(effect.until_ms)
+
+    def doubt(self, effect: Doubt) -> None:
+        """The subscription may be deaf."""
+        self.hearer.doubt(effect.since_ms)
 
     def release_file(self, effect: ReleaseFile) -> None:
         """A file is no longer needed."""

@@ -17,6 +17,7 @@ from listener.adapters.socket_source import OnConnect, SocketSource
 from listener.core.names import CvCode, Millis
 from listener.emulator import Emulator, Options
 from listener.ports.event_source import (
+    Compared,
     ConnectFailed,
     EventSource,
     Listening,
@@ -44,7 +45,7 @@ UNHURRIED: dict[str, Any] = {"backoff_first_s": 0.6, "backoff_cap_s": 1.0}
 TOGETHER_MS = 250
 """Between a frame's receipt and the stamp of its event: no await, but perhaps a busy machine."""
 
-S = TypeVar("S", Listening, Lost, ConnectFailed, ReceivedEvent)
+S = TypeVar("S", Listening, Lost, ConnectFailed, ReceivedEvent, Compared)
 
 
 class Listenable(Protocol):
@@ -76,6 +77,12 @@ class Rig(Listenable, Protocol):
 
     async def kick(self) -> None:
         """Every client is disconnected by name."""
+
+    async def deafen(self) -> None:
+        """Those who are connected stay so, and hear nothing more."""
+
+    async def clients(self, count: int, hearing: int) -> None:
+        """Wait until so many are connected, of which so many would hear an event now."""
 
     async def restart(self) -> None:
         """It closes its connections and forgets everything."""
@@ -210,6 +217,18 @@ class ScriptedRig:
     async def kick(self) -> None:
         self.server.kick()
 
+    async def deafen(self) -> None:
+        self.server.deafen()
+
+    async def clients(self, count: int, hearing: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self._clients() != (count, hearing):  # noqa: ASYNC110  nobody is told
+                await asyncio.sleep(0.01)
+
+    def _clients(self) -> tuple[int, int]:
+        wires = self.server.wires
+        return len(wires), sum(wire.audible for wire in wires)
+
     async def restart(self) -> None:
         self.server.restart()
 
@@ -260,6 +279,18 @@ class EmulatorRig(RealRig):
     async def kick(self) -> None:
         await self._emulator.socket.kick()
 
+    async def deafen(self) -> None:
+        self._emulator.socket.deafen()
+
+    async def clients(self, count: int, hearing: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self._clients() != (count, hearing):  # noqa: ASYNC110  nobody is told
+                await asyncio.sleep(0.01)
+
+    def _clients(self) -> tuple[int, int]:
+        socket = self._emulator.socket
+        return socket.clients, len(socket.audience())
+
     async def restart(self) -> None:
         await self._emulator.socket.restart()
 
@@ -303,6 +334,18 @@ class NodeRig(RealRig):
 
     async def kick(self) -> None:
         await self._server.kick()
+
+    async def deafen(self) -> None:
+        await self._server.deafen()
+
+    async def clients(self, count: int, hearing: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while await self._clients() != (count, hearing):  # noqa: ASYNC110  nobody is told
+                await asyncio.sleep(0.02)
+
+    async def _clients(self) -> tuple[int, int]:
+        status = await self._server.status()
+        return status["clients"], status["audience"]
 
     async def restart(self) -> None:
         await self._server.restart()

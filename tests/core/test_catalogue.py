@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 
 import pytest
 
@@ -25,6 +26,7 @@ from listener.core.catalogue import (
 )
 from listener.core.facts import Fact
 from listener.core.names import (
+    Comparison,
     Disposition,
     FileKind,
     Millis,
@@ -110,7 +112,12 @@ def test_a_level_can_follow_a_field() -> None:
 
 
 def test_what_a_level_follows_is_a_word_of_the_vocabulary() -> None:
-    vocabularies = {"outcome": Outcome, "result": PostKind, "disposition": Disposition}
+    vocabularies: dict[str, type[StrEnum]] = {
+        "outcome": Outcome,
+        "result": PostKind,
+        "disposition": Disposition,
+        "verdict": Comparison,
+    }
     for spec in SPECS:
         if spec.levels_by is not None:
             name, levels = spec.levels_by

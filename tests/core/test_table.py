@@ -173,6 +173,9 @@ RARE: dict[str, Callable[[], Script]] = {
         unresolved("old").at(70).submit().begin("p1").event().event().cancel().restart()
     ),
     "a resend that is declined": lambda: requeued().begin("p1"),
+    "a closed one of which it is found out that we were deaf": lambda: (
+        unresolved().at(100).was_deaf(0, 90)
+    ),
     "a closed one given a clock set back": lambda: unresolved().at(-100).restart(),
 }
 

@@ -74,13 +74,20 @@ class Wire:
         self._ended_pings: int | None = None
         self.pid: str | None = None
         self.subscribed = False
-        self.deaf = False
+        self.closing = False
+        self.deafened = False
 
     @property
     def audible(self) -> bool:
         """Whether an event emitted now would be handed to it."""
         alive = self.quiet_s is None and self.ended_s is None
-        return alive and self.subscribed and not self.deaf
+        return alive and self.subscribed and not (self.closing or self.deafened)
+
+    @property
+    def deaf(self) -> bool:
+        """Whether it looks sound and would not be handed an event that is emitted now."""
+        alive = self.quiet_s is None and self.ended_s is None and not self.closing
+        return alive and self.subscribed and self.deafened
 
     def send(self, frame: Frame) -> None:
         """On its way, if the connection stands."""
@@ -126,7 +133,7 @@ class Wire:
     def shut(self) -> None:
         """The server closes it, after what it has sent."""
         self.send(self.cut)
-        self.deaf = True
+        self.closing = True
 
     def go_quiet(self, server_notices_s: float | None = None) -> None:
         """Half open: nothing gets through any more and nobody is told. The client finds out by the
@@ -223,6 +230,8 @@ class SocketServer:
         self.wires: list[Wire] = []
         self.emissions: list[Emission] = []
         """The ledger: every event there ever was."""
+        self.unheard: list[tuple[int, Wire]] = []
+        """Emissions, by number, that a connection was deaf to."""
         self.acknowledged: list[int] = []
         """Numbers of the emissions that a client acknowledged."""
         self.connections = 0
@@ -248,6 +257,7 @@ class SocketServer:
         now = asyncio.get_running_loop().time()
         emission = Emission(number, now, code, args, offset, len(audience))
         self.emissions.append(emission)
+        self.unheard += [(number, wire) for wire in self.wires if wire.deaf]
         if offset is not None:
             self._packets.append(emission)
         frame = self.frame(emission)
@@ -358,7 +368,7 @@ class SocketServer:
     def deafen(self) -> None:
         """Those who are connected stay so, and hear no event any more."""
         for wire in self.wires:
-            wire.deaf = True
+            wire.deafened = True
 
     def restart(self) -> None:
         """It closes its connections and forgets everything."""

@@ -33,7 +33,7 @@ import socketio  # type: ignore[import-untyped]  # python-socketio ships no type
 from aiohttp.client_reqrep import ConnectionKey
 
 from listener.adapters.socket_source import SocketSource
-from listener.adapters.socket_source.connection import Connection
+from listener.adapters.socket_source.connection import Connection, Room
 from listener.adapters.socket_source.link import STILL_S, End, FrameClock
 from listener.adapters.socket_source.packets import Arrival
 from listener.core.names import Millis
@@ -69,10 +69,12 @@ class ScriptedSource(SocketSource):
             **options,
         )
         self._server = server
-        self.clock = self.pinged = PingedClock(now_ms, monotonic)
 
-    def _connection(self) -> Connection:
-        return ScriptedConnection(self._endpoint, self, self._server)
+    def _clock(self) -> FrameClock:
+        return PingedClock(self._now_ms, self._monotonic)
+
+    def _connection(self, room: Room) -> Connection:
+        return ScriptedConnection(self._endpoint, room, self._server)
 
 
 class PingedClock(FrameClock):
@@ -122,10 +124,10 @@ class PingedClock(FrameClock):
 class ScriptedConnection(Connection):
     """One connection, over a wire instead of a socket."""
 
-    def __init__(self, endpoint: Any, source: ScriptedSource, server: SocketServer) -> None:
-        super().__init__(endpoint, source)
+    def __init__(self, endpoint: Any, room: Room, server: SocketServer) -> None:
+        super().__init__(endpoint, room)
         self._server = server
-        self._clock = source.pinged
+        self._clock = cast("PingedClock", room.clock)
 
     def _session(self, headers: Mapping[str, str]) -> aiohttp.ClientSession:
         return cast("aiohttp.ClientSession", _NoSession())

@@ -98,6 +98,10 @@ class NodeServer:
         is ended, too."""
         await self.control("kick", close=close)
 
+    async def deafen(self) -> None:
+        """Those who are connected stay so, and hear nothing more."""
+        await self.control("deafen")
+
     async def drop(self) -> None:
         """Every connection is cut, with no word."""
         await self.control("drop")

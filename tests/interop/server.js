@@ -217,6 +217,8 @@ const CONTROLS = {
   },
   /** {close}: a Socket.IO DISCONNECT; with close, of the transport too. */
   kick: ({ close = false }) => io.of(options.namespace).disconnectSockets(close),
+  /** Those who are connected stay so, and hear nothing more; who comes later does. */
+  deafen: () => audience('audience').socketsLeave('audience'),
   /** Every websocket is cut, with no word. A session can be recovered after that. */
   drop: () => {
     for (const socket of sockets()) {
@@ -252,7 +254,10 @@ async function route(request, url, body) {
   const call = `${request.method} ${head}`;
   if (call === 'GET _ledger') return [200, Object.fromEntries(ledger)];
   if (call === 'GET _emissions') return [200, emissions];
-  if (call === 'GET _status') return [200, { ...status, clients: sockets().length }];
+  if (call === 'GET _status') {
+    const room = io.of(options.namespace).adapter.rooms.get('audience');
+    return [200, { ...status, clients: sockets().length, audience: room ? room.size : 0 }];
+  }
   if (call === 'POST _control' && tail in CONTROLS) {
     await CONTROLS[tail](body.length ? JSON.parse(body) : {});
     return [200, {}];

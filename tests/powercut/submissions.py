@@ -16,7 +16,7 @@ from typing import Any
 
 from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.spool import DiskSpool
-from listener.core.effects import Announce, Dispatch, HoldAll, ReleaseFile
+from listener.core.effects import Announce, Dispatch, Doubt, HoldAll, ReleaseFile
 from listener.core.evidence import Hearing
 from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.policy import Policy
@@ -72,6 +72,9 @@ class Quiet:
         return None
 
     def hold_all(self, effect: HoldAll) -> None:
+        return None
+
+    def doubt(self, effect: Doubt) -> None:
         return None
 
     def release_file(self, effect: ReleaseFile) -> None:

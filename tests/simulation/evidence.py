@@ -17,6 +17,10 @@ from .life import Life
 from .ports import Line
 from .scenario import LIES
 
+NOTICED_S = 15.0
+"""How much later the log may tell of a deafness than the deaf connection was let go: by as long as
+a slow disk takes to keep the gap."""
+
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
@@ -105,6 +109,26 @@ class Evidence:
         """Codes of which the upstream refused an update and applied it all the same."""
         posts = self.life.upstream.ledger.posts
         return {post.code for post in posts if set(post.fault.split("+")) & set(LIES)}
+
+    @cached_property
+    def unprovable(self) -> set[int]:
+        """Emissions, by number, to which a connection was deaf that ended without being found out:
+        nothing that was ever heard tells of them."""
+        proofs = [
+            line.at_s
+            for line in self.lines["subscription.compared"]
+            if line.fields["verdict"] == "first_deaf"
+        ]
+        server = self.life.server
+        return {
+            number
+            for number, wire in server.unheard
+            if not any(
+                server.emissions[number - 1].at_s <= at_s
+                and (wire.ended_s is None or at_s <= wire.ended_s + NOTICED_S)
+                for at_s in proofs
+            )
+        }
 
     @cached_property
     def readable(self) -> list[Emission]:

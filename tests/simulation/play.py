@@ -21,6 +21,11 @@ LEAST_S = 1_800.0
 PROMPT_S = 60.0
 """Within this an update is confirmed where nothing is wrong."""
 
+ROUSE_S = 90.0
+"""Within this an update whose event is not heard has closed."""
+
+ROUSING = 20
+
 AFTERMATH_S = 120.0
 """For what may still correct, release or react once all is closed."""
 
@@ -71,6 +76,7 @@ async def _busy(life: Life) -> None:
         "cut": drawn.cuts,
         "half open": drawn.half_open,
         "kick": drawn.kicks,
+        "deafen": drawn.deafens,
         "burst": drawn.bursts,
         "kill": drawn.kills,
         "stop": drawn.stops,
@@ -107,6 +113,8 @@ def _happen(life: Life, kind: str, codes: list[CvCode]) -> None:
             life.server.go_quiet(rng.choice([None, 5.0]))
         case "kick":
             life.server.kick()
+        case "deafen":
+            life.server.deafen()
         case "burst":
             for _ in range(20):
                 life.upstream.emit(CvCode("Sim#another"))
@@ -195,8 +203,24 @@ async def _quiet(life: Life) -> None:
             break
         await asyncio.sleep(20)
     await asyncio.sleep(AFTERMATH_S)
+    await _rouse(life)
     await _probe(life)
     await asyncio.sleep(max(0.0, LEAST_S - life.loop.time()))
+
+
+async def _rouse(life: Life) -> None:
+    """Who is deaf and does not know finds out by updates: by the record of one, and the event of
+    the next; by some more, where the second connection is deaf, too. Without baselines the record
+    says nothing, and nobody ever finds out."""
+    deaf = [wire for wire in life.server.wires if wire.deafened]
+    if not life.scenario.policy.baseline:
+        for wire in deaf:
+            wire.deafened = False
+    for number in range(ROUSING):
+        if not any(wire.deafened for wire in life.server.wires):
+            break
+        await _submit(life, CvCode(f"Sim#rouse/{number}"), f"rouse-{number}")
+        await asyncio.sleep(ROUSE_S)
 
 
 async def _probe(life: Life) -> None:

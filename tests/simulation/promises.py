@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from listener.adapters.socket_source.link import STILL_S
 from listener.core import standing
 from listener.core.names import Attribution, CvCode, Outcome, PostKind, State, SubmissionId
 from listener.core.submission import Submission
@@ -106,6 +107,7 @@ def _missed(e: Evidence, submission: Submission) -> bool:
     return any(
         emission.at_s + LONGEST_DELAY_S < closed.at_s
         and emission.number not in heard
+        and emission.number not in e.unprovable
         and e.life.upstream.ledger.owners.get(emission.number, "").rsplit("-", 1)[0] == name
         for emission in e.readable
     )
@@ -120,11 +122,12 @@ def _another_ones(e: Evidence, name: SubmissionId, seq: int) -> Iterator[str]:
 
 def _wrongly_deaf(e: Evidence) -> Iterator[str]:
     """How long an outcome says that we were deaf, against the journal's gaps. Only where a gap that
-    is known stays: is not dropped by a recovery, nor moved by a clock."""
-    if e.life.scenario.recovery or e.life.scenario.clock_jumps:
+    is known stays: is not dropped by a recovery, moved by a clock, or found only later."""
+    drawn = e.life.scenario
+    if drawn.recovery or drawn.clock_jumps or drawn.deafens:
         return
-    unknown_ms = NOT_YET_KNOWN_MS + round(e.life.scenario.stalls * LONGEST_STALL_S * 1000)
-    over_ms = OVER_UNKNOWN_MS if e.life.scenario.slow_disk else 0
+    unknown_ms = NOT_YET_KNOWN_MS + round(drawn.stalls * LONGEST_STALL_S * 1000)
+    over_ms = OVER_UNKNOWN_MS if drawn.slow_disk else 0
     corrected = {line.fields["submission_id"] for line in e.lines["submission.corrected"]}
     # A crash can take the line of a correction: the close is told again in its stead.
     again = (line for line in e.lines["submission.closed"] if line.fields.get("repeated"))
@@ -261,13 +264,15 @@ def no_event_missed_silently(e: Evidence) -> Iterator[str]:
         return  # the gaps' times are the wrong clock's
     # Before the first of them no process ever came as far as to listen.
     born_ms = e.gaps[0][0] if e.gaps else 0
+    # A machine that stood still for less than that is not noticed: what waited counts as heard now.
+    unnoticed_ms = round(STILL_S * 1000) if e.life.scenario.stalls else 0
+    early_ms = ON_ITS_WAY_MS + unnoticed_ms
     for emission in e.readable:
         at_ms = START_MS + int(emission.at_s * 1000)
-        if at_ms < born_ms or times[emission.number]:
+        if at_ms < born_ms or times[emission.number] or emission.number in e.unprovable:
             continue
         told = any(
-            start - ON_ITS_WAY_MS <= at_ms and (end is None or at_ms <= end + 1)
-            for start, end in e.gaps
+            start - early_ms <= at_ms and (end is None or at_ms <= end + 1) for start, end in e.gaps
         )
         if told:
             continue

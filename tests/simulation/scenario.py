@@ -115,6 +115,7 @@ class Scenario:
     clock_jumps: bool
     slow_disk: bool
     bad_handlers: float
+    deafens: int
 
 
 def scenario(seed: int) -> Scenario:
@@ -160,6 +161,7 @@ def scenario(seed: int) -> Scenario:
         clock_jumps=rng.random() < 0.3,
         slow_disk=rng.random() < 0.3,
         bad_handlers=rng.choice([0.0, rng.uniform(0, 0.5)]),
+        deafens=rng.choice([0, 0, 0, 1, 2]),
     )
     if not drawn.clock_jumps:
         return drawn

@@ -12,7 +12,7 @@ import aiohttp
 import socketio  # type: ignore[import-untyped]  # python-socketio ships no types
 
 from listener.adapters.credentials import CredentialsFailed, Fresh, secrets_of
-from listener.core.names import GapReason
+from listener.core.names import GapReason, Millis
 from listener.ports.event_source import Listening, Resume
 
 from .client import SILENT, TrackedClient, end_tasks
@@ -40,7 +40,11 @@ OLD_SERVER = (
 class Room(Protocol):
     """What a connection shares with those before and after it."""
 
-    queue: SignalQueue
+    @property
+    def queue(self) -> SignalQueue:
+        """Where its signals go."""
+        ...
+
     recovery: Recovery
     numbers: Iterator[int]
     clock: FrameClock
@@ -58,6 +62,7 @@ class Connection:
         self.offered: Resume | None = None
         self.answered = False
         self.listened = False
+        self._listened_ms: Millis | None = None
         self._recovered = False
         self._gap_reason: GapReason | None = None
         self._secrets: tuple[str, ...] = ()
@@ -99,6 +104,21 @@ class Connection:
             overflow=end.overflow,
             choked=end.choked,
         )
+
+    @property
+    def heard_ms(self) -> Millis | None:
+        """When it last heard an event, or else began to listen; None before that."""
+        return self._reception.heard_ms or self._listened_ms
+
+    def retire(self, end: End) -> None:
+        """Hear nothing more, and end. At any time of its life."""
+        self._reception.shut()
+        self.link.close(end)
+
+    def move(self, queue: SignalQueue, numbers: Iterator[int]) -> None:
+        """It lived aside, and takes the place of another one."""
+        self._queue = queue
+        self._reception.move(queue, numbers)
 
     # ------------------------------------------------------------------------------- setting up
 
@@ -261,9 +281,10 @@ class Connection:
         self._reception.on_record = True
         self._recovery.listening()
         self.link.clock.turn()
+        self._listened_ms = self.link.clock.now_ms()
         self._queue.put(
             Listening(
-                at_ms=self.link.clock.now_ms(),
+                at_ms=self._listened_ms,
                 recovered=self._recovered,
                 gap_reason=self._gap_reason,
                 pid=self.link.pid,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import orjson
 
+from listener.core.names import Millis
 from listener.core.wire import EventBody
 from listener.ports.event_source import ReceivedEvent, Resume
 
@@ -48,6 +49,13 @@ class Reception:
         the session: they would be stored beside the old one's id, and a restart between the two
         would take another session's offset for proof."""
         self.dropped = 0
+        self.heard_ms: Millis | None = None
+        """When the last event was heard."""
+
+    def move(self, queue: SignalQueue, numbers: Iterator[int]) -> None:
+        """From now on events go there, and are numbered from there."""
+        self.queue = queue
+        self._numbers = numbers
 
     def shut(self) -> None:
         """Whatever comes now comes too late: it will be replayed, or stands in a gap."""
@@ -90,10 +98,11 @@ class Reception:
         return True
 
     def _put(self, body: EventBody, offset: str | None, done: asyncio.Future[None] | None) -> None:
+        self.heard_ms = self._link.clock.now_ms()
         self.queue.put(
             ReceivedEvent(
                 seq=next(self._numbers),
-                heard_ms=self._link.clock.now_ms(),
+                heard_ms=self.heard_ms,
                 code=body.code,
                 payload=body.payload,
                 problem=body.problem,

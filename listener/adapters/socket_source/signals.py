@@ -23,6 +23,8 @@ class SignalQueue:
         self._codes: Counter[CvCode] = Counter()
         self._events = 0
         self._arrived = asyncio.Event()
+        self.heard = asyncio.Event()
+        """Set with each event that is put; cleared by whoever waits for the next."""
         self._space = asyncio.Event()
         self._space.set()
 
@@ -53,6 +55,7 @@ class SignalQueue:
         self._signals.append(signal)
         if isinstance(signal, ReceivedEvent):
             self._events += 1
+            self.heard.set()
             if signal.code is not None:
                 self._codes[signal.code] += 1
             if self._events >= self.limit:
@@ -66,6 +69,10 @@ class SignalQueue:
     async def take(self, limit: int) -> list[Signal]:
         """Wait for one signal, return up to ``limit``. Cancelled while waiting, it loses none."""
         await self._arrived.wait()
+        return self.drain(limit)
+
+    def drain(self, limit: int) -> list[Signal]:
+        """Up to ``limit`` signals, without waiting for any."""
         signals = [self._signals.popleft() for _ in range(min(limit, len(self._signals)))]
         for signal in signals:
             if isinstance(signal, ReceivedEvent):

@@ -8,19 +8,29 @@ import random as chance
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from listener.adapters.credentials import Fresh
-from listener.core.names import CvCode, Millis
+from listener.core.names import Comparison, CvCode, GapReason, Millis
 from listener.core.wire import read_event
-from listener.ports.event_source import ConnectFailed, Lost, Resume, Signal
+from listener.ports.event_source import (
+    Compared,
+    ConnectFailed,
+    Listening,
+    Lost,
+    ReceivedEvent,
+    Resume,
+    Signal,
+)
 
 from .backoff import Backoff, Delays
 from .client import raise_polling_limit
-from .connection import Connection
+from .connection import Connection, Room
 from .endpoint import Endpoint, OnConnect
 from .link import End, FrameClock
 from .reception import ReadEvent
 from .recovery import Recovery
+from .second import Living, Second, SecondOpinion
 from .signals import SignalQueue
 
 STABLE_S = 10.0
@@ -99,11 +109,16 @@ class SocketSource:
         self.queue = SignalQueue(queue_limit)
         self.recovery = Recovery(resume)
         self.numbers: Iterator[int] = itertools.count(first_seq)
-        self.clock = FrameClock(now_ms, monotonic)
-        self._backoff = Backoff(
-            Delays(backoff_first_s, backoff_cap_s), Delays(refused_first_s, refused_cap_s), random
+        self._now_ms, self._monotonic = now_ms, monotonic
+        self.clock = self._clock()
+        self._delays = (
+            Delays(backoff_first_s, backoff_cap_s),
+            Delays(refused_first_s, refused_cap_s),
         )
+        self._random = random
+        self._backoff = Backoff(*self._delays, random)
         self._failures = 0
+        self._doubted = asyncio.Event()
 
     # ------------------------------------------------------------------------------- the port
 
@@ -112,15 +127,7 @@ class SocketSource:
         while True:
             # A full queue would be overflowed again by the replay.
             await self.queue.space()
-            began = self.clock.monotonic()
-            connection = self._connection()
-            try:
-                end = await connection.live()
-            except asyncio.CancelledError:
-                self._stopped(connection)
-                raise
-            delay_s = self._conclude(connection, end, self.clock.monotonic() - began)
-            await asyncio.sleep(delay_s)
+            await asyncio.sleep(await self._keep(Living(self._connection(self))))
 
     async def next_batch(self, limit: int) -> list[Signal]:
         """As the port says. One reader at a time."""
@@ -145,9 +152,77 @@ class SocketSource:
         """As the port says."""
         return self.clock.last_ms
 
-    def _connection(self) -> Connection:
+    def doubt(self) -> None:
+        """As the port says."""
+        self._doubted.set()
+
+    # ------------------------------------------------------------------------------- its parts
+
+    def _connection(self, room: Room) -> Connection:
         """A new one: each is used once."""
-        return Connection(self._endpoint, self)
+        return Connection(self._endpoint, room)
+
+    def _clock(self) -> FrameClock:
+        """A new one: each connection that lives beside another needs its own."""
+        return FrameClock(self._now_ms, self._monotonic)
+
+    # ------------------------------------------------------------------------------- its life
+
+    async def _keep(self, living: Living) -> float:
+        """Until the end of this connection, and of any that takes its place. Returns the seconds
+        until the next."""
+        try:
+            while (second := await self._watch(living)) is not None:
+                first, living = living, second
+                await first.task
+        except asyncio.CancelledError:
+            await living.cancel()
+            self._stopped(living.connection)
+            raise
+        lived_s = self.clock.monotonic() - living.began_at
+        return self._conclude(living.connection, living.task.result(), lived_s)
+
+    async def _watch(self, living: Living) -> Living | None:
+        """Until this connection ends (None), or another has taken its place, which is returned."""
+        doubts = asyncio.create_task(self._hold_doubts())
+        try:
+            await asyncio.wait({living.task, doubts}, return_when=asyncio.FIRST_COMPLETED)
+            if doubts.done():
+                self._replace(living.connection, doubts.result())
+                return doubts.result()
+        finally:
+            doubts.cancel()
+            await asyncio.wait({doubts})
+        return None
+
+    async def _hold_doubts(self) -> Second:
+        """Whenever the connection at hand is doubted, ask a second one, until one takes over."""
+        self._doubted.clear()
+        while True:
+            await self._doubted.wait()
+            backoff = Backoff(*self._delays, self._random)
+            opinion = SecondOpinion(
+                self.queue, self._connection, self._clock, backoff, self._doubted
+            )
+            if (second := await opinion.ask()) is not None:
+                return second
+            self._doubted.clear()
+
+    def _replace(self, first: Connection, second: Second) -> None:
+        """The first one is deaf, who knows since when: surely since it last heard anything. What
+        the second one heard meanwhile comes after that, in order."""
+        now, room = self.clock.now_ms(), second.room
+        first.retire(End(GapReason.DEAF_SUBSCRIPTION))
+        self.queue.put(Lost(first.heard_ms or now, GapReason.DEAF_SUBSCRIPTION))
+        self.queue.put(Compared(now, Comparison.FIRST_DEAF))
+        for signal in room.queue.drain(len(room.queue)):
+            if isinstance(signal, Listening):
+                reason = GapReason.DEAF_SUBSCRIPTION
+                self.queue.put(replace(signal, recovered=False, gap_reason=reason))
+            elif isinstance(signal, ReceivedEvent):
+                self.queue.put(replace(signal, seq=next(self.numbers)))
+        second.connection.move(self.queue, self.numbers)
+        self.recovery, self.clock = room.recovery, room.clock
 
     # ------------------------------------------------------------------------------- the ends
 

@@ -110,6 +110,9 @@ class Ear:
     def committed(self, offset: str) -> None:
         return None
 
+    def doubt(self) -> None:
+        return None
+
     @property
     def handed_out_until_ms(self) -> Millis | None:
         return self._clock.now_ms()

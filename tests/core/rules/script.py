@@ -194,6 +194,14 @@ class Script:
         self.hearing = Hearing(listening=True, gaps=(*past, closed))
         return self.give(GapEnded(self.now, self.hearing))
 
+    def was_deaf(self, start_s: float, end_s: float | None = None) -> Self:
+        """Only now it is found out that we were deaf then (until now, if no end is said)."""
+        end_ms = self.now if end_s is None else Millis(START + round(end_s * 1000))
+        gap = Gap(Millis(START + round(start_s * 1000)), end_ms)
+        gaps = sorted((*self.hearing.gaps, gap), key=lambda known: known.start_ms)
+        self.hearing = Hearing(listening=True, gaps=tuple(gaps))
+        return self.give(GapEnded(self.now, self.hearing))
+
     def recovered(self) -> Self:
         """It is back, and nothing was missed."""
         self.hearing = Hearing(listening=True, gaps=self.hearing.gaps[:-1])

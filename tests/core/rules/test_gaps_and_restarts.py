@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from listener.core.effects import Dispatch, Enquire
+from listener.core.effects import Announce, Dispatch, Enquire
 from listener.core.evidence import Gap, Hearing, PostResult
+from listener.core.facts import SubmissionCorrected
 from listener.core.names import Millis, PostKind
 from listener.core.policy import Policy
 from listener.core.submission import Lane
@@ -67,6 +68,70 @@ def test_unmoved_after_a_gap_takes_nothing_from_not_dispatched() -> None:
     script = accepted().at(31).time().read("p0").wake().read("p0")
     script.at(100).deaf().at(110).listening().time().read("p0")
     assert script.end_of() == "not_dispatched"
+
+
+# What was closed in the belief that we listened, and is found out later.
+
+
+def told(script: Script, name: str = "a") -> tuple[str, str | None, int]:
+    return script.end_of(name), script.of(name).reason, script.of(name).deaf_ms
+
+
+def test_a_deafness_that_is_found_out_later_makes_a_moved_one_presumed() -> None:
+    script = unresolved("a").at(100).was_deaf(0, 90)
+    assert told(script) == ("presumed exclusive", "record_moved_while_deaf", 90_000)
+    assert script.fact(SubmissionCorrected)[0].outcome_before == "unconfirmed"
+    assert script.effect(Announce)
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"), [("p0", "deaf_record_unmoved"), (None, "deaf_record_unknown")]
+)
+def test_a_deafness_that_is_found_out_later_is_said_of_the_others(
+    last: str | None, reason: str
+) -> None:
+    quick = Policy(give_up_after_ms=40_000)
+    script = accepted(policy=quick).at(32).time().read(last)
+    while script.state() != "closed":
+        script.wake().read(last)
+    closed_s = script.now_s
+    script.was_deaf(5, 6)
+    assert told(script) == ("unconfirmed", reason, 1_000)
+    assert script.now_s == closed_s
+
+
+def test_what_was_read_before_a_younger_update_speaks_for_the_older() -> None:
+    script = unresolved("a").at(70).submit("b").begin("p1", "b").at(71).end(ACCEPTED, "b")
+    script.at(80).was_deaf(2, 3)
+    assert told(script)[:2] == ("presumed exclusive", "record_moved_while_deaf")
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s"), [(40, 45), (-5, -1)], ids=["after its close", "before it was sent"]
+)
+def test_a_deafness_outside_of_its_window_does_not_concern_a_closed_one(
+    start_s: float, end_s: float
+) -> None:
+    script = unresolved("a").at(100).was_deaf(start_s, end_s)
+    assert told(script)[:2] == ("unconfirmed", "listened_record_moved")
+
+
+def test_past_its_late_window_nothing_is_found_out_any_more() -> None:
+    script = unresolved("a", Policy(late_window_ms=60_000)).at(92).was_deaf(0, 90)
+    assert not script.fact(SubmissionCorrected)
+
+
+def test_one_that_was_known_to_be_deaf_is_not_corrected_again() -> None:
+    script = accepted().at(2).deaf().at(3).listening().at(31).time().read("p0")
+    assert script.of().reason == "deaf_record_unmoved"
+    script.was_deaf(5, 6)
+    assert not script.fact(SubmissionCorrected)
+
+
+def test_one_that_was_confirmed_heard_all_the_same() -> None:
+    script = accepted().event().at(10).was_deaf(0, 9)
+    assert script.end_of() == "confirmed exclusive"
+    assert not script.decision.changed
 
 
 def test_a_confirmed_one_is_not_enquired_of_after_a_gap() -> None:

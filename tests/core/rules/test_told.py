@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from listener.core.effects import Announce, Dispatch, Effect, Enquire, HoldAll, Post, ReleaseFile
+from listener.core.effects import (
+    Announce,
+    Dispatch,
+    Doubt,
+    Effect,
+    Enquire,
+    HoldAll,
+    Post,
+    ReleaseFile,
+)
 from listener.core.evidence import PostResult
 from listener.core.facts import (
     AttemptBegan,
@@ -158,7 +167,8 @@ def test_from_the_deadline_to_a_late_event_and_one_more() -> None:
         LaneRested(script.now, None, until=script.after(30)),
     ]
     kept = script.after(86_400)
-    assert effects(script) == [Announce(A, 5), ReleaseFile(A, kept)]
+    began = Millis(script.now - 31_000)
+    assert effects(script) == [Doubt(since_ms=began), Announce(A, 5), ReleaseFile(A, kept)]
     script.at(61).time().read(None)
     assert facts(script) == [
         RecordEnquired(
