@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from listener.adapters.credentials import Fresh
 from listener.core.names import Comparison, CvCode, GapReason, Millis
@@ -111,12 +112,9 @@ class SocketSource:
         self.numbers: Iterator[int] = itertools.count(first_seq)
         self._now_ms, self._monotonic = now_ms, monotonic
         self.clock = self._clock()
-        self._delays = (
-            Delays(backoff_first_s, backoff_cap_s),
-            Delays(refused_first_s, refused_cap_s),
-        )
-        self._random = random
-        self._backoff = Backoff(*self._delays, random)
+        delays = (Delays(backoff_first_s, backoff_cap_s), Delays(refused_first_s, refused_cap_s))
+        self._new_backoff = partial(Backoff, *delays, random)
+        self._backoff = self._new_backoff()
         self._failures = 0
         self._doubted = asyncio.Event()
 
@@ -200,7 +198,7 @@ class SocketSource:
         self._doubted.clear()
         while True:
             await self._doubted.wait()
-            backoff = Backoff(*self._delays, self._random)
+            backoff = self._new_backoff()
             opinion = SecondOpinion(
                 self.queue, self._connection, self._clock, backoff, self._doubted
             )
