@@ -28,7 +28,7 @@ a ping and what may follow it. Each stall of the machine puts it off by as long 
 
 OVER_UNKNOWN_MS = 30_000
 """Where the disk is slow, a close may be decided while the end of a gap waits to be written: it
-counts on as deaf, which is no lie that would confirm anything."""
+counts on as deaf, which is no lie that would confirm anything. A stall puts it off, too."""
 
 START_MS = START_NS // 10**6
 
@@ -126,8 +126,9 @@ def _wrongly_deaf(e: Evidence) -> Iterator[str]:
     drawn = e.life.scenario
     if drawn.recovery or drawn.clock_jumps or drawn.deafens:
         return
-    unknown_ms = NOT_YET_KNOWN_MS + round(drawn.stalls * LONGEST_STALL_S * 1000)
-    over_ms = OVER_UNKNOWN_MS if drawn.slow_disk else 0
+    stalled_ms = round(drawn.stalls * LONGEST_STALL_S * 1000)
+    unknown_ms = NOT_YET_KNOWN_MS + stalled_ms
+    over_ms = (OVER_UNKNOWN_MS if drawn.slow_disk else 0) + stalled_ms
     corrected = {line.fields["submission_id"] for line in e.lines["submission.corrected"]}
     # A crash can take the line of a correction: the close is told again in its stead.
     again = (line for line in e.lines["submission.closed"] if line.fields.get("repeated"))

@@ -85,10 +85,6 @@ class SocketSource:
         random: Callable[[], float] = chance.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not transports or not set(transports) <= {"websocket", "polling"}:
-            raise ValueError(f"expected websocket, polling or both, found {tuple(transports)}")
-        if "polling" in transports:
-            raise_polling_limit()
         self._endpoint = Endpoint(
             url=url if callable(url) else lambda: url,
             path=path,
@@ -98,7 +94,7 @@ class SocketSource:
             auth=auth,
             headers=headers,
             query=query,
-            transports=tuple(transports),
+            transports=_checked(transports),
             on_connect=tuple(on_connect),
             connect_timeout_s=connect_timeout_s,
             silence_margin_s=silence_margin_s,
@@ -259,3 +255,11 @@ class SocketSource:
 
     def _deaf_from(self, connection: Connection) -> Millis:
         return connection.link.end_ms or self.clock.last_ms or self.clock.now_ms()
+
+
+def _checked(transports: Sequence[str]) -> tuple[str, ...]:
+    if not transports or not set(transports) <= {"websocket", "polling"}:
+        raise ValueError(f"expected websocket, polling or both, found {tuple(transports)}")
+    if "polling" in transports:
+        raise_polling_limit()
+    return tuple(transports)
