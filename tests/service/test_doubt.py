@@ -1,0 +1,78 @@
+"""Rule 11: deaf though connected."""
+
+from __future__ import annotations
+
+import asyncio
+
+from listener.core.names import CvCode, State
+from tests.simulation.life import Life
+
+from .test_hearing import listening
+from .test_rooms import lived, service_of, submit, until
+
+FIRST, SECOND, THIRD = CvCode("Sim#first"), CvCode("Sim#second"), CvCode("Sim#third")
+
+
+def lines(life: Life, event: str) -> list[dict[str, object]]:
+    return [line.fields for line in life.log.lines if line.event == event]
+
+
+def test_what_a_deaf_subscription_swallowed_is_presumed_once_it_is_found_out() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        heard = await submit(life, CvCode("Sim#heard"))
+        await until(life, heard, State.CLOSED)
+        life.server.deafen()
+        missed = await submit(life, FIRST)
+        assert (await until(life, missed, State.CLOSED)).reason == "listened_record_moved"
+        assert len(lines(life, "subscription.doubted")) == 1
+        proof = await submit(life, SECOND)
+        assert (await until(life, proof, State.CLOSED)).outcome == "confirmed"
+        assert [line["verdict"] for line in lines(life, "subscription.compared")] == ["first_deaf"]
+        [lost] = lines(life, "subscription.lost")
+        [restored] = lines(life, "subscription.restored")
+        assert lost["reason"] == restored["gap_reason"] == "deaf_subscription"
+        await asyncio.sleep(1)
+        stored = await service_of(life).submission(missed)
+        assert stored is not None
+        end = stored[0].submission
+        assert (end.outcome, end.reason) == ("presumed", "record_moved_while_deaf")
+        assert end.deaf_ms > 0
+        [gap] = [g for g in service_of(life).hearer.hearing().gaps if g.reason != "started"]
+        assert gap.reason == "deaf_subscription"
+        first = end.attempts[0].began_ms
+        assert gap.start_ms < first < (gap.end_ms or 0)
+
+    lived(story)
+
+
+def test_an_upstream_that_emits_nothing_for_one_update_is_doubted_once_and_then_believed() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        silent = await submit(life, FIRST)
+        await until(life, silent, State.CLOSED)
+        another = await submit(life, SECOND)
+        await until(life, another, State.CLOSED)
+        assert len(lines(life, "subscription.doubted")) == 1
+        assert not lines(life, "subscription.compared")
+        life.upstream.emit(THIRD)
+        await asyncio.sleep(1)
+        assert [line["verdict"] for line in lines(life, "subscription.compared")] == ["first_hears"]
+        assert not lines(life, "subscription.lost")
+        stored = await service_of(life).submission(silent)
+        assert stored is not None
+        assert stored[0].submission.reason == "listened_record_moved"
+
+    lived(story, events={"silent": 1.0})
+
+
+def test_where_events_are_heard_one_that_is_missing_makes_no_doubt() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        silent = await submit(life, FIRST)
+        await until(life, silent, State.AWAITING)
+        life.upstream.emit(THIRD)
+        await until(life, silent, State.CLOSED)
+        assert not lines(life, "subscription.doubted")
+
+    lived(story, events={"silent": 1.0})
