@@ -211,9 +211,10 @@ async def _quiet(life: Life) -> None:
 async def _rouse(life: Life) -> None:
     """Who is deaf and does not know finds out by updates: by the record of one, and the event of
     the next; by some more, where the second connection is deaf, too. Without baselines the record
-    says nothing, and nobody ever finds out."""
+    says nothing, and where the clock was set back a gap may lie in what is now the future: nothing
+    makes the subscription doubtful then."""
     deaf = [wire for wire in life.server.wires if wire.deafened]
-    if not life.scenario.policy.baseline:
+    if not life.scenario.policy.baseline or life.scenario.clock_jumps:
         for wire in deaf:
             wire.deafened = False
     for number in range(ROUSING):
