@@ -32,6 +32,7 @@ const OPTIONS = {
   join_answer: { ok: true }, // null: it is never acknowledged
   kick_on_connect: 0, // so many clients are disconnected in the moment of their connection
   auto_create: true, // a code never seen has a record
+  compress_polls: true, // of some length
   emit_delay_ms: 5,
 };
 const options = { ...OPTIONS, ...JSON.parse(process.argv[2] || '{}') };
@@ -57,6 +58,7 @@ function start(port) {
     pingInterval: options.ping_interval_ms,
     pingTimeout: options.ping_timeout_ms,
     maxHttpBufferSize: 1e8,
+    ...(!options.compress_polls && { httpCompression: false }),
     allowRequest: (request, decide) => {
       const ok = options.header === null || request.headers.authorization === options.header;
       decide(ok ? null : 'not authorized', ok);

@@ -117,6 +117,11 @@ class BodyTooBig(ValueError):
     """A polling response over the limit. The library takes a ValueError for bad data, and ends."""
 
 
+class BodyBroken(ValueError):
+    """A polling response that ended before its end. From its ClientPayloadError the library does
+    not recover."""
+
+
 def tapped_response(link: Link, max_bytes: int) -> type[aiohttp.ClientResponse]:
     """The class of one connection's HTTP responses, which are bounded."""
 
@@ -126,19 +131,31 @@ def tapped_response(link: Link, max_bytes: int) -> type[aiohttp.ClientResponse]:
         async def read(self) -> bytes:
             if self._read_body is not None:
                 return self._read_body
-            body = bytearray()
-            async for chunk in self.content.iter_any():
-                body += chunk
-                if len(body) > max_bytes:
+            polled = self.method == "GET" and 200 <= self.status < 300
+            try:
+                self._read_body = await self._whole_body()
+            except aiohttp.ClientPayloadError as error:
+                if not polled:
+                    raise
+                link.close(End("transport_closed", "a response broke off"))
+                raise BodyBroken("a response that broke off") from error
+            finally:
+                if self._read_body is None:
                     self.close()
-                    link.close(End("message_too_big", "over the limit of a poll", choked=True))
-                    raise BodyTooBig("a response over the limit")
-            self._read_body = bytes(body)
-            if self.method == "GET" and 200 <= self.status < 300:
+            if polled:
                 link.clock.tick()
                 for frame in self._read_body.decode(errors="replace").split(SEPARATOR):
                     link.observe(frame)
             return self._read_body
+
+        async def _whole_body(self) -> bytes:
+            body = bytearray()
+            async for chunk in self.content.iter_any():
+                body += chunk
+                if len(body) > max_bytes:
+                    link.close(End("message_too_big", "over the limit of a poll", choked=True))
+                    raise BodyTooBig("a response over the limit")
+            return bytes(body)
 
         async def json(self, **_: Any) -> Any:
             try:
@@ -152,7 +169,11 @@ def tapped_response(link: Link, max_bytes: int) -> type[aiohttp.ClientResponse]:
 
 def watched_requests(link: Link) -> aiohttp.ClientMiddlewareType:
     """Notes what the library does not tell of a request that fails, and follows no redirect: our
-    credentials are for one host."""
+    credentials are for one host.
+
+    Nothing is asked twice. Where a connection ends without an answer, aiohttp would send a GET
+    again by itself; but the answer to a poll holds events that no second one brings.
+    """
 
     async def watch(
         request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
@@ -161,6 +182,8 @@ def watched_requests(link: Link) -> aiohttp.ClientMiddlewareType:
             response = await send(request)
         except aiohttp.ClientError as error:
             link.fault = error
+            if isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
+                raise aiohttp.ClientConnectionError(type(error).__name__) from error
             raise
         status = response.status
         if status >= 300:

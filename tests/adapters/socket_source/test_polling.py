@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -19,14 +20,24 @@ from .scripted_server import HANDSHAKE, event_frame
 ADMITTED = '40{"sid":"session"}'
 
 
+@dataclass(frozen=True)
+class Broken:
+    """The connection ends after so much of an answer; None, before any of it."""
+
+    text: str | None
+
+
+Body = str | list[str] | Broken
+
+
 class PollingServer:
     """Answers the polls of any client with the bodies given, one each, then keeps it waiting.
 
-    A body is a text, or a list of packets. Answers to POSTs come in two pieces.
+    A body is a text, or a list of packets, or broken. Answers to POSTs come in two pieces.
     """
 
-    def __init__(self, *bodies: str | list[str]) -> None:
-        self._bodies = [body if isinstance(body, str) else "\x1e".join(body) for body in bodies]
+    def __init__(self, *bodies: Body) -> None:
+        self._bodies = ["\x1e".join(body) if isinstance(body, list) else body for body in bodies]
         self._sent: dict[str, int] = {}
         self.posted: asyncio.Queue[str] = asyncio.Queue()
         self.peers: set[object] = set()
@@ -65,7 +76,15 @@ class PollingServer:
         if self._sent[sid] == len(self._bodies):
             await asyncio.Event().wait()
         self._sent[sid] += 1
-        return web.Response(text=self._bodies[self._sent[sid] - 1])
+        body = self._bodies[self._sent[sid] - 1]
+        if not isinstance(body, Broken):
+            return web.Response(text=body)
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        if body.text is not None:
+            await response.prepare(request)
+            await response.write(body.text.encode())
+        request.transport.abort()
+        return response
 
 
 @pytest.mark.parametrize("body", ["4" + "x" * 5000, [event_frame("x" * 100)] * 50])
@@ -89,6 +108,24 @@ async def test_what_cannot_be_read_ends_the_connection_or_is_counted() -> None:
         broken, sound = await ear.hear(2)
         assert (broken.problem, sound.code) == ("bad_packet", "a")
         assert (await ear.until(Lost)).reason == "transport_closed"
+
+
+@pytest.mark.parametrize("broken", [Broken(None), Broken(""), Broken(event_frame("b"))])
+async def test_a_poll_whose_answer_is_lost_is_not_asked_again(broken: Broken) -> None:
+    """What it held is lost, and no second poll brings it: the connection is over."""
+    said: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    async with (
+        PollingServer(ADMITTED, event_frame("a"), broken, event_frame("c")) as server,
+        Ear(server.url, transports=("polling",)) as ear,
+    ):
+        for _ in range(2):
+            await ear.until(Listening)
+            assert codes(await ear.hear(1)) == ["a"]
+            lost = await ear.next()
+            assert isinstance(lost, Lost)
+            assert lost.reason == "transport_closed"
+    assert said == []
 
 
 async def test_a_2x_server_is_named() -> None:
