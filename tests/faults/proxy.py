@@ -144,6 +144,7 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._held: socket.socket | None = None
+        self._cuts = 0
         self._emptied = asyncio.Event()
         self._emptied.set()
 
@@ -217,7 +218,9 @@ class FaultProxy:
         self.reset_on_accept = False
 
     def cut(self, *, politely: bool = False) -> int:
-        """End all live connections now, both sides, by RST or by FIN; how many there were."""
+        """End all live connections now, both sides, by RST or by FIN; how many there were. One that
+        is being made to the server gets an RST."""
+        self._cuts += 1
         lines = list(self._lines)
         for line in lines:
             line.end(politely=politely)
@@ -242,7 +245,11 @@ class FaultProxy:
             self._tasks.discard(task)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cuts = self._cuts
         server_reader, server_writer = await asyncio.open_connection(*self._server_at)
+        if self._cuts != cuts:
+            await abort(server_writer)
+            return
         line = _Line((reader, writer), (server_reader, server_writer))
         self._lines.add(line)
         self._emptied.clear()

@@ -197,6 +197,19 @@ async def test_reset_on_accept_never_reaches_the_server(street: Street) -> None:
     assert await server.has(b"x")
 
 
+async def test_a_cut_ends_a_connection_that_is_just_being_made(street: Street) -> None:
+    client = await street.knock()
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            if street.proxy.accepted:
+                break
+            await asyncio.sleep(0)
+    assert street.proxy.live == 0
+    street.proxy.cut()
+    assert await client.ended() == RST
+    assert street.proxy.live == 0
+
+
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize(
     ("mode", "how"), [(Reset(5), RST), (Truncate(5), FIN), (Reset(10), RST), (Truncate(10), FIN)]
