@@ -123,6 +123,10 @@ kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one 
 behaviours: install ## fifteen behaviours of the upstream against its ledger: UPDATES=50 under each; RECORD=1
 	$(PY) -m tests.faults.behaviours $(if $(UPDATES),--updates $(UPDATES)) $(if $(RECORD),--record)
 
+.PHONY: cuts
+cuts: node ## the real process and the official Socket.IO server, cut apart amid the traffic: SEED=7 for other cuts; RECORD=1
+	$(PY) -m tests.e2e $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
+
 .PHONY: mutants
 mutants: install ## the core with one thing changed, 5,800 times, against its tests: MODULE=core.view for one, RECORD=1
 	@$(PY) -c 'import mutmut' 2>/dev/null || $(PIP_INSTALL) --require-hashes -r locks/mutants.txt

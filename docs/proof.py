@@ -113,6 +113,14 @@ LAYERS = (
         "`make mutants`",
     ),
     (
+        "cuts",
+        "ten thousand events from the official Socket.IO server to the real process, over a line "
+        "that is cut, and through kills (`tests/e2e`)",
+        "restarts, kicks",
+        "65 cuts, 5 kills",
+        "`make cuts SEED=7`",
+    ),
+    (
         "network",
         "a fault proxy, raw servers, and the official Socket.IO server (`tests/faults`, "
         "`tests/interop`)",
@@ -157,6 +165,16 @@ RECORDS: Mapping[str, tuple[str, str]] = {
         "each behaviour, all at once. One judge reads the upstream's ledger and knows of no plan "
         "(`tests/faults/judge.py`): what each update may be said to have come to, whose event it "
         "was, which jobs were dispatched, and whether it was sent once too often.",
+    ),
+    "cuts": (
+        "Cuts",
+        "The real process against the official Socket.IO server, through a fault proxy that "
+        "refuses and resets for 0.2 to 3 seconds, again and again, amid the traffic. With "
+        "recovery, every event is in the journal once and in order of emission, there is no gap "
+        "but the first, and every update is confirmed by its own event, replayed or not. Without, "
+        "gaps cover all that was missed: an update whose event was missed is presumed, by its "
+        "record, with exactly the deaf time of the gaps; the others are confirmed, and none "
+        "falsely. Each was posted once.",
     ),
     "fuzz": (
         "Fuzzing",

@@ -196,6 +196,17 @@ class DaemonProcess:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def listed(self) -> list[dict[str, Any]]:
+        """Every submission, as the daemon shows it."""
+        rows: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await self.get(f"/v1/submissions?limit=500{cursor}")
+            rows += page["submissions"]
+            if page["next_cursor"] is None:
+                return rows
+            cursor = f"&cursor={page['next_cursor']}"
+
     async def closed(self, ids: Iterable[str], seconds: float) -> dict[str, dict[str, Any]]:
         """Each submission once it is closed."""
         assert self._client is not None

@@ -35,6 +35,11 @@ class NodeServer:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
+        await self._start()
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def _start(self) -> None:
         node = await asyncio.to_thread(ensure)
         server = Path(__file__).with_name("server.js")
         self._process = await asyncio.create_subprocess_exec(
@@ -49,8 +54,6 @@ class NodeServer:
         except BaseException:
             await self._stop()
             raise
-        self._session = aiohttp.ClientSession()
-        return self
 
     async def __aexit__(
         self,
@@ -111,6 +114,12 @@ class NodeServer:
         sessions forgotten; records and ledger stay."""
         await self.control("restart", down_ms=down_ms)
         await self.wait_up()
+
+    async def replace(self, **changes: object) -> None:
+        """Another process in its place, on the same port, which knows nothing of what was."""
+        await self._stop()
+        self._options |= {"port": self.port, **changes}
+        await self._start()
 
     async def status(self) -> dict[str, Any]:
         """Connections, acknowledgements, the auth last seen."""

@@ -216,7 +216,7 @@ class _Life:
             async with asyncio.timeout(CLOSE_S):
                 await self._all_closed()
         except TimeoutError:
-            unclosed = [f"{row['id']} ({row['state']})" for row in await self._listed()]
+            unclosed = [f"{row['id']} ({row['state']})" for row in await self._open()]
         with contextlib.suppress(TimeoutError):  # what is still owed stands in the journal
             async with asyncio.timeout(TELL_S):
                 await self._all_told()
@@ -225,25 +225,18 @@ class _Life:
             unclosed.append(f"the daemon (exit status {status})")
         return await self._evidence(tuple(unclosed))
 
-    async def _listed(self, still_open: bool = True) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        query = "?limit=500"
-        while True:
-            page = await self.daemon.get(f"/v1/submissions{query}")
-            rows += [r for r in page["submissions"] if not still_open or r["state"] != "closed"]
-            if page["next_cursor"] is None:
-                return rows
-            query = f"?limit=500&cursor={page['next_cursor']}"
+    async def _open(self) -> list[dict[str, Any]]:
+        return [row for row in await self.daemon.listed() if row["state"] != "closed"]
 
     async def _all_closed(self) -> None:
         """Every submission, acknowledged or not."""
-        while rows := await self._listed():
+        while rows := await self._open():
             await self.daemon.closed([row["id"] for row in rows], CLOSE_S)
 
     async def _all_told(self) -> None:
         """Handlers heard of every close."""
         while True:
-            rows = await self._listed(still_open=False)
+            rows = await self.daemon.listed()
             heard = witnesses.reactions(self.reacted)
             if all(heard[(row["id"], _said(row))] for row in rows):
                 return
