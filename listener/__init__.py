@@ -1,7 +1,7 @@
 """cv-listener: submits CV updates, hears ``cv_updated``, and says which jobs were dispatched.
 
 ``from listener import CVService, CVServiceException`` is the upstream's own client, and loads no
-more of this package than it needs.
+more of this package than it needs. ``Listener`` is the whole of it, for programs that embed it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
         CVServiceException,
         CVTimeoutException,
     )
+    from listener.core.errors import (
+        InvalidCode,
+        InvalidFile,
+        JournalFault,
+        JournalLocked,
+        SettingsInvalid,
+        SpoolFault,
+        SpoolFull,
+        SubmissionDeclined,
+    )
+    from listener.core.names import Outcome
+    from listener.embedded import Handle, Listener
+    from listener.settings import Settings
+    from listener.settings import load as load_settings
 
     __version__: str
 
@@ -28,9 +42,33 @@ __all__ = [
     "CVService",
     "CVServiceException",
     "CVTimeoutException",
+    "Handle",
+    "InvalidCode",
+    "InvalidFile",
+    "JournalFault",
+    "JournalLocked",
+    "Listener",
+    "Outcome",
+    "Settings",
+    "SettingsInvalid",
+    "SpoolFault",
+    "SpoolFull",
+    "SubmissionDeclined",
+    "load_settings",
 ]
 
-_HOMES = dict.fromkeys(__all__, "listener.client")
+_ERRORS = (
+    *("InvalidCode", "InvalidFile", "JournalFault", "JournalLocked"),
+    *("SettingsInvalid", "SpoolFault", "SpoolFull", "SubmissionDeclined"),
+)
+_HOMES = {
+    **dict.fromkeys((name for name in __all__ if "CV" in name), "listener.client"),
+    **dict.fromkeys(_ERRORS, "listener.core.errors"),
+    **dict.fromkeys(("Handle", "Listener"), "listener.embedded"),
+    **dict.fromkeys(("Settings", "load_settings"), "listener.settings"),
+    "Outcome": "listener.core.names",
+}
+_OTHER_NAMES = {"load_settings": "load"}
 
 
 def __getattr__(name: str) -> object:
@@ -39,7 +77,7 @@ def __getattr__(name: str) -> object:
         return import_module("importlib.metadata").version("cv-listener")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), _OTHER_NAMES.get(name, name))
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 from urllib.parse import urlsplit
 
 import listener
@@ -30,16 +30,13 @@ from listener.adapters.tls import client_context
 from listener.adapters.upstream_http import HttpUpstream
 from listener.adapters.web import Scope, Tokens, WebServer, state_token
 from listener.core.catalogue import Level
-from listener.core.endings import OK, exit_status, hint, root
-from listener.core.errors import CvListenerError, JournalFault, SettingsInvalid, SpoolFault
-from listener.core.names import State
+from listener.core.endings import OK, exit_status, hint
+from listener.core.errors import CvListenerError, JournalFault, SpoolFault
 from listener.core.policy import Policy
-from listener.core.view import public
 from listener.ports.journal import Journal
 from listener.ports.reaction import OutcomeHandler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
-from listener.service.intake import Declined
 from listener.service.service import Service, ServicePolicy, World
 from listener.settings import Named, Settings, imported, known_settings
 
@@ -353,44 +350,3 @@ def run_daemon(settings: Settings) -> int:
     finally:
         log.close()
     return OK
-
-
-def submit_once(settings: Settings, code: str, file: Path) -> dict[str, Any]:
-    """Without a daemon: listen, send one file, wait for its outcome, end. The public JSON form.
-
-    Keeps its own journal, in ``once`` of the state folder: what an interrupted call left is taken
-    up by the next.
-    """
-    own = settings.model_copy(update={"state_dir": settings.state_dir / "once"})
-    log = open_log(own, sys.stderr)
-    quiet_libraries(log)
-    try:
-        return asyncio.run(_once(own, log, code, file))
-    except BaseExceptionGroup as group:
-        raise root(group) from group
-    finally:
-        log.close()
-
-
-async def _once(settings: Settings, log: StructuredLog, code: str, file: Path) -> dict[str, Any]:
-    watch_loop(asyncio.get_running_loop(), log)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        with file.open("rb") as stream:
-            while block := await asyncio.to_thread(stream.read, 1 << 18):
-                yield block
-
-    async with daemon(settings, log, web=False) as running:
-        service, journal = running.service, running.world.journal
-        answer = await service.intake.submit(code, chunks(), file.name)
-        if isinstance(answer, Declined):
-            raise SettingsInvalid(
-                f"expected to submit, found the submission declined: {answer.reason}"
-            )
-        with service.bulletin.watch(answer.submission_id) as news:
-            while True:
-                news.clear()
-                stored = await journal.submission(answer.submission_id)
-                if stored is not None and stored.submission.state is State.CLOSED:
-                    return public(stored.submission, log.ref(stored.code))
-                await news.wait()

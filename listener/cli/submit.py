@@ -134,7 +134,7 @@ def _wait_all(
 
 
 def _once(code: CvCode, file: Path, as_json: bool) -> dict[str, Any]:
-    from listener.compose import submit_once
+    from listener.embedded import submit_once
 
     shown = dict(submit_once(configured.settings(), code, file))
     if as_json:

@@ -27,6 +27,15 @@ class InvalidFile(CvListenerError, ValueError):
         self.reason = reason
 
 
+class SubmissionDeclined(CvListenerError):
+    """Nobody's fault, and nothing was stored. ``reason``: ``lane_busy``, ``key_reused``,
+    ``draining`` or ``starting``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"expected to submit, found the submission declined: {reason}")
+        self.reason = reason
+
+
 class SettingsInvalid(CvListenerError, ValueError):
     """The operator's fault: a setting that is unknown or does not hold. Exit status 78."""
 

@@ -1,0 +1,149 @@
+"""``Listener``: the whole of it in somebody else's program."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from listener import (
+    InvalidCode,
+    InvalidFile,
+    JournalFault,
+    JournalLocked,
+    Listener,
+    Outcome,
+    Settings,
+    SubmissionDeclined,
+    load_settings,
+)
+from listener.emulator import Emulator, Options
+
+PDF = b"%PDF-1.7 a small one"
+CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
+
+
+def settings_for(upstream: Emulator, folder: Path, **changes: str) -> Settings:
+    return load_settings(
+        {
+            "CV_API_BASE_URL": upstream.base_url,
+            "CV_SOCKET_URL": upstream.socket_url,
+            "CV_STATE_DIR": str(folder / "state"),
+            "CV_INTAKE_PORT": "0",
+            "CV_LOG_FORMAT": "json",
+            **changes,
+        },
+        dotenv=None,
+    )
+
+
+@asynccontextmanager
+async def listening(
+    folder: Path, log: io.StringIO, **changes: str
+) -> AsyncIterator[tuple[Listener, Emulator]]:
+    async with (
+        Emulator(Options(extract=False)) as upstream,
+        Listener(settings_for(upstream, folder, **changes), log=log) as listener,
+    ):
+        yield listener, upstream
+
+
+async def test_a_path_bytes_and_an_open_file_end_confirmed(tmp_path: Path) -> None:
+    path, log = tmp_path / "resume.pdf", io.StringIO()
+    path.write_bytes(PDF)
+    async with listening(tmp_path, log) as (listener, upstream):
+        with path.open("rb") as opened:
+            handles = [
+                await listener.submit("one", path),
+                await listener.submit("two", PDF, name="named.pdf"),
+                await listener.submit("three", opened),
+                await listener.submit(CODE, str(path)),
+            ]
+            assert not opened.closed
+        outcomes = await asyncio.gather(*(handle.outcome() for handle in handles))
+        assert outcomes == [Outcome.CONFIRMED] * 4
+        shown = await handles[0].submission()
+        assert (shown["outcome"], shown["id"]) == ("confirmed", handles[0].id)
+        names = [upstream.ledger.posts(code)[0].file_name for code in ("one", "two", "three")]
+        assert names == ["resume.pdf", "named.pdf", "resume.pdf"]
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert sum(line["event"] == "submission.closed" for line in lines) == 4
+    assert CODE not in log.getvalue()
+
+
+async def test_what_is_left_open_is_taken_up_by_the_next(tmp_path: Path) -> None:
+    log = io.StringIO()
+    async with Emulator(Options(extract=False)) as upstream:
+        settings = settings_for(upstream, tmp_path)
+        upstream.socket.pause()
+        async with Listener(settings, log=log) as listener:
+            left = await listener.submit("left", PDF)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await left.outcome()
+        async with Listener(settings, log=log) as listener:
+            await upstream.ledger.until(
+                lambda told: sum(entry.what == "connected" for entry in told.sockets()) == 2
+            )
+            upstream.socket.resume()
+            assert await listener.handle(left.id).outcome() == "confirmed"
+            with pytest.raises(LookupError):
+                await listener.handle("0199a1b2-0000-7000-8000-000000000000").outcome()
+
+
+async def test_what_cannot_be_taken_is_said_and_not_stored(tmp_path: Path) -> None:
+    async with listening(tmp_path, io.StringIO(), CV_LANE_POLICY="reject") as (listener, upstream):
+        with pytest.raises(InvalidCode):
+            await listener.submit("..", PDF)
+        with pytest.raises(InvalidFile):
+            await listener.submit("one", b"no cv at all")
+        upstream.socket.pause()
+        await listener.submit("one", PDF, idempotency_key="k")
+        with pytest.raises(SubmissionDeclined, match="lane_busy") as caught:
+            await listener.submit("one", PDF + b" another")
+        assert caught.value.reason == "lane_busy"
+        again = await listener.submit("one", PDF, idempotency_key="k")
+        assert again.repeated
+        upstream.socket.resume()
+
+
+async def test_a_state_folder_has_one_master(tmp_path: Path) -> None:
+    async with Emulator(Options(extract=False)) as upstream:
+        settings = settings_for(upstream, tmp_path)
+        async with Listener(settings, log=io.StringIO()):
+            with pytest.raises(JournalLocked):
+                async with Listener(settings, log=io.StringIO()):
+                    pass
+
+
+async def test_an_error_of_the_program_comes_out_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with listening(tmp_path, io.StringIO()):
+            _ = 1 / 0
+
+
+async def test_a_fault_of_the_journal_ends_the_block(tmp_path: Path) -> None:
+    async def program() -> None:
+        async with listening(tmp_path, io.StringIO()) as (listener, _):
+            (tmp_path / "state" / "journal.db").rename(tmp_path / "elsewhere.db")
+            await listener.submit("one", PDF)
+            await asyncio.Event().wait()
+
+    with pytest.raises(JournalFault, match="journal"):
+        await program()
+
+
+async def test_outside_of_its_block_it_says_so(tmp_path: Path) -> None:
+    async with Emulator(Options(extract=False)) as upstream:
+        listener = Listener(settings_for(upstream, tmp_path), log=io.StringIO())
+        with pytest.raises(RuntimeError, match="async with"):
+            await listener.submit("one", PDF)
+        async with listener:
+            await (await listener.submit("one", PDF)).outcome()
+        with pytest.raises(RuntimeError, match="async with"):
+            listener.handle("one")
