@@ -78,8 +78,8 @@ def tapped_socket(
                     _note(link, message, self.close_code)
                     return message
                 taken += 1
-                if link.clock.last_at - entered > (link.patience_s or 0) / 2:
-                    # Its own clock runs while we are here, and would find the server dead.
+                if link.clock.last_at - entered > (link.patience_s or 0) / 20:
+                    # Its own clock runs while we are here, and would find the server dead too soon.
                     return NOOP
 
     return TappedSocket

@@ -14,7 +14,7 @@ from aiohttp import web
 from listener.core.names import GapReason
 from listener.ports.event_source import ConnectFailed, Listening, Lost, ReceivedEvent
 
-from .ear import Ear, codes
+from .ear import Ear, codes, now_ms
 from .scripted_server import Peer, Scene, ScriptedServer, event_frame
 
 
@@ -256,6 +256,27 @@ async def test_a_server_that_falls_silent_is_left(fast_path: bool) -> None:
         assert lost.reason == "silent"
         assert lost.at_ms <= listening.at_ms + 200
         await ear.until(Listening)
+
+
+async def test_a_silence_that_begins_with_an_event_is_one_from_there_on(fast_path: bool) -> None:
+    """On the fast path the library does not see the event: its own clock is told of it."""
+
+    async def scene(peer: Peer) -> None:
+        await peer.open(pingInterval=400, pingTimeout=400)
+        await peer.admit()
+        await asyncio.sleep(0.3)
+        await peer.event("last")
+        await peer.gone()
+
+    async with (
+        ScriptedServer(scene, session()) as server,
+        Ear(server.url, fast_path=fast_path, silence_margin_s=0.2) as ear,
+    ):
+        (event,) = await ear.hear(1)
+        lost = await ear.until(Lost)
+        assert lost.reason == "silent"
+        assert lost.at_ms - event.heard_ms <= 5
+        assert now_ms() - event.heard_ms >= 700
 
 
 async def test_we_were_deaf_from_the_last_frame_on(fast_path: bool) -> None:
