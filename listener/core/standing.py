@@ -134,6 +134,20 @@ def deaf_in_window(submission: Submission, hearing: Hearing, at_ms: int) -> bool
     return first is not None and hearing.deaf_within(first.began_ms, at_ms)
 
 
+def awaits_reading(lane: Lane) -> bool:
+    """Whether a reading of the record would say anything of the lane as it stands: of the open
+    submission that was possibly sent, unless it is on its way again; or else of a closed one."""
+    owner = owner_candidate(lane)
+    if owner is None:
+        return lane.review_ms is not None
+    return owner.state in (State.AWAITING, State.IN_DOUBT)
+
+
+def holds_up_sending(lane: Lane) -> bool:
+    """Whether an update waits to be sent, or to be sent again, until the record was read."""
+    return any(s.state in (State.QUEUED, State.IN_DOUBT) for s in open_submissions(lane))
+
+
 def open_submissions(lane: Lane) -> Iterator[Submission]:
     """Those not closed, in order of acceptance."""
     return (s for s in lane.submissions if s.state is not State.CLOSED)

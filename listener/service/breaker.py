@@ -9,11 +9,16 @@ Change = Literal["opened", "closed"]
 
 
 class Breaker:
-    """Closed: all may pass. Open: none, for ``open_ms``. Then half-open: one probe at a time."""
+    """Closed: all may pass. Open: none, for ``open_ms``. Then half-open: one probe at a time. Each
+    probe that fails doubles the pause, up to ``most_ms`` (None: it does not grow)."""
 
-    def __init__(self, failures: int = 5, open_ms: int = 30_000) -> None:
+    def __init__(
+        self, failures: int = 5, open_ms: int = 30_000, most_ms: int | None = None
+    ) -> None:
         self._limit = failures
         self._open_ms = open_ms
+        self._most_ms = open_ms if most_ms is None else most_ms
+        self._pause_ms = open_ms
         self._failures = 0
         self._open_until_ms: int | None = None
         self._probe: object | None = None
@@ -47,7 +52,11 @@ class Breaker:
         if self._failures < self._limit:
             return None
         was_open = self._open_until_ms
-        self._open_until_ms = now_ms + self._open_ms
+        if was_open is None:
+            self._pause_ms = self._open_ms
+        elif now_ms >= was_open:
+            self._pause_ms = min(2 * self._pause_ms, self._most_ms)
+        self._open_until_ms = now_ms + self._pause_ms
         return "opened" if was_open is None else None
 
     def gone(self, attempt: object) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from listener.core.evidence import Gap, Heard, Hearing
-from listener.core.inputs import EventHeard, GapEnded
+from listener.core.inputs import EventHeard
 from listener.core.names import CvCode, Disposition, GapReason, Millis
 from listener.ports.clock import Clock
 from listener.ports.event_source import (
@@ -29,8 +29,6 @@ from .engine import Engine, Moment
 Connection = Listening | Lost | ConnectFailed | Compared
 
 BATCH = 512
-GAP_FAN_OUT = 32
-"""Lanes told of a gap's end at once."""
 
 
 @dataclass(slots=True)
@@ -46,7 +44,8 @@ class Hearer:
     """Reads the event source for ever. Implements the engine's ``Ear``.
 
     ``unsettled_ms`` bounds how long, after a loss, no reading of the record decides anything
-    because a replay may still come.
+    because a replay may still come. ``gap_ended`` is called when a gap is over whose events will
+    not be replayed; it returns how many lanes that concerns.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class Hearer:
         *,
         unsettled_ms: int,
         late_window_ms: int,
+        gap_ended: Callable[[], int],
     ) -> None:
         self._source = source
         self._journal = journal
@@ -67,6 +67,7 @@ class Hearer:
         self._log = log
         self._unsettled_ms = unsettled_ms
         self._late_window_ms = late_window_ms
+        self._gap_ended = gap_ended
         self._uncorrelated: Counter[CvCode] = Counter()
         self._gaps: tuple[Gap, ...] = ()
         self._listening = False
@@ -279,7 +280,7 @@ class Hearer:
         self._set_listening(True)
         told = 0
         if not signal.recovered:
-            told = await self._tell_gap()
+            told = self._gap_ended()
         self._say_listening(signal, told)
 
     def _say_listening(self, signal: Listening, told: int) -> None:
@@ -318,27 +319,6 @@ class Hearer:
                 failures=signal.failures,
                 retry_in_s=round(signal.retry_in_s, 3),
             )
-
-    async def _tell_gap(self) -> int:
-        """Rule 10: every lane whose event the gap may have swallowed enquires."""
-        lanes = self._engine.watched()
-        limit = asyncio.Semaphore(GAP_FAN_OUT)
-
-        async def one(code: CvCode) -> None:
-            async with limit:
-                await self._engine.give(
-                    code,
-                    lambda m: GapEnded(
-                        at_ms=m.at_ms,
-                        hearing=m.hearing,
-                        events_pending=m.events_pending,
-                    ),
-                )
-
-        async with asyncio.TaskGroup() as group:
-            for code in lanes:
-                group.create_task(one(code))
-        return len(lanes)
 
     async def _refresh_gaps(self) -> None:
         since = Millis(self._clock.now_ms() - 2 * self._late_window_ms)

@@ -41,7 +41,7 @@ class Performers(Protocol):
     """Where effects go. None of these blocks or raises."""
 
     def dispatch(self, code: CvCode, effect: Dispatch) -> None: ...
-    def enquire(self, code: CvCode) -> None: ...
+    def enquire(self, code: CvCode, lane: Lane) -> None: ...
     def hold_all(self, effect: HoldAll) -> None: ...
     def doubt(self, effect: Doubt) -> None: ...
     def release_file(self, effect: ReleaseFile) -> None: ...
@@ -136,7 +136,7 @@ class Engine:
                     return Decision(lane=(await self._load(code)).lane, refusal="key_taken")
             tell(self._log, code, decision.facts, {s.id: s for s in decision.changed})
             for effect in decision.effects:
-                self._perform(code, effect)
+                self._perform(code, effect, decision.lane)
         return decision
 
     def _moment(self, code: CvCode) -> Moment:
@@ -207,7 +207,7 @@ class Engine:
         while len(self._cache) > CACHED_LANES:
             self._cache.popitem(last=False)
 
-    def _perform(self, code: CvCode, effect: Effect) -> None:
+    def _perform(self, code: CvCode, effect: Effect, lane: Lane) -> None:
         performers = cast(Performers, self._performers)
         known = cast("Dispatch | Post | Enquire | HoldAll | Doubt | ReleaseFile | Announce", effect)
         match known:
@@ -216,7 +216,7 @@ class Engine:
             case Post():
                 pass  # The dispatcher, whose input led to it, performs it itself.
             case Enquire():
-                performers.enquire(code)
+                performers.enquire(code, lane)
             case HoldAll():
                 performers.hold_all(known)
             case Doubt():

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
+from listener.core.evidence import Reading
 from listener.core.inputs import RecordRead
 from listener.core.names import CvCode
+from listener.core.standing import awaits_reading
+from listener.ports.clock import Clock
+from listener.ports.log import Log
 from listener.ports.upstream import Upstream
 
+from .breaker import Breaker
 from .engine import Engine
+
+OTHERS_EVERY = 4
+"""Of so many turns one is for lanes in which nothing waits to be sent, however many others ask."""
+
+ANSWERS = frozenset({"not_found", "status_error", "unreadable_reply"})
+"""What a reading that says nothing may still be: an answer."""
 
 
 class Enquirer:
     """Serves each asked lane with one GET at a time, ``workers`` lanes at once, and begins no more
-    than one GET in ``pace_ms``: an outage of ten thousand open updates must not become a storm."""
+    than one GET in ``pace_ms``: an outage of ten thousand open updates must not become a storm.
+
+    Lanes in which something waits to be sent go first. One that no longer waits for a reading when
+    its turn comes costs none. While the upstream does not serve, all wait for the ``breaker``.
+    """
 
     def __init__(
         self,
         engine: Engine,
         upstream: Upstream,
         new_request_id: Callable[[], str],
+        clock: Clock,
+        log: Log,
+        breaker: Breaker,
         *,
         workers: int = 8,
         pace_ms: int = 10,
@@ -28,16 +47,27 @@ class Enquirer:
         self._engine = engine
         self._upstream = upstream
         self._new_request_id = new_request_id
+        self._clock = clock
+        self._log = log
+        self._breaker = breaker
         self._workers = workers
         self._pace_s = pace_ms / 1000
-        self._asked: asyncio.Queue[CvCode] = asyncio.Queue()
-        self._waiting: set[CvCode] = set()
+        self._waiting: dict[CvCode, bool] = {}
+        """Lanes that asked, and whether something waits to be sent in them."""
+        self._first: deque[CvCode] = deque()
+        self._others: deque[CvCode] = deque()
+        self._turns = 0
+        self._asked = asyncio.Event()
+        self._ended = asyncio.Event()
 
-    def ask(self, code: CvCode) -> None:
-        """Read this record soon. Asking again before it began changes nothing."""
-        if code not in self._waiting:
-            self._waiting.add(code)
-            self._asked.put_nowait(code)
+    def ask(self, code: CvCode, *, first: bool = False) -> None:
+        """Read this record soon; ``first``: before those of lanes in which nothing waits to be
+        sent. Asking again before it began changes nothing else."""
+        known = self._waiting.get(code)
+        if known is None or (first and not known):
+            self._waiting[code] = first
+            (self._first if first else self._others).append(code)
+            self._asked.set()
 
     @property
     def backlog(self) -> int:
@@ -46,21 +76,78 @@ class Enquirer:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        pace = asyncio.Lock()
+        gate = asyncio.Lock()
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
-                group.create_task(self._work(pace))
+                group.create_task(self._work(gate))
 
-    async def _work(self, pace: asyncio.Lock) -> None:
+    async def _work(self, gate: asyncio.Lock) -> None:
         while True:
-            code = await self._asked.get()
-            async with pace:
-                await asyncio.sleep(self._pace_s)
-            self._waiting.discard(code)
-            await self._read(code)
+            async with gate:
+                code = await self._next()
+                attempt = self._breaker.began()
+            try:
+                reading = await self._upstream.read_record(code, request_id=self._new_request_id())
+            finally:
+                self._breaker.gone(attempt)
+                self._ended.set()
+            self._record(reading)
+            await self._give(code, reading)
 
-    async def _read(self, code: CvCode) -> None:
-        reading = await self._upstream.read_record(code, request_id=self._new_request_id())
+    async def _next(self) -> CvCode:
+        """Wait until a GET may begin; which."""
+        while True:
+            await self._until_served()
+            code = self._take()
+            if code is None:
+                self._asked.clear()
+                await self._asked.wait()
+            elif awaits_reading(await self._engine.lane(code)):
+                await asyncio.sleep(self._pace_s)
+                del self._waiting[code]
+                return code
+            else:
+                # Closed meanwhile, by its event mostly.
+                del self._waiting[code]
+
+    def _take(self) -> CvCode | None:
+        self._turns += 1
+        queues = [(self._first, True), (self._others, False)]
+        if self._turns % OTHERS_EVERY == 0:
+            queues.reverse()
+        for queue, first in queues:
+            while queue:
+                code = queue.popleft()
+                # One that asked again, with more haste, stands in both.
+                if self._waiting.get(code) is first:
+                    return code
+        return None
+
+    async def _until_served(self) -> None:
+        while not self._breaker.allows(now := self._clock.now_ms()):
+            # A probe under way, or an attempt from before, may end the pause.
+            self._ended.clear()
+            pause_ms = self._breaker.opens_in_ms(now)
+            try:
+                async with asyncio.timeout(pause_ms / 1000 if pause_ms else None):
+                    await self._ended.wait()
+            except TimeoutError:
+                pass
+
+    def _record(self, reading: Reading) -> None:
+        """Whether the upstream serves: any answer but a server's error, or its asking for quiet, is
+        a sign of life."""
+        answered = reading.detail in ANSWERS or reading.detail.startswith("http_4")
+        change = self._breaker.record(reading.known or answered, self._clock.now_ms())
+        waiting = self.backlog
+        if change == "opened":
+            self._log.emit(
+                "upstream.readings_paused", reason=reading.detail, enquiries_waiting=waiting
+            )
+        elif change == "closed":
+            self._log.emit("upstream.readings_resumed", enquiries_waiting=waiting)
+
+    async def _give(self, code: CvCode, reading: Reading) -> None:
         await self._engine.give(
             code,
             lambda m: RecordRead(

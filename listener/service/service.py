@@ -11,6 +11,7 @@ from listener.core.errors import JournalFault
 from listener.core.inputs import Restarted
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.core.policy import Policy
+from listener.core.standing import holds_up_sending
 from listener.core.submission import Lane
 from listener.ports.clock import Clock
 from listener.ports.event_source import EventSource
@@ -20,12 +21,14 @@ from listener.ports.reaction import OutcomeHandler
 from listener.ports.spool import Orphans, Spool
 from listener.ports.upstream import Upstream
 
+from .aftermath import Aftermath
 from .breaker import Breaker
 from .bulletin import Bulletin
 from .dispatcher import Dispatcher, SendingPolicy
 from .ear import Hearer
 from .engine import Engine
 from .enquirer import Enquirer
+from .fan_out import for_each
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
 from .intake import Intake
@@ -64,6 +67,7 @@ class ServicePolicy:
     breaker_failures: int = 5
     breaker_open_ms: int = 30_000
     enquiry_pace_ms: int = 10
+    enquiry_pause_ms: int = 1_000
 
 
 class Service:
@@ -75,6 +79,7 @@ class Service:
         journal, clock, log = world.journal, world.clock, world.log
         self.bulletin = Bulletin()
         self.engine = Engine(journal, clock, policy.core, log)
+        self.aftermath = Aftermath(self.engine)
         self.hearer = Hearer(
             world.source,
             journal,
@@ -83,6 +88,7 @@ class Service:
             log,
             unsettled_ms=2 * policy.sending.listen_wait_ms,
             late_window_ms=policy.core.late_window_ms,
+            gap_ended=self.aftermath.gap_ended,
         )
         self.breaker = Breaker(policy.breaker_failures, policy.breaker_open_ms)
         self.dispatcher = Dispatcher(
@@ -97,7 +103,13 @@ class Service:
             request_id,
         )
         self.enquirer = Enquirer(
-            self.engine, world.upstream, world.new_id, pace_ms=policy.enquiry_pace_ms
+            self.engine,
+            world.upstream,
+            world.new_id,
+            clock,
+            log,
+            Breaker(policy.breaker_failures, policy.enquiry_pause_ms, policy.breaker_open_ms),
+            pace_ms=policy.enquiry_pace_ms,
         )
         self.timers = Timers(journal, self.engine, clock)
         self.housekeeping = Housekeeping(
@@ -135,9 +147,9 @@ class Service:
         """A lane's head may be sent."""
         self.dispatcher.offer(code, effect.submission_id, effect.not_before_ms)
 
-    def enquire(self, code: CvCode) -> None:
+    def enquire(self, code: CvCode, lane: Lane) -> None:
         """A lane asks for a reading."""
-        self.enquirer.ask(code)
+        self.enquirer.ask(code, first=holds_up_sending(lane))
 
     def hold_all(self, effect: HoldAll) -> None:
         """The upstream asked for quiet."""
@@ -169,15 +181,11 @@ class Service:
         codes = await journal.lanes()
         self.engine.remember(codes)
         events = await self.hearer.recover(await journal.last_alive_ms())
-        limit = asyncio.Semaphore(RECOVER_AT_ONCE)
 
         async def one(code: CvCode) -> None:
-            async with limit:
-                await self.engine.give(code, lambda m: Restarted(at_ms=m.at_ms, hearing=m.hearing))
+            await self.engine.give(code, lambda m: Restarted(at_ms=m.at_ms, hearing=m.hearing))
 
-        async with asyncio.TaskGroup() as group:
-            for code in codes:
-                group.create_task(one(code))
+        await for_each(codes, RECOVER_AT_ONCE, one)
         files = await self.housekeeping.recover()
         retold = await self.reactor.recover()
         tally = await journal.tally()
@@ -200,6 +208,7 @@ class Service:
             await self.recover()
             rooms = [
                 ("hearer", self.hearer.run),
+                ("aftermath", self.aftermath.run),
                 ("dispatcher", self.dispatcher.run),
                 ("enquirer", self.enquirer.run),
                 ("timers", self.timers.run),

@@ -10,6 +10,7 @@ from listener.ports.clock import Clock
 from listener.ports.journal import Journal
 
 from .engine import Engine
+from .fan_out import for_each
 
 BATCH = 256
 AT_ONCE = 32
@@ -58,17 +59,12 @@ class Timers:
             pass
 
     async def _wake(self, codes: list[CvCode]) -> None:
-        limit = asyncio.Semaphore(AT_ONCE)
-
         async def one(code: CvCode) -> None:
-            async with limit:
-                await self._engine.give(
-                    code,
-                    lambda m: TimePassed(
-                        at_ms=m.at_ms, hearing=m.hearing, events_pending=m.events_pending
-                    ),
-                )
+            await self._engine.give(
+                code,
+                lambda m: TimePassed(
+                    at_ms=m.at_ms, hearing=m.hearing, events_pending=m.events_pending
+                ),
+            )
 
-        async with asyncio.TaskGroup() as group:
-            for code in codes:
-                group.create_task(one(code))
+        await for_each(codes, AT_ONCE, one)

@@ -20,6 +20,7 @@ from listener.core.effects import Announce, Dispatch, Doubt, HoldAll, ReleaseFil
 from listener.core.evidence import Hearing
 from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.policy import Policy
+from listener.core.submission import Lane
 from listener.service.engine import Engine
 from listener.service.housekeeping import Housekeeping
 from listener.service.intake import Accepted, Intake
@@ -68,7 +69,7 @@ class Quiet:
     def dispatch(self, code: CvCode, effect: Dispatch) -> None:
         return None
 
-    def enquire(self, code: CvCode) -> None:
+    def enquire(self, code: CvCode, lane: Lane) -> None:
         return None
 
     def hold_all(self, effect: HoldAll) -> None:

@@ -145,6 +145,8 @@ def test_a_reading_that_is_asked_for_during_another_is_made_after_it() -> None:
             await asyncio.sleep(1)
             return await real(*given, **named)
 
+        await listening(life)
+        await until(life, await submit(life, CODE), State.AWAITING)
         life.upstream.read_record = read_record  # type: ignore[method-assign]  # counted, and slow
         enquirer = service_of(life).enquirer
         enquirer.ask(CODE)
@@ -154,6 +156,26 @@ def test_a_reading_that_is_asked_for_during_another_is_made_after_it() -> None:
         enquirer.ask(CODE)
         await asyncio.sleep(2)
         assert asked == 2
+
+    lived(story, events={"silent": 1.0})
+
+
+def test_a_lane_that_closed_while_it_waited_for_its_turn_is_not_read() -> None:
+    async def story(life: Life) -> None:
+        real, asked = life.upstream.read_record, 0
+
+        async def read_record(*given: Any, **named: Any) -> Reading:
+            nonlocal asked
+            asked += 1
+            return await real(*given, **named)
+
+        await listening(life)
+        await until(life, await submit(life, CODE), State.CLOSED)
+        life.upstream.read_record = read_record  # type: ignore[method-assign]  # its calls are counted
+        enquirer = service_of(life).enquirer
+        enquirer.ask(CODE)
+        await asyncio.sleep(1)
+        assert (asked, enquirer.backlog) == (0, 0)
 
     lived(story)
 

@@ -138,6 +138,23 @@ def test_only_failures_in_a_row_open_the_breaker() -> None:
     assert not breaker.allows(99)
 
 
+def test_each_probe_that_fails_doubles_the_pause_up_to_its_bound() -> None:
+    breaker = Breaker(failures=2, open_ms=100, most_ms=350)
+    now_ms, pauses = 0, []
+    breaker.record(served=False, now_ms=now_ms)
+    for _ in range(5):
+        breaker.record(served=False, now_ms=now_ms)
+        pauses.append(breaker.opens_in_ms(now_ms))
+        now_ms += pauses[-1]
+    assert pauses == [100, 200, 350, 350, 350]
+    breaker.record(served=False, now_ms=now_ms - 1)
+    assert breaker.opens_in_ms(now_ms - 1) == 350, "one from before the pause changes nothing"
+    assert breaker.record(served=True, now_ms=now_ms) == "closed"
+    breaker.record(served=False, now_ms=now_ms)
+    assert breaker.record(served=False, now_ms=now_ms) == "opened"
+    assert breaker.opens_in_ms(now_ms) == 100, "it begins anew"
+
+
 def test_a_stop_waits_for_the_attempts_under_way_and_begins_no_other() -> None:
     async def story(life: Life) -> None:
         async def slow(code: CvCode) -> None:
