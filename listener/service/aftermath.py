@@ -14,8 +14,8 @@ AT_ONCE = 32
 
 
 class Aftermath:
-    """Rule 10, beside the ear: what is heard meanwhile does not wait until all lanes were told. A
-    process that dies in between owes nothing: at a start every lane enquires."""
+    """Rule 10, beside the ear: what is heard meanwhile does not wait until all lanes were told.
+    What a process that died still owed is told by the next, as soon as it listens."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -45,7 +45,7 @@ class Hearer:
 
     ``unsettled_ms`` bounds how long, after a loss, no reading of the record decides anything
     because a replay may still come. ``gap_ended`` is called when a gap is over whose events will
-    not be replayed; it returns how many lanes that concerns.
+    not be replayed, and when we first listen; it returns how many lanes that concerns.
     """
 
     def __init__(
@@ -279,7 +279,8 @@ class Hearer:
         await self._refresh_gaps()
         self._set_listening(True)
         told = 0
-        if not signal.recovered:
+        if not signal.recovered or not self._ever_listened:
+            # An earlier run may have died before all were told of the last gap that it knew of.
             told = self._gap_ended()
         self._say_listening(signal, told)
 

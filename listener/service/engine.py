@@ -85,7 +85,7 @@ class Engine:
         self._cache: OrderedDict[CvCode, LaneRow] = OrderedDict()
         self._locks: dict[CvCode, tuple[asyncio.Lock, int]] = {}
         self._known: set[CvCode] = set()
-        self._watched: set[CvCode] = set()
+        self._watched: dict[CvCode, None] = {}
         self._ear: Ear | None = None
         self._performers: Performers | None = None
 
@@ -197,9 +197,9 @@ class Engine:
 
     def _watch(self, code: CvCode, lane: Lane) -> None:
         if any(_may_still_be_heard(lane)):
-            self._watched.add(code)
+            self._watched[code] = None
         else:
-            self._watched.discard(code)
+            self._watched.pop(code, None)
 
     def _keep(self, row: LaneRow) -> None:
         self._cache[row.code] = row

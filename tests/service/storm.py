@@ -103,12 +103,13 @@ def stormy(
     policy: Policy,
     pace: Pace = QUICK,
     behind: int = 0,
+    **world: Any,
 ) -> None:
     """Run a story in a world without any fault, in which so many lanes have been waiting for their
     event since before the start. ``behind``: in so many of them another update waits its turn."""
 
     async def main(loop: VirtualLoop) -> None:
-        life = build(loop, replace(scenario(0), policy=policy, **CALM))
+        life = build(loop, replace(scenario(0), policy=policy, **(CALM | world)))
         life.upstream.pace = pace
         try:
             storm = await _waiting(life, lanes, behind)
@@ -161,7 +162,7 @@ class _Nowhere:
     def _nothing(self, *_: object) -> None:
         return None
 
-    dispatch = enquire = hold_all = release_file = announce = due = _nothing
+    dispatch = enquire = hold_all = release_file = announce = due = doubt = _nothing
 
 
 async def _waiting(life: Life, lanes: int, behind: int) -> Storm:

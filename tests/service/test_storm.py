@@ -14,7 +14,7 @@ from listener.core.policy import Policy
 from tests.fakes.upstream_scripted import Pace
 
 from .storm import QUICK, Storm, stormy
-from .test_rooms import service_of, submit, until
+from .test_rooms import crash, service_of, start, submit, until
 
 PACE_S, AT_ONCE = 0.01, 8
 A_MOMENT_S = 2.0
@@ -195,6 +195,34 @@ def test_those_that_only_wait_are_enquired_of_in_every_fourth_turn() -> None:
         assert max(only_wait) < 4 * 20 + 2 * AT_ONCE
 
     stormy(story, 220, policy=Policy(confirm_timeout_ms=900_000), behind=200)
+
+
+def test_lanes_that_were_not_told_of_a_gap_before_a_crash_are_told_after_it() -> None:
+    """They closed without their event before a gap; it ended, and the process died at once. The
+    next one recovers the session, and would know of no gap of its own."""
+
+    async def story(storm: Storm) -> None:
+        life = storm.life
+        await asyncio.sleep(120)
+        assert storm.outcomes() == {("closed", "presumed"): len(storm.codes)}
+        whole = len(storm.reads)
+        life.server.restart()
+        life.disk.delay_s = lambda: 0.05  # type: ignore[method-assign]  # a slow disk
+        await service_of(life).hearer.wait_change()
+        await service_of(life).hearer.wait_change()
+        life.upstream.emit(CvCode("Sim#another"))
+        await asyncio.sleep(0.5)
+        await crash(life)
+        before = len(storm.reads)
+        untold = set(storm.codes) - {read.code for read in storm.reads[whole:]}
+        assert len(untold) > 100
+        await start(life)
+        await asyncio.sleep(60)
+        (*_, again) = storm.lines("subscription.established")
+        assert again[1]["recovered"] is True
+        assert {read.code for read in storm.reads[before:]} >= untold
+
+    stormy(story, 300, policy=Policy(), recovery=True)
 
 
 def test_an_event_does_not_wait_until_all_lanes_are_told_of_a_gap() -> None:
