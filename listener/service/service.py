@@ -102,15 +102,7 @@ class Service:
             policy.sending,
             request_id,
         )
-        self.enquirer = Enquirer(
-            self.engine,
-            world.upstream,
-            world.new_id,
-            clock,
-            log,
-            Breaker(policy.breaker_failures, policy.enquiry_pause_ms, policy.breaker_open_ms),
-            pace_ms=policy.enquiry_pace_ms,
-        )
+        self.enquirer = self._enquirer()
         self.timers = Timers(journal, self.engine, clock)
         self.housekeeping = Housekeeping(
             journal,
@@ -140,6 +132,20 @@ class Service:
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._fault: JournalFault | None = None
+
+    def _enquirer(self) -> Enquirer:
+        """With a breaker of its own: that files are not taken does not say that nothing is read."""
+        world, policy = self._world, self._policy
+        pause_ms, most_ms = policy.enquiry_pause_ms, policy.breaker_open_ms
+        return Enquirer(
+            self.engine,
+            world.upstream,
+            world.new_id,
+            world.clock,
+            world.log,
+            Breaker(policy.breaker_failures, pause_ms, most_ms),
+            pace_ms=policy.enquiry_pace_ms,
+        )
 
     # What the engine asks to be performed.
 

@@ -178,7 +178,7 @@ def test_what_waits_to_be_sent_again_is_enquired_of_before_those_that_only_wait(
         life.upstream.draw = lambda post: "error_before" if post.request_id.endswith("-1") else "ok"
         name = await submit(life, CvCode("Sim#new"))
         async with asyncio.timeout(60):
-            await until(life, name, State.AWAITING)
+            await until(life, name, State.CLOSED)
         first, second = life.upstream.ledger.of(name)
         assert second.began_s - first.began_s < 30 + A_MOMENT_S
         assert service_of(life).enquirer.backlog > 100, "the others were not done yet"
