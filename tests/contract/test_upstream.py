@@ -4,6 +4,7 @@ and its emulator, and over the scripted upstream on virtual time."""
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from listener.core.evidence import PostResult, UpstreamReply
 from listener.core.names import PostKind
+from listener.ports.upstream import NoReply, RawReply
 from tests.fakes.upstream_scripts import SCRIPTS, named
 
 from .upstreams import CODE, UNKNOWN, Asker, Entry, Play, player, saying, scripted, served
@@ -203,6 +205,85 @@ def test_a_reply_without_fields_is_an_acceptance_all_the_same(tmp_path: Path) ->
 
     player(scripted, tmp_path, virtual=True)(scene)
     player(served, tmp_path, virtual=False)(over_http)
+
+
+# ----------------------------------------------------------------------- the reply, as it came
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "says"),
+    [
+        ("ok", 200, "success"),
+        ("created", 201, "success"),
+        ("slow_reply", 200, "success"),
+        ("throttled_5s", 429, "error"),
+        ("not_found", 404, "error"),
+        ("status_error", 200, "error"),
+        ("error_before", 500, "error"),
+    ],
+)
+def test_a_reply_that_was_read_whole_is_told_as_it_came(
+    play: Play, script: str, status: int, says: str
+) -> None:
+    async def scene(it: Asker) -> None:
+        it.rig.plan(script)
+        (raw,) = await it.posted()
+        assert (raw.status, json.loads(raw.body)["status"]) == (status, says)
+        head = {name.lower(): value for name, value in raw.headers}
+        assert head["content-type"].startswith("application/json")
+        assert "content-length" not in head
+        assert ("retry-after" in head) == (script == "throttled_5s")
+        assert "message" in repr(raw.body) and "message" not in repr(raw)
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "script", ["reset_after", "close_after", "truncated_reply", "reset_mid_body"]
+)
+def test_of_what_was_not_read_whole_nothing_is_told(play: Play, script: str) -> None:
+    async def scene(it: Asker) -> None:
+        it.rig.plan(script)
+        assert await it.posted() == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("ok", 200), ("get_error", 500), ("get_throttled", 429), ("get_unreadable", 200)],
+)
+def test_a_record_is_fetched_whatever_the_answer_is(play: Play, script: str, status: int) -> None:
+    async def scene(it: Asker) -> None:
+        if script != "ok":
+            it.rig.plan(script)
+        raw = await it.fetch()
+        assert isinstance(raw, RawReply)
+        assert raw.status == status
+        assert it.rig.reads() == ["0199-f"]
+        unknown = await it.fetch(UNKNOWN)
+        assert isinstance(unknown, RawReply) and unknown.status == 404
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("get_hang", NoReply("read_timeout", timed_out=True)),
+        ("get_truncated", NoReply("reply_garbled", timed_out=False)),
+    ],
+)
+def test_a_record_that_cannot_be_fetched_is_no_reply(
+    play: Play, script: str, told: NoReply
+) -> None:
+    async def scene(it: Asker) -> None:
+        it.rig.plan(script)
+        assert await it.fetch() == told
+        await it.rig.unreachable()
+        assert await it.fetch() == NoReply("connect_refused", timed_out=False)
+
+    play(scene, timeout_s=SHORT_S)
 
 
 # ------------------------------------------------------------------------------- what a GET says

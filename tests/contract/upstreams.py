@@ -18,7 +18,7 @@ from listener.core.names import CvCode, FileKind, Millis
 from listener.core.submission import FileFacts
 from listener.emulator import Emulator, Options
 from listener.emulator.plan import Plan
-from listener.ports.upstream import Upstream
+from listener.ports.upstream import NoReply, RawReply, Upstream
 from tests.adapters.upstream_http.raw_server import Talk, raw_server, reply
 from tests.fakes.socket_server import SocketServer
 from tests.fakes.upstream_scripted import ScriptedUpstream
@@ -81,8 +81,19 @@ class Asker:
             code, self.file, self.facts, request_id=request_id
         )
 
+    async def posted(self, code: CvCode = CODE) -> list[RawReply]:
+        """POST, for what was told of the reply."""
+        raw: list[RawReply] = []
+        await self.rig.upstream.post_update(
+            code, self.file, self.facts, request_id="0199-1", on_reply=raw.append
+        )
+        return raw
+
     async def read(self, code: CvCode = CODE, request_id: str = "0199-r") -> Reading:
         return await self.rig.upstream.read_record(code, request_id=request_id)
+
+    async def fetch(self, code: CvCode = CODE) -> RawReply | NoReply:
+        return await self.rig.upstream.fetch_record(code, request_id="0199-f")
 
 
 Scene = Callable[[Asker], Awaitable[None]]

@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http import HTTPStatus
 from pathlib import Path
 
 import orjson
@@ -34,11 +35,14 @@ from listener.core.names import CvCode, Millis, PostKind
 from listener.core.submission import FileFacts
 from listener.emulator.payloads import event_body, reply_data
 from listener.emulator.upstream import MESSAGES, STATUSES, UNREADABLE
+from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
 
 from .socket_server import SocketServer
 from .upstream_scripts import Script, named
 
 Range = tuple[float, float]
+Reply = tuple[int, dict[str, str], bytes]
+"""Status, headers in lower case, and body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,29 +187,49 @@ class ScriptedUpstream:
         return reading
 
     async def _read_once(self, code: CvCode, request_id: str, read_ms: Millis) -> Reading:
+        found = await self._get(code, request_id)
+        if isinstance(found, str):
+            return Reading(read_ms=read_ms, known=False, detail=found)
+        status, _, body = found
+        return wire.read_record(status, body, read_ms)
+
+    async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
+        """See the port; asked a second time as above."""
+        found = await self._get(code, request_id)
+        if found in ("connection_reset", "disconnected"):
+            found = await self._get(code, request_id)
+        if isinstance(found, str):
+            return NoReply(found, timed_out=found.endswith("_timeout"))
+        return _raw(found)
+
+    async def _get(self, code: CvCode, request_id: str) -> Reply | str:
+        """What was answered, or how it failed."""
         script = named(self.draw_read(code))
         if (fault := self._unreachable(script)) is not None:
             await asyncio.sleep(self._unreachable_s(fault))
-            return Reading(read_ms=read_ms, known=False, detail=fault)
+            return fault
         self.ledger.reads.append((request_id, script.name))
         await asyncio.sleep(self._drawn(self.pace.get_s))
-        status, _, body = self._reply(script, code, self._shown(script, code))
+        reply = self._reply(script, code, self._shown(script, code))
         slow = script.answer == "slow"
         wait_s = self._given(script.reply_delay_ms, self.pace.get_s)
         wait_s += script.slow_ms / 1000 if slow else 0
         limit_s = self._timeout_s * (2 if slow else 1)
         if script.answer == "hang" or wait_s > limit_s:
             await asyncio.sleep(limit_s)
-            detail = "total_timeout" if slow else "read_timeout"
-            return Reading(read_ms=read_ms, known=False, detail=detail)
+            return "total_timeout" if slow else "read_timeout"
         await asyncio.sleep(wait_s)
         broken = _BREAKS.get(script.answer) or ("read_timeout" if self.down else None)
-        if broken is not None:
-            return Reading(read_ms=read_ms, known=False, detail=broken)
-        return wire.read_record(status, body, read_ms)
+        return reply if broken is None else broken
 
     async def post_update(
-        self, code: CvCode, file: Path, facts: FileFacts, *, request_id: str
+        self,
+        code: CvCode,
+        file: Path,
+        facts: FileFacts,
+        *,
+        request_id: str,
+        on_reply: OnReply = unheeded,
     ) -> PostResult:
         """See the port."""
         if self._lost(file, facts):
@@ -219,7 +243,7 @@ class ScriptedUpstream:
         self._begin(post)
         try:
             await asyncio.sleep(self._drawn(self.pace.upload_s))
-            result = await self._serve(post, script)
+            result = await self._serve(post, script, on_reply)
             post.told = result.kind.value
         finally:
             self._flying.remove(post)
@@ -238,11 +262,13 @@ class ScriptedUpstream:
             self.ledger.overlaps.append(post.code)
         self._flying.append(post)
 
-    async def _serve(self, post: Post, script: Script) -> PostResult:
+    async def _serve(self, post: Post, script: Script, on_reply: OnReply) -> PostResult:
         if not script.read_body:
             if script.answer in _BREAKS:
                 return PostResult(PostKind.NOT_SENT, "write_failed")
-            return self._read(self._reply(script, post.code, self._said(script, post.code)))
+            return self._read(
+                self._reply(script, post.code, self._said(script, post.code)), on_reply
+            )
         post.handed_s = self._loop.time()
         if not self._exists(post.code):
             script = named("not_found")
@@ -263,7 +289,7 @@ class ScriptedUpstream:
                 return PostResult(PostKind.POSSIBLY_SENT, "total_timeout", 200, resendable=False)
         if self.down or script.answer in _BREAKS:
             return PostResult(PostKind.POSSIBLY_SENT, _BREAKS.get(script.answer, "read_timeout"))
-        return self._read(self._reply(script, post.code, self._said(script, post.code)))
+        return self._read(self._reply(script, post.code, self._said(script, post.code)), on_reply)
 
     def _take(self, post: Post, script: Script) -> float:
         """The upstream has it: from here on it happens, whoever looks. Returns when it answers."""
@@ -297,10 +323,8 @@ class ScriptedUpstream:
             return self._timeout_s
         return self._drawn(self.pace.refuse_s) if fault == "connect_refused" else 0.0
 
-    def _reply(
-        self, script: Script, code: CvCode, data: dict[str, object]
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers in lower case, and body; ``data``: of a success."""
+    def _reply(self, script: Script, code: CvCode, data: dict[str, object]) -> Reply:
+        """``data``: of a success."""
         if not self._exists(code):
             script = named("not_found")
         status = script.status if script.status >= 0 else STATUSES.get(script.answer, 200)
@@ -333,8 +357,9 @@ class ScriptedUpstream:
         value = at if script.retry_after_form == "date" else str(script.retry_after_s)
         return {"retry-after": value, "date": format_datetime(now, usegmt=True)}
 
-    def _read(self, reply: tuple[int, dict[str, str], bytes]) -> PostResult:
+    def _read(self, reply: Reply, on_reply: OnReply) -> PostResult:
         status, headers, body = reply
+        on_reply(_raw(reply))
         return wire.read_post(
             status,
             headers,
@@ -431,3 +456,10 @@ class ScriptedUpstream:
 
 _BREAKS = {"reset": "connection_reset", "close": "disconnected", "truncated": "reply_garbled"}
 """How the connection ends where an answer was due, in the real adapter's words."""
+
+
+def _raw(reply: Reply) -> RawReply:
+    status, headers, body = reply
+    kind = "text/html" if body == UNREADABLE else "application/json"
+    head = (("content-type", kind), *headers.items())
+    return RawReply(status, HTTPStatus(status).phrase, head, body)

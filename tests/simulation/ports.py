@@ -13,6 +13,7 @@ from listener.core.catalogue import ANYWHERE, CATALOGUE
 from listener.core.evidence import PostResult, Reading
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.core.submission import FileFacts
+from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
 from tests.fakes.spool_memory import MemorySpool
 
 if TYPE_CHECKING:
@@ -118,14 +119,25 @@ class ProcessUpstream:
         self._life.reach("record: read")
         return replace(reading, read_ms=began)
 
+    async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
+        return await self._life.upstream.fetch_record(code, request_id=request_id)
+
     async def post_update(
-        self, code: CvCode, file: Path, facts: FileFacts, *, request_id: str
+        self,
+        code: CvCode,
+        file: Path,
+        facts: FileFacts,
+        *,
+        request_id: str,
+        on_reply: OnReply = unheeded,
     ) -> PostResult:
         life = self._life
         if facts.sha256 != life.spool.digest(SubmissionId(file.name)):
             life.fell_over.append(f"{request_id}: its file is gone, or another's")
         life.reach("post: begun")
-        result = await life.upstream.post_update(code, file, facts, request_id=request_id)
+        result = await life.upstream.post_update(
+            code, file, facts, request_id=request_id, on_reply=on_reply
+        )
         life.reach("post: answered")
         return result
 

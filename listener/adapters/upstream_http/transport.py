@@ -41,7 +41,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     own of a GET that met a closed idle connection.
 
     ``request.extensions``: ``timeout`` as httpx gives it (``pool``, ``connect``, ``write`` and
-    ``read`` seconds, the write's per chunk), and ``witness``, a :class:`Witness` to fill.
+    ``read`` seconds, the write's per chunk), ``witness``, a :class:`Witness` to fill, and
+    ``max_bytes`` of the reply's body, where that is not ``max_response_bytes``.
     Raises httpx's exceptions, without a cause and without a URL in the text. ``proxy`` is an
     ``http://`` URL, its credentials included. Belongs to the loop of its first request.
     """
@@ -84,12 +85,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             _stop(upload, witness)
             raise
         else:
-            stream = _Reply(reply, witness, upload, clock, self._max_response_bytes)
+            most = request.extensions.get("max_bytes", self._max_response_bytes)
             return httpx.Response(
                 reply.status,
                 headers=list(reply.raw_headers),
-                stream=stream,
-                extensions={"http_version": b"HTTP/1.1"},
+                stream=_Reply(reply, witness, upload, clock, most),
+                extensions={
+                    "http_version": b"HTTP/1.1",
+                    "reason_phrase": (reply.reason or "").encode("ascii", "ignore"),
+                },
             )
         # Raised out here, so that no URL in an aiohttp exception hangs on as its context.
         _stop(upload, witness)

@@ -17,11 +17,16 @@ from listener.core import wire
 from listener.core.evidence import PostResult, Reading
 from listener.core.names import CvCode, Millis, PostKind
 from listener.core.submission import FileFacts
+from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
 
 from .body import FileBody
 from .faults import ReplyGarbled, UploadBroken, slug
 from .transport import KEEPALIVE_S, AiohttpTransport
 from .witness import Witness
+
+MAX_FETCHED_BYTES = 8 << 20
+"""Of a record that is passed on unread: what a daemon need not understand may be longer."""
+TIMEOUTS = frozenset({"total_timeout", "connect_timeout", "read_timeout", "pool_timeout"})
 
 
 def _ignore(fault: Exception) -> None:
@@ -88,29 +93,51 @@ class HttpUpstream:
     async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
         """See the port."""
         read_ms = self._now_ms()
+        found = await self._get(code, request_id)
+        if isinstance(found, str):
+            return Reading(read_ms=read_ms, known=False, detail=found)
+        reply, body = found
+        return wire.read_record(reply.status_code, body, read_ms)
+
+    async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
+        """See the port."""
+        found = await self._get(code, request_id, max_bytes=MAX_FETCHED_BYTES)
+        if isinstance(found, str):
+            return NoReply(found, timed_out=found in TIMEOUTS)
+        return _raw(*found)
+
+    async def _get(
+        self, code: CvCode, request_id: str, **limits: int
+    ) -> tuple[httpx.Response, bytes] | str:
+        """The reply and its body, or how it failed."""
         try:
             async with asyncio.timeout(2 * self._timeout_s):
                 request = httpx.Request(
                     "GET",
                     wire.record_url(self._base_url, code),
                     headers=await self._request_headers(request_id),
-                    extensions={"timeout": self._steps(self._timeout_s)},
+                    extensions={"timeout": self._steps(self._timeout_s), **limits},
                 )
                 reply = await self._transport.handle_async_request(request)
-                return wire.read_record(reply.status_code, await _body(reply), read_ms)
+                return reply, await _body(reply)
         except TimeoutError:
-            detail = "total_timeout"
+            return "total_timeout"
         except httpx.TransportError as error:
-            detail = slug(error)
+            return slug(error)
         except _HeadersFailed:
-            detail = "headers_failed"
+            return "headers_failed"
         except Exception as error:  # noqa: BLE001 - the port promises a value, whatever went wrong
             self._on_fault(error)
-            detail = "internal_error"
-        return Reading(read_ms=read_ms, known=False, detail=detail)
+            return "internal_error"
 
     async def post_update(
-        self, code: CvCode, file: Path, facts: FileFacts, *, request_id: str
+        self,
+        code: CvCode,
+        file: Path,
+        facts: FileFacts,
+        *,
+        request_id: str,
+        on_reply: OnReply = unheeded,
     ) -> PostResult:
         """See the port."""
         witness = Witness()
@@ -138,6 +165,8 @@ class HttpUpstream:
             self._on_fault(error)
             detail = "internal_error"
         if reply is not None:
+            if not detail:
+                on_reply(_raw(reply, body))
             return self._read_reply(reply, body, detail)
         # Where our own code is wrong, its witness may be wrong too.
         if witness.unsent and detail != "internal_error":
@@ -216,6 +245,12 @@ async def _body(reply: httpx.Response) -> bytes:
         return b"".join([chunk async for chunk in reply.aiter_raw()])
     finally:
         await reply.aclose()
+
+
+def _raw(reply: httpx.Response, body: bytes) -> RawReply:
+    return RawReply(
+        reply.status_code, reply.reason_phrase, wire.end_to_end(reply.headers.raw), body
+    )
 
 
 def _lost(file: Path, size: int) -> bool:

@@ -4,6 +4,7 @@ adapter, by ``CVService``, by intake and by the ear. Import from here, not from 
 from .codes import MAX_CODE_BYTES, check_code, cv_ref, edits_url, encode_code, record_url
 from .events import EventBody, read_event
 from .multipart import MAX_NAME_BYTES, MultipartFrame, frame, sanitise_filename
+from .passing import end_to_end
 from .replies import read_object, read_post, read_record, says_error
 from .requests import request_headers
 from .sniff import sniff
@@ -17,6 +18,7 @@ __all__ = [
     "cv_ref",
     "edits_url",
     "encode_code",
+    "end_to_end",
     "frame",
     "read_event",
     "read_object",

@@ -24,6 +24,7 @@ from listener.core.submission import FileFacts
 from listener.core.wire import cv_ref
 from listener.ports.event_source import Listening, ReceivedEvent, Signal
 from listener.ports.journal import Journal, Query
+from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
 from listener.service.front import ServiceFront
 from listener.service.service import Service, ServicePolicy, World
 
@@ -134,19 +135,30 @@ class Beyond:
         self.open.set()
         self.arrived = asyncio.Event()
         self.posted: list[tuple[str, bytes, str]] = []
+        self.reply = RawReply(200, "OK", (("Content-Type", "application/json"),), b"{}")
 
     async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
         digest = str(sum(1 for posted, _, _ in self.posted if posted == code))
         return Reading(self._clock.now_ms(), True, path_digest=digest)
 
+    async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
+        return self.reply
+
     async def post_update(
-        self, code: CvCode, file: Path, facts: FileFacts, *, request_id: str
+        self,
+        code: CvCode,
+        file: Path,
+        facts: FileFacts,
+        *,
+        request_id: str,
+        on_reply: OnReply = unheeded,
     ) -> PostResult:
         self.posted.append((code, await asyncio.to_thread(file.read_bytes), facts.name))
         self.arrived.set()
         await self.open.wait()
         if self.emits:
             self._ear.hear(code)
+        on_reply(self.reply)
         return PostResult(
             PostKind.ACCEPTED, "ok", 200, reply=UpstreamReply(cv_id=456, status="draft")
         )
