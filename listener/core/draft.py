@@ -149,6 +149,8 @@ class Draft:
         corrected = replace(
             submission,
             outcome=outcome,
+            outcome_before=submission.outcome,
+            corrected_ms=self.at_ms,
             reason=reason,
             attribution=attribution,
             late=heard is not None or submission.late,

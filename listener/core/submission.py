@@ -60,6 +60,9 @@ class Submission:
     file: FileFacts
     state: State = State.QUEUED
     outcome: Outcome | None = None
+    outcome_before: Outcome | None = None
+    """What the last correction replaced, at ``corrected_ms``; None: it was never corrected."""
+    corrected_ms: Millis | None = None
     version: int = 1
     retry_of: SubmissionId | None = None
     attribution: Attribution | None = None

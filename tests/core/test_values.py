@@ -55,6 +55,8 @@ def test_a_new_submission_is_queued_and_blank() -> None:
         file=FILE,
         state=State.QUEUED,
         outcome=None,
+        outcome_before=None,
+        corrected_ms=None,
         version=1,
         retry_of=None,
         attribution=None,

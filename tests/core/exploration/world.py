@@ -165,6 +165,8 @@ def _distilled(submission: Submission) -> Submission:
     return replace(
         submission,
         version=1,
+        outcome_before=None,
+        corrected_ms=None,
         created_ms=Millis(START_MS),
         sent_ms=None,
         accepted_ms=None if submission.accepted_ms is None else Millis(START_MS),

@@ -93,9 +93,10 @@ def test_the_public_object_is_as_the_design_shows_it() -> None:
     script = accepted().at(2).event()
     shown = public(script.of(), "cv_0123456789ab", script.lane, script.now)
     assert list(shown) == [
-        *("id", "cv_ref", "state", "outcome", "late", "version", "attribution", "attempts"),
-        *("dispatch", "upstream", "deaf_ms", "duplicates", "retry_of", "created_at", "sent_at"),
-        *("accepted_at", "heard_at", "closed_at", "deadline_at", "waiting_for", "reason"),
+        *("id", "cv_ref", "state", "outcome", "outcome_before", "late", "version", "attribution"),
+        *("attempts", "dispatch", "upstream", "deaf_ms", "duplicates", "retry_of", "created_at"),
+        *("sent_at", "accepted_at", "heard_at", "closed_at", "corrected_at", "deadline_at"),
+        *("waiting_for", "reason"),
     ]
     assert shown["id"] == "a"
     assert shown["cv_ref"] == "cv_0123456789ab"

@@ -18,6 +18,7 @@ def test_a_confirmed_one_word_for_word() -> None:
         "cv_ref": "cv_ref",
         "state": "closed",
         "outcome": "confirmed",
+        "outcome_before": None,
         "late": False,
         "version": 6,
         "attribution": "exclusive",
@@ -38,6 +39,7 @@ def test_a_confirmed_one_word_for_word() -> None:
         "accepted_at": "2023-11-14T22:13:25.000Z",
         "heard_at": "2023-11-14T22:13:29.000Z",
         "closed_at": "2023-11-14T22:13:29.000Z",
+        "corrected_at": None,
         "deadline_at": None,
         "waiting_for": None,
         "reason": None,
@@ -75,6 +77,7 @@ def test_one_that_was_never_sent_word_for_word() -> None:
         "cv_ref": "cv_ref",
         "state": "closed",
         "outcome": "cancelled",
+        "outcome_before": None,
         "late": False,
         "version": 2,
         "attribution": None,
@@ -92,6 +95,7 @@ def test_one_that_was_never_sent_word_for_word() -> None:
         "accepted_at": None,
         "heard_at": None,
         "closed_at": "2023-11-14T22:13:23.000Z",
+        "corrected_at": None,
         "deadline_at": None,
         "waiting_for": None,
         "reason": "cancelled",
@@ -108,7 +112,8 @@ def test_a_late_one_that_was_heard_twice() -> None:
     script = accepted().at(31).time().read("p1").at(40).event(replayed=True).at(41).event()
     shown, line = public(script.of(), "cv_ref"), canonical(script.of())
     assert (shown["late"], shown["duplicates"], shown["attribution"]) == (True, 1, "contended")
-    assert shown["reason"] == "late_event"
+    assert (shown["reason"], shown["outcome_before"]) == ("late_event", "unconfirmed")
+    assert shown["corrected_at"] == "2023-11-14T22:14:00.000Z"
     assert (line["late"], line["duplicates"], line["replayed"]) == (True, 1, True)
     assert (line["reason"], line["confirm_ms"], line["total_ms"]) == ("late_event", 40_000, 31_000)
     assert line["evidence"] == ["replayed_event"]
