@@ -173,11 +173,17 @@ def watched_requests(link: Link) -> aiohttp.ClientMiddlewareType:
 
     Nothing is asked twice. Where a connection ends without an answer, aiohttp would send a GET
     again by itself; but the answer to a poll holds events that no second one brings.
+
+    After the end of one that the namespace has not taken yet, nothing is sent: where the change to
+    a websocket breaks off, the library would go on over polling, and its CONNECT would have the
+    server recover our session for nobody.
     """
 
     async def watch(
         request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        if link.end is not None and link.sid is None:
+            raise aiohttp.ClientConnectionError("it has ended")
         try:
             response = await send(request)
         except aiohttp.ClientError as error:

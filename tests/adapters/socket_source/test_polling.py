@@ -12,7 +12,7 @@ import engineio  # type: ignore[import-untyped]  # python-engineio ships no type
 import pytest
 from aiohttp import web
 
-from listener.ports.event_source import ConnectFailed, Listening, Lost
+from listener.ports.event_source import ConnectFailed, Listening, Lost, Resume
 
 from .ear import Ear, codes
 from .scripted_server import HANDSHAKE, event_frame
@@ -34,9 +34,11 @@ class PollingServer:
     """Answers the polls of any client with the bodies given, one each, then keeps it waiting.
 
     A body is a text, or a list of packets, or broken. Answers to POSTs come in two pieces.
+    ``upgrade``: a websocket is offered, and cut once it is there.
     """
 
-    def __init__(self, *bodies: Body) -> None:
+    def __init__(self, *bodies: Body, upgrade: bool = False) -> None:
+        self._upgrades = ["websocket"] if upgrade else []
         self._bodies = ["\x1e".join(body) if isinstance(body, list) else body for body in bodies]
         self._sent: dict[str, int] = {}
         self.posted: asyncio.Queue[str] = asyncio.Queue()
@@ -60,6 +62,11 @@ class PollingServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         self.peers.add(request.transport.get_extra_info("peername"))
+        if request.query["transport"] == "websocket":
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            request.transport.abort()
+            return socket
         if request.method == "POST":
             self.posted.put_nowait(await request.text())
             response = web.StreamResponse()
@@ -72,7 +79,8 @@ class PollingServer:
         if sid is None:
             sid = str(len(self._sent))
             self._sent[sid] = 0
-            return web.Response(text="0" + json.dumps({**HANDSHAKE, "sid": sid}))
+            handshake = {**HANDSHAKE, "sid": sid, "upgrades": self._upgrades}
+            return web.Response(text="0" + json.dumps(handshake))
         if self._sent[sid] == len(self._bodies):
             await asyncio.Event().wait()
         self._sent[sid] += 1
@@ -154,3 +162,16 @@ async def test_connections_are_used_again() -> None:
             while pongs < 10:
                 pongs += (await server.posted.get()).count("3")
         assert len(server.peers) <= 3
+
+
+async def test_where_the_change_to_a_websocket_breaks_off_nothing_more_is_said() -> None:
+    """A CONNECT over polling, with our offer, would have the server recover the session for a
+    connection that we have left: twice recovered, it is heard by nobody, and looks recovered."""
+    resume = Resume("pid", "1")
+    async with (
+        PollingServer(ADMITTED, upgrade=True) as server,
+        Ear(server.url, transports=("polling", "websocket"), resume=resume) as ear,
+    ):
+        for _ in range(3):
+            assert (await ear.until(ConnectFailed)).reason == "transport_closed"
+        assert server.posted.empty()
