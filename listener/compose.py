@@ -294,7 +294,8 @@ async def daemon(
 async def serve(
     settings: Settings, log: StructuredLog, on_ready: Callable[[Daemon], None] | None = None
 ) -> None:
-    """Run the daemon until SIGTERM or SIGINT, then drain. A second signal ends it at once."""
+    """Run the daemon until SIGTERM, SIGINT or the command to drain, and drain it. A second signal
+    ends it at once."""
     loop = asyncio.get_running_loop()
     watch_loop(loop, log)
     stop = asyncio.Event()
@@ -314,7 +315,10 @@ async def serve(
     async with daemon(settings, log) as running:
         if on_ready is not None:
             on_ready(running)
-        await stop.wait()
+        told = asyncio.create_task(stop.wait())
+        told.add_done_callback(lambda _: running.service.stop())
+        await running.service.stopping()
+    told.cancel()
     log.emit("daemon.stopped")
 
 

@@ -145,6 +145,9 @@ FIELDS: dict[str, str] = {
     "retold": "Canonical lines that were told again.",
     "submissions": "How many submissions.",
     "in_flight": "Attempts under way.",
+    "paused_ms": "How long sending has been paused; absent where it is not.",
+    "since": "Since when (RFC 3339).",
+    "restarted": "True where an earlier run was told, and this one found it in the journal.",
     "open_by_state": "Open submissions, by state.",
     "oldest_wait_ms": "Age of the oldest open submission.",
     "connected": "Whether we listen.",
@@ -312,8 +315,13 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("daemon.ready", _I, "Recovered, and open for submissions.", "host", "port"),
         _spec("daemon.heartbeat", _I, "We live, and how well.",
               "open_by_state", "oldest_wait_ms", "connected", "last_frame_age_ms",
-              "last_event_age_ms", "deaf_ms", "in_flight", "enquiries_waiting", "fsync_p99_ms",
-              "loop_lag_ms", "dropped_lines"),
+              "last_event_age_ms", "deaf_ms", "in_flight", "paused_ms", "enquiries_waiting",
+              "fsync_p99_ms", "loop_lag_ms", "dropped_lines"),
+        _spec("sending.paused", _W, "By command, perhaps an earlier run's: no attempt begins. "
+              "Accepting and listening go on, and time does too: what is not sent within "
+              "CV_DELIVER_WITHIN closes as undelivered.", "since", "in_flight", "restarted",
+              do="Resume (POST /v1/resume) when updates may be sent again."),
+        _spec("sending.resumed", _I, "Attempts begin again.", "duration_ms"),
         _spec("daemon.drain_started", _I, "No further attempt begins; those under way may end.",
               "in_flight", "signal"),
         _spec("daemon.drain_cut_short", _W, "Attempts were still under way at the drain's end: the "

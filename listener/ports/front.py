@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from listener.core.errors import JournalFault
-from listener.core.names import Outcome, State, SubmissionId
+from listener.core.names import Millis, Outcome, State, SubmissionId
 
 from .journal import Tally
 
@@ -75,6 +75,16 @@ class Readiness:
         return all(check.ok for check in self.checks if check.required)
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Whether attempts begin. ``paused_ms``: since when it is paused, None if it is not.
+    ``draining``: the daemon is on its way out. ``in_flight``: attempts under way."""
+
+    paused_ms: Millis | None
+    draining: bool
+    in_flight: int
+
+
 class Front(Protocol):
     """What may be asked of the service from outside. Raises JournalFault when the journal fails."""
 
@@ -112,6 +122,24 @@ class Front(Protocol):
 
     async def wait_closed(self, submission_id: SubmissionId, timeout_s: float) -> Public | None:
         """Wait until it is closed, ``timeout_s`` at most; how it stands then, None if unknown."""
+        ...
+
+    def sending(self) -> Sending:
+        """Whether attempts begin."""
+        ...
+
+    async def pause(self) -> Sending:
+        """Begin no further attempt, and go on accepting; a restart changes nothing of it. On disk
+        when it returns. Idempotent, as its opposite is."""
+        ...
+
+    async def resume(self) -> Sending:
+        """Let attempts begin again."""
+        ...
+
+    def drain(self) -> Sending:
+        """Accept nothing more, end what is under way, then end the daemon, as SIGTERM does.
+        Returns at once. Idempotent."""
         ...
 
     async def readiness(self) -> Readiness:

@@ -312,6 +312,15 @@ class Journal(Protocol):
         to remove, before it. Returns how many submissions."""
         ...
 
+    async def note(self, name: str) -> str | None:
+        """What was noted under this name, None if nothing is."""
+        ...
+
+    async def set_note(self, name: str, value: str | None) -> None:
+        """Note it, in place of what was; None removes it. It must hold nothing of a CV, for neither
+        ``purge`` nor ``forget`` touches it."""
+        ...
+
     def commit_p99_ms(self) -> float | None:
         """The 99th percentile of recent commit times."""
         ...

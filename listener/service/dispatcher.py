@@ -34,11 +34,15 @@ class SendingPolicy:
     listen_wait_ms: int = 30_000
 
 
+class _Paused(Exception):
+    """Raised where an attempt would begin, so that nothing of it is committed."""
+
+
 class Dispatcher:
     """Takes offers, waits for all that must be waited for, then makes one attempt.
 
-    The waits, in this order: not draining, no hold, the breaker, listening (bounded), a free place;
-    then the baseline is read, and the engine has the last word.
+    The waits, in this order: not draining, not paused, no hold, the breaker, listening (bounded), a
+    free place; then the baseline is read, and the engine has the last word.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Dispatcher:
         self._busy: set[CvCode] = set()
         self._hold_until_ms = Millis(0)
         self._draining = False
+        self._paused = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -91,6 +96,11 @@ class Dispatcher:
             self._hold_until_ms = until_ms
             wait = until_ms - self._clock.now_ms()
             self._log.emit("upstream.held", duration_ms=max(0, wait))
+
+    def pause(self, paused: bool) -> None:
+        """Begin no further attempt, from this moment on; or do so again."""
+        self._paused = paused
+        self._changed.set()
 
     @property
     def in_flight(self) -> int:
@@ -151,6 +161,7 @@ class Dispatcher:
         """Whether any gate is shut now."""
         return (
             self._draining
+            or self._paused
             or self._clock.now_ms() < self._hold_until_ms
             or not self._breaker.allows(self._clock.now_ms())
             or self._must_listen_ms() > 0
@@ -169,12 +180,12 @@ class Dispatcher:
             waits = [self._hold_until_ms - now, self._breaker.opens_in_ms(now)]
             must_listen = self._must_listen_ms()
             pause = max(*waits, 0)
-            if pause > 0:
+            if self._draining:
+                await asyncio.Event().wait()
+            elif self._paused or pause > 0:
                 # An attempt under way may close the breaker before its time.
                 self._changed.clear()
-                await self._sleep_unless_changed(pause / 1000)
-            elif self._draining:
-                await asyncio.Event().wait()
+                await self._sleep_unless_changed(None if self._paused else pause / 1000)
             elif must_listen > 0:
                 try:
                     async with asyncio.timeout(must_listen / 1000):
@@ -212,16 +223,22 @@ class Dispatcher:
         baseline: Reading | None = None
         if self._engine.policy.baseline:
             baseline = await self._upstream.read_record(code, request_id=f"{request_id}-baseline")
-        begun = await self._engine.give(
-            code,
-            lambda m: SendBegins(
-                at_ms=m.at_ms,
-                hearing=m.hearing,
-                events_pending=m.events_pending,
+
+        def begins(moment: Moment) -> SendBegins:
+            if self._paused:
+                raise _Paused
+            return SendBegins(
+                at_ms=moment.at_ms,
+                hearing=moment.hearing,
+                events_pending=moment.events_pending,
                 submission_id=submission_id,
                 baseline=baseline,
-            ),
-        )
+            )
+
+        try:
+            begun = await self._engine.give(code, begins)
+        except _Paused:
+            return lane, "paused"
         if begun.refusal is not None:
             return begun.lane, begun.refusal
         return (await self._post(code, found, number, request_id)).lane, None

@@ -10,7 +10,7 @@ from listener.core.names import State, SubmissionId
 from listener.core.submission import Lane
 from listener.core.view import public
 from listener.ports.clock import Clock
-from listener.ports.front import Check, Filter, Listing, Public, Readiness, Taken, Turned
+from listener.ports.front import Check, Filter, Listing, Public, Readiness, Sending, Taken, Turned
 from listener.ports.journal import Journal, Query, StoredSubmission, Tally
 from listener.ports.log import Log
 
@@ -94,6 +94,26 @@ class ServiceFront:
                 return await self.submission(submission_id)
         return shown
 
+    def sending(self) -> Sending:
+        """As the port says."""
+        service = self._service
+        return Sending(service.pause.since_ms, service.draining, service.dispatcher.in_flight)
+
+    async def pause(self) -> Sending:
+        """As the port says."""
+        await self._service.pause.pause()
+        return self.sending()
+
+    async def resume(self) -> Sending:
+        """As the port says."""
+        await self._service.pause.resume()
+        return self.sending()
+
+    def drain(self) -> Sending:
+        """As the port says."""
+        self._service.stop()
+        return self.sending()
+
     async def readiness(self) -> Readiness:
         """As the port says."""
         return Readiness((await self._journal_check(), *self._other_checks()))
@@ -158,4 +178,7 @@ class ServiceFront:
         return await self._service.engine.lane(stored.code)
 
     def _show(self, stored: StoredSubmission, lane: Lane | None) -> Public:
-        return public(stored.submission, self._log.ref(stored.code), lane, self._clock.now_ms())
+        shown = public(stored.submission, self._log.ref(stored.code), lane, self._clock.now_ms())
+        if shown["waiting_for"] == "sending" and self._service.pause.since_ms is not None:
+            shown["waiting_for"] = "resume"
+        return shown

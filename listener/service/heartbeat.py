@@ -49,6 +49,7 @@ class Heartbeat:
         log: Log,
         *,
         every_s: float,
+        paused_ms: Callable[[], int | None],
         dropped_lines: Callable[[], int],
     ) -> None:
         self._journal = journal
@@ -59,6 +60,7 @@ class Heartbeat:
         self._clock = clock
         self._log = log
         self._every_s = every_s
+        self._paused_ms = paused_ms
         self._dropped_lines = dropped_lines
         self._loop_lag_ms = 0
         self._told_never_heard = False
@@ -102,6 +104,7 @@ class Heartbeat:
             last_event_age_ms=None if event is None else max(0, now - event),
             deaf_ms=self._hearer.deaf_for_ms(),
             in_flight=self._dispatcher.in_flight,
+            paused_ms=self._paused_ms(),
             enquiries_waiting=self._enquirer.backlog,
             fsync_p99_ms=None if p99 is None else round(p99, 2),
             loop_lag_ms=self._loop_lag_ms,

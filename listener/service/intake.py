@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from listener.core.errors import JournalFault, SpoolFault, SpoolFull
 from listener.core.inputs import CancelRequested, Submit
@@ -18,10 +17,9 @@ from listener.ports.journal import IdempotencyKey, Journal, StoredSubmission
 from listener.ports.log import Log
 from listener.ports.spool import Spool
 
+from .behind import Behind
 from .engine import Engine, Moment
 from .spool_incidents import SpoolIncidents
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,7 @@ class Intake:
         self._clock = clock
         self._new_id = new_id
         self.incidents = SpoolIncidents(clock, log)
-        self._fail = fail
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._behind = Behind(fail)
         self._draining = False
         self._uploads = 0
         self._uploaded = asyncio.Event()
@@ -93,7 +90,7 @@ class Intake:
             self._uploaded.set()
         self.incidents.taken()
         accepting = self._accept(code, submission_id, facts, idempotency_key, retry_of)
-        return await asyncio.shield(self._behind(accepting))
+        return await self._behind.see_through(accepting)
 
     async def cancel(self, submission_id: SubmissionId) -> StoredSubmission | None:
         """Withdraw one submission (rule 13); as it stands afterwards, None if unknown."""
@@ -109,7 +106,7 @@ class Intake:
                 submission_id=submission_id,
             ),
         )
-        await asyncio.shield(self._behind(cancelling))
+        await self._behind.see_through(cancelling)
         return await self._journal.submission(submission_id)
 
     async def drain(self) -> None:
@@ -118,21 +115,7 @@ class Intake:
         while self._uploads:
             self._uploaded.clear()
             await self._uploaded.wait()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
-
-    def _behind(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Work that goes on when its caller is gone."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        fault = None if task.cancelled() else task.exception()
-        if isinstance(fault, JournalFault):
-            self._fail(fault)
+        await self._behind.finish()
 
     async def _accept(
         self,

@@ -32,6 +32,7 @@ from .fan_out import for_each
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
 from .intake import Intake
+from .pausing import Pause
 from .reactor import Reactor, at_once
 from .timers import Timers
 
@@ -102,17 +103,10 @@ class Service:
             policy.sending,
             request_id,
         )
+        self.pause = Pause(journal, self.dispatcher, clock, log, self.fail)
         self.enquirer = self._enquirer()
         self.timers = Timers(journal, self.engine, clock)
-        self.housekeeping = Housekeeping(
-            journal,
-            world.spool,
-            clock,
-            log,
-            retention_days=policy.retention_days,
-            orphans=world.orphans,
-            keep_orphans_ms=policy.core.keep_unresolved_ms,
-        )
+        self.housekeeping = self._housekeeping()
         self.reactor = Reactor(
             journal, clock, log, world.handlers, told=self.engine.lane, written=world.written
         )
@@ -126,12 +120,25 @@ class Service:
             clock,
             log,
             every_s=policy.heartbeat_s,
+            paused_ms=self.pause.for_ms,
             dropped_lines=world.dropped_lines,
         )
         self.engine.connect(self.hearer, self)
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._fault: JournalFault | None = None
+
+    def _housekeeping(self) -> Housekeeping:
+        world, policy = self._world, self._policy
+        return Housekeeping(
+            world.journal,
+            world.spool,
+            world.clock,
+            world.log,
+            retention_days=policy.retention_days,
+            orphans=world.orphans,
+            keep_orphans_ms=policy.core.keep_unresolved_ms,
+        )
 
     def _enquirer(self) -> Enquirer:
         """With a breaker of its own: that files are not taken does not say that nothing is read."""
@@ -184,6 +191,7 @@ class Service:
         """From the journal alone: correlate what was heard, then hold every lane's timers against
         this run's clock, then clean up. Before anything is sent or any timer runs (rule 14)."""
         journal, log = self._world.journal, self._world.log
+        await self.pause.recover()
         codes = await journal.lanes()
         self.engine.remember(codes)
         events = await self.hearer.recover(await journal.last_alive_ms())
@@ -255,6 +263,10 @@ class Service:
     def stop(self) -> None:
         """Begin to drain. Idempotent."""
         self._stop.set()
+
+    async def stopping(self) -> None:
+        """Return once it was told to drain, by whomever, or met a fault."""
+        await self._stop.wait()
 
     @property
     def draining(self) -> bool:

@@ -68,6 +68,7 @@ class JournalModel:
     open_: tuple[int, Gap] | None = None
     resume: Resume = field(default_factory=Resume)
     alive_ms: Millis | None = None
+    notes: dict[str, str] = field(default_factory=dict)
     tokens: int = 0
     removed_version: int = 0
 
@@ -313,6 +314,14 @@ class JournalModel:
         self.claims.pop(code, None)
         self.inbox = {seq: row for seq, row in self.inbox.items() if row.code != code}
         return len(doomed)
+
+    def note(self, name: str) -> str | None:
+        return self.notes.get(name)
+
+    def set_note(self, name: str, value: str | None) -> None:
+        self.notes = {n: v for n, v in self.notes.items() if n != name}
+        if value is not None:
+            self.notes[name] = value
 
     # ------------------------------------------------------------------- what only a test may ask
 

@@ -67,6 +67,7 @@ class Trio:
             ("gaps", (None, LONG)),
             ("ripe_gaps", (LONG,)),
             ("submissions", (Query(limit=LONG),)),
+            *(("note", (name,)) for name in ("a", "b")),
             *(("load_lane", (code,)) for code in codes),
             *(("submission", (name,)) for name in names),
             *(("facts_of", (name,)) for name in names),

@@ -226,3 +226,17 @@ async def test_forgetting_leaves_nothing_of_the_code(store: Store) -> None:
     assert await journal.claim_lane(OTHER, "two", at(1), at(99)) is None
     assert len(await journal.facts_of(an_id(2))) == 1
     assert await journal.forget(CODE) == 0
+
+
+async def test_a_note_stands_until_it_is_taken_away(store: Store) -> None:
+    assert await store.journal.note("a") is None
+    await store.journal.set_note("a", "1")
+    await store.journal.set_note("b", "")
+    await store.journal.set_note("a", "2")
+    await store.restart()
+    assert (await store.journal.note("a"), await store.journal.note("b")) == ("2", "")
+    await store.journal.purge(at(99))
+    await store.journal.set_note("b", None)
+    await store.journal.set_note("b", None)
+    await store.restart()
+    assert (await store.journal.note("a"), await store.journal.note("b")) == ("2", None)

@@ -269,6 +269,10 @@ class JournalMachine(RuleBasedStateMachine):
         self._something_left()
         assert not any(row.code == code for row in self.model.inbox.values())
 
+    @rule(name=st.sampled_from(["a", "b"]), value=st.sampled_from([None, "", "1", "日本"]))
+    def note(self, name: str, value: str | None) -> None:
+        self.trio.ask("set_note", name, value)
+
     @rule(hard=st.booleans())
     def die(self, hard: bool) -> None:
         if hard:

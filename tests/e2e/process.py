@@ -207,6 +207,11 @@ class DaemonProcess:
                 return rows
             cursor = f"&cursor={page['next_cursor']}"
 
+    async def post(self, path: str, **given: Any) -> httpx.Response:
+        """The answer to one POST; ``given`` as httpx has it."""
+        assert self._client is not None
+        return await self._client.post(path, **given)
+
     async def closed(self, ids: Iterable[str], seconds: float) -> dict[str, dict[str, Any]]:
         """Each submission once it is closed."""
         assert self._client is not None

@@ -51,6 +51,7 @@ class _Kept:
     alive_ms: Millis | None = None
     gaps: list[GapRow] = field(default_factory=list)
     keys: dict[str, IdempotencyKey] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     reactions: dict[tuple[SubmissionId, int], Reaction] = field(default_factory=dict)
     claims: dict[CvCode, Claim] = field(default_factory=dict)
     last_token: int = 0
@@ -340,6 +341,18 @@ class MemoryJournal:
         kept.inbox = {seq: row for seq, row in kept.inbox.items() if row.code != code}
         await self._after()
         return len(doomed)
+
+    async def note(self, name: str) -> str | None:
+        self._check()
+        return self._kept.notes.get(name)
+
+    async def set_note(self, name: str, value: str | None) -> None:
+        await self._before()
+        if value is None:
+            self._kept.notes.pop(name, None)
+        else:
+            self._kept.notes[name] = value
+        await self._after()
 
     def commit_p99_ms(self) -> float | None:
         return 0.0 if self._writes else None

@@ -28,7 +28,7 @@ from listener.ports.journal import (
     Tally,
 )
 
-from . import commits, gap_accounts, hearing, reads, retention
+from . import commits, gap_accounts, hearing, notes, reads, retention
 from .store import Pragmas, Store, open_store
 from .transactions import Health, Transactions
 from .worker import Desk, Worker
@@ -201,6 +201,12 @@ class SqliteJournal:
         await self._writer.submit(retention.empty_wal, alone=True)
         await self._remove_backups(None)
         return count
+
+    async def note(self, name: str) -> str | None:
+        return await self._reader.submit(partial(notes.note, name=name))
+
+    async def set_note(self, name: str, value: str | None) -> None:
+        await self._writer.submit(partial(notes.set_note, name=name, value=value))
 
     def commit_p99_ms(self) -> float | None:
         times = sorted(self._writer.commit_ms)

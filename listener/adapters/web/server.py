@@ -15,7 +15,9 @@ from listener.ports.front import Front
 from listener.ports.log import Log
 
 from .api import Api
+from .control import Control
 from .gate import Names, Tokens
+from .submissions import Submissions
 from .traces import remove_address, write_address
 from .upload import Uploads
 
@@ -73,12 +75,16 @@ class WebServer:
         self._connections = connections
         self._stopping = asyncio.Event()
         uploads = Uploads(front, max_file_bytes, body_timeout_s)
-        api = Api(front, uploads, tokens, Names([*names, host]), log, version, self._stopping)
+        api = Api(front, tokens, Names([*names, host]), log)
+        routes = [
+            *Submissions(front, uploads, self._stopping).routes(),
+            *Control(front, version).routes(),
+        ]
         # Of no tree: the library's own lines show what was sent.
         silent = logging.Logger("listener.web.silent")
         silent.addHandler(logging.NullHandler())
         self._runner = web.AppRunner(
-            api.app(),
+            api.app(routes),
             # A client that is gone waits for nothing.
             handler_cancellation=True,
             access_log=None,

@@ -1,0 +1,19 @@
+"""Small things that must survive, by name."""
+
+from __future__ import annotations
+
+import apsw
+
+
+def note(db: apsw.Connection, name: str) -> str | None:
+    """As the port says."""
+    found = db.execute("SELECT value FROM notes WHERE name = ?", (name,)).get
+    return None if found is None else str(found)
+
+
+def set_note(db: apsw.Connection, name: str, value: str | None) -> None:
+    """As the port says."""
+    if value is None:
+        db.execute("DELETE FROM notes WHERE name = ?", (name,))
+    else:
+        db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))

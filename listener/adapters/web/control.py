@@ -1,0 +1,77 @@
+"""The daemon itself: how it is, and what it is told to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from listener.core.view import rfc3339
+from listener.ports.front import Front, Sending
+
+from .answers import as_check, as_json
+from .gate import Scope
+from .routes import Route
+
+
+class Control:
+    """Probes, the status, and the three commands: each may be repeated."""
+
+    def __init__(self, front: Front, version: str) -> None:
+        self._front = front
+        self._version = version
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route("GET", "/livez", self._livez, None),
+            Route("GET", "/readyz", self._readyz, None),
+            Route("GET", "/v1/status", self._status, Scope.READ),
+            Route("POST", "/v1/pause", self._pause, Scope.ADMIN),
+            Route("POST", "/v1/resume", self._resume, Scope.ADMIN),
+            Route("POST", "/v1/drain", self._drain, Scope.ADMIN),
+        ]
+
+    async def _livez(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="alive\n")
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        readiness = await self._front.readiness()
+        body: dict[str, Any] = {"ready": readiness.ready}
+        failing = [check for check in readiness.checks if check.required and not check.ok]
+        if failing:
+            body["reasons"] = [f"{check.name}: {check.detail}" for check in failing]
+        if "verbose" in request.query:
+            body["checks"] = [as_check(check) for check in readiness.checks]
+        return as_json(body, 200 if readiness.ready else 503)
+
+    async def _status(self, request: web.Request) -> web.StreamResponse:
+        readiness, tally = await self._front.readiness(), await self._front.tally()
+        return as_json(
+            {
+                "version": self._version,
+                "ready": readiness.ready,
+                "checks": [as_check(check) for check in readiness.checks],
+                **_as_sending(self._front.sending()),
+                "open": {state.value: n for state, n in tally.open_by_state.items()},
+                "closed": {outcome.value: n for outcome, n in tally.closed_by_outcome.items()},
+                "oldest_open_at": rfc3339(tally.oldest_open_ms),
+            }
+        )
+
+    async def _pause(self, request: web.Request) -> web.StreamResponse:
+        return as_json(_as_sending(await self._front.pause()))
+
+    async def _resume(self, request: web.Request) -> web.StreamResponse:
+        return as_json(_as_sending(await self._front.resume()))
+
+    async def _drain(self, request: web.Request) -> web.StreamResponse:
+        return as_json(_as_sending(self._front.drain()), 202)
+
+
+def _as_sending(sending: Sending) -> dict[str, object]:
+    return {
+        "paused_since": rfc3339(sending.paused_ms),
+        "draining": sending.draining,
+        "in_flight": sending.in_flight,
+    }
