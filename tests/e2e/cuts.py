@@ -4,6 +4,7 @@ in the midst of the traffic."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import Counter
@@ -135,8 +136,8 @@ class _Run:
         self.kills = 0
 
     async def live(self) -> None:
-        """From the first event, after which there is something to recover from, to the last, behind
-        which all others have been heard."""
+        """From the first event, after which there is something to recover from, to one that is
+        heard after all others."""
         await self._submit("first")
         await self._daemon.closed(self.accepted, CLOSE_S)
         async with asyncio.TaskGroup() as group:
@@ -146,8 +147,13 @@ class _Run:
             if self._plan.events:
                 per_s = self._plan.events / self._lasts_s
                 group.create_task(self._server.flood(self._plan.events, per_s, "foreign"))
-        await self._submit("last")
         await self._daemon.closed(self.accepted, CLOSE_S)
+        for number in itertools.count():
+            # While we do not listen yet, a last one may be missed, too.
+            name = await self._submit(f"last-{number}")
+            end = await self._daemon.closed([name], CLOSE_S)
+            if end[name]["outcome"] == "confirmed":
+                return
 
     async def _cut(self) -> None:
         for cut in self._cuts:
@@ -188,15 +194,15 @@ class _Run:
                 await asyncio.sleep(max(0.0, began + number * pause_s - time.monotonic()))
                 group.create_task(one(number))
 
-    async def _submit(self, name: str) -> None:
-        """Again under the same key, where the daemon died before it answered."""
+    async def _submit(self, name: str) -> str:
+        """The id. Again under the same key, where the daemon died before it answered."""
         code = f"{DOCUMENTED}/{name}"
         file = SAMPLES[len(self.accepted) % len(SAMPLES)]
         while True:
             submission_id = await self._daemon.submit(code, file, key=f"key-{name}")
             if submission_id is not None:
                 self.accepted[submission_id] = code
-                return
+                return submission_id
             await asyncio.sleep(0.05)  # it is being started again
 
 
