@@ -26,11 +26,16 @@ def one(data: bytes) -> None:
     """Two bytes of policy, then a step of two bytes each. Raises for a promise that is broken."""
     machine = LaneMachine()
     machine.policy = _policy(*_two(data))
-    for at in range(2, min(len(data), 2 * STEPS), 2):
-        step, how = _two(data[at:])
-        _STEPS[step % len(_STEPS)](machine, how)
+    take_steps(machine, data[2 : 2 * STEPS])
     if not data[:1] or not data[0] & TO_THE_END:
         machine.teardown()
+
+
+def take_steps(machine: LaneMachine, data: bytes) -> None:
+    """Two bytes a step."""
+    for at in range(0, len(data), 2):
+        step, how = _two(data[at:])
+        _STEPS[step % len(_STEPS)](machine, how)
 
 
 def _two(data: bytes) -> tuple[int, int]:
