@@ -19,7 +19,7 @@ from .client import SILENT, TrackedClient, end_tasks
 from .endpoint import Endpoint, OnConnect
 from .link import End, FrameClock, Link
 from .packets import HEARD, HeardPacket, fast_prefixes
-from .reasons import name_failure, name_refusal, presentable, says_no
+from .reasons import name_failure, name_loss, name_refusal, presentable, says_no
 from .reception import Reception
 from .recovery import Recovery
 from .signals import SignalQueue
@@ -224,7 +224,7 @@ class Connection:
         elif patience_s and clock.monotonic() - clock.last_at >= patience_s * 0.9:
             self.link.close(self._silence(patience_s))
         else:
-            self.link.close(End("transport_closed"))
+            self.link.close(name_loss(self.link))
 
     # ------------------------------------------------------------------------------- its phases
 

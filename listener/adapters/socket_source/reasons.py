@@ -27,6 +27,13 @@ def name_failure(link: Link, raised: BaseException | None) -> End:
     return End("bad_handshake", f"the server's handshake cannot be read ({type(raised).__name__})")
 
 
+def name_loss(link: Link) -> End:
+    """Why a connection is no more that the library calls closed."""
+    if link.status is not None:
+        return _name_status(link.status, link.words)
+    return End("transport_closed")
+
+
 def name_refusal(said: object) -> End:
     """A CONNECT_ERROR: the server's own words, ``{"message", "data"}`` or text."""
     if isinstance(said, dict):

@@ -134,10 +134,11 @@ def tapped_response(link: Link, max_bytes: int) -> type[aiohttp.ClientResponse]:
             polled = self.method == "GET" and 200 <= self.status < 300
             try:
                 self._read_body = await self._whole_body()
-            except aiohttp.ClientPayloadError as error:
+            except (aiohttp.ClientPayloadError, TimeoutError) as error:
                 if not polled:
                     raise
-                link.close(End("transport_closed", "a response broke off"))
+                how = f"a response broke off ({type(error).__name__})"
+                link.close(End("transport_closed", how))
                 raise BodyBroken("a response that broke off") from error
             finally:
                 if self._read_body is None:

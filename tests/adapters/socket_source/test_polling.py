@@ -7,12 +7,14 @@ import json
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qs, urlsplit
 
 import engineio  # type: ignore[import-untyped]  # python-engineio ships no types
 import pytest
 from aiohttp import web
 
-from listener.ports.event_source import ConnectFailed, Listening, Lost, Resume
+from listener.ports.event_source import ConnectFailed, Listening, Lost, ReceivedEvent, Resume
+from tests.adapters.upstream_http.raw_server import Script, Talk, raw_server, reply
 
 from .ear import Ear, codes
 from .scripted_server import HANDSHAKE, event_frame
@@ -134,6 +136,108 @@ async def test_a_poll_whose_answer_is_lost_is_not_asked_again(broken: Broken) ->
             assert isinstance(lost, Lost)
             assert lost.reason == "transport_closed"
     assert said == []
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+SOME = (event_frame("a") + "\x1e" + event_frame("b")).encode()
+
+
+def whole(body: str) -> bytes:
+    return reply(body.encode())
+
+
+async def broken_off(talk: Talk) -> None:
+    await talk.say(HEAD + b"Content-Length: 500\r\n\r\n" + SOME)
+
+
+async def broken_off_in_a_chunk(talk: Talk) -> None:
+    await talk.say(HEAD + b"Transfer-Encoding: chunked\r\n\r\n64\r\n" + SOME)
+
+
+async def reset(talk: Talk) -> None:
+    await broken_off(talk)
+    talk.reset()
+
+
+async def stalled(talk: Talk) -> None:
+    await broken_off(talk)
+    await talk.stall()
+
+
+async def gone(talk: Talk) -> None:
+    talk.reset()
+
+
+async def not_a_success(talk: Talk) -> None:
+    await talk.say(reply(b'{"code":1,"message":"Session ID unknown"}', "400 Bad Request"))
+
+
+async def a_failure_that_breaks_off(talk: Talk) -> None:
+    await talk.say(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 500\r\n\r\n<html>")
+
+
+BROKEN = [
+    (broken_off, "transport_closed"),
+    (broken_off_in_a_chunk, "transport_closed"),
+    (stalled, "silent"),
+    (not_a_success, "http_400"),
+    (a_failure_that_breaks_off, "http_502"),
+]
+
+
+@pytest.mark.parametrize(("breaks", "reason"), BROKEN)
+async def test_a_poll_that_breaks_off_ends_the_connection_and_no_more(
+    breaks: Script, reason: str
+) -> None:
+    """What it brought is not taken, the next connection is made, and nothing of ours fails."""
+    failed = list[dict[str, object]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+    quick = {**HANDSHAKE, "pingInterval": 200, "pingTimeout": 100}
+    opened, admitted = 0, set[str]()
+
+    async def script(talk: Talk) -> None:
+        nonlocal opened
+        while True:
+            seen = await talk.request()
+            sid = parse_qs(urlsplit(seen.line.split()[1]).query).get("sid", [""])[0]
+            if seen.line.startswith("POST"):
+                await talk.say(reply(b"ok"))
+            elif not sid:
+                opened += 1
+                told = quick if reason == "silent" else HANDSHAKE
+                await talk.say(whole("0" + json.dumps({**told, "sid": f"sid-{opened}"})))
+            elif sid not in admitted:
+                admitted.add(sid)
+                await talk.say(whole(ADMITTED))
+            else:
+                await breaks(talk)
+                return
+
+    async with (
+        raw_server(script) as server,
+        Ear(
+            f"http://127.0.0.1:{server.port}", transports=("polling",), silence_margin_s=0.1
+        ) as ear,
+    ):
+        for _ in range(2):
+            await ear.until(Listening)
+            assert (await ear.until(Lost)).reason == reason
+        assert not [signal for signal in ear.signals if isinstance(signal, ReceivedEvent)]
+    assert failed == []
+
+
+@pytest.mark.parametrize("breaks", [broken_off, broken_off_in_a_chunk, reset, gone])
+async def test_a_handshake_that_breaks_off_is_a_failure_with_a_name(breaks: Script) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await breaks(talk)
+
+    async with (
+        raw_server(script) as server,
+        Ear(f"http://127.0.0.1:{server.port}", transports=("polling",)) as ear,
+    ):
+        failed = await ear.until(ConnectFailed)
+        assert (failed.reason, failed.refused) == ("transport_closed", False)
 
 
 async def test_a_2x_server_is_named() -> None:
