@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from listener.core import reasons
 from listener.core.catalogue import (
     ALWAYS,
     ANYWHERE,
@@ -42,6 +43,14 @@ first, and `log.dropped` counts what was.
 A line of `warning` and above says in `hint` what to do, and in `runbook` where on this page.
 """
 
+REASONS_HEADING = """\
+## Reasons
+
+What the stable words mean that say why. Where a word has something to do of its own, that is the
+`hint` of its line; otherwise it is what its event says above. `http_4xx` and the like stand for
+those statuses that have no word of their own.
+"""
+
 FIELDS_HEADING = """\
 ## Fields
 
@@ -59,6 +68,8 @@ def page() -> str:
         "## In every line\n",
         f"{always}; and where there is reason for it {anywhere}.\n",
         *(_group(title, specs) for title, specs in GROUPS.items()),
+        REASONS_HEADING,
+        *(_reasons(title, where, words) for title, (where, words) in reasons.GROUPS.items()),
         FIELDS_HEADING,
         "| field | means |\n|---|---|",
         *(f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()),
@@ -69,6 +80,14 @@ def page() -> str:
 
 def _group(title: str, specs: tuple[EventSpec, ...]) -> str:
     return "\n".join([f"## {title}\n", *(_event(spec) for spec in specs)])
+
+
+def _reasons(title: str, where: str, words: reasons.Words) -> str:
+    rows = [
+        f"| `{word}` | {reason.meaning} | {reason.what_to_do} |" for word, reason in words.items()
+    ]
+    head = "| word | means | what to do |\n|---|---|---|"
+    return "\n".join([f"### {title}\n", f"Stands in {where}.\n", head, *rows, ""])
 
 
 def _event(spec: EventSpec) -> str:

@@ -8,8 +8,10 @@ person · CRITICAL the daemon cannot keep its promise · DEBUG detail, off by de
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from .reasons import ATTEMPT, CLOSE, GAP, LASTING, PROBLEM, SUBSCRIPTION, Words, find
 
 CATALOGUE_VERSION = 1
 """Stands in every line as ``v``. Grows when an event or a field goes or changes its meaning."""
@@ -27,7 +29,8 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
-    """One event. ``levels_by`` (a field's name and a map from its values) overrides ``level``.
+    """One event. ``levels_by`` (a field's name and a map from its values) overrides ``level``;
+    ``words``, by the fields that they stand in, say better than ``what_to_do`` what to do.
     ``since``: the catalogue's version that had it first."""
 
     name: str
@@ -36,6 +39,7 @@ class EventSpec:
     fields: tuple[str, ...] = ()
     what_to_do: str = ""
     levels_by: tuple[str, Mapping[str, Level]] | None = None
+    words: Mapping[str, Words] = field(default_factory=dict)
     since: int = 1
 
     def level_of(self, fields: Mapping[str, object]) -> Level:
@@ -45,6 +49,11 @@ class EventSpec:
         name, levels = self.levels_by
         word = fields.get(name)
         return levels.get(word, self.level) if isinstance(word, str) else self.level
+
+    def hint_of(self, fields: Mapping[str, object]) -> str:
+        """What to do about one line: by its reason, where that says it."""
+        found = [find(words, fields.get(name)) for name, words in self.words.items()]
+        return next((one.what_to_do for one in found if one and one.what_to_do), self.what_to_do)
 
     def levels(self) -> frozenset[Level]:
         """Every level that it can have."""
@@ -90,7 +99,8 @@ FIELDS: dict[str, str] = {
     "attribution": "exclusive, or contended: the event may be another update's.",
     "late": "Whether the event came after the close.",
     "submission_version": "Grows with each change of the submission.",
-    "reason": "Why: a stable word.",
+    "reason": "Why: a stable word, explained below; of subscription.restored, why it was lost.",
+    "last_reason": "Why the last try to connect failed.",
     "retry_of": "The submission that this one repeats.",
     "enhancement": "Verdict on the enhancement job's dispatch.",
     "analysis": "Verdict on the analysis job's dispatch.",
@@ -110,7 +120,7 @@ FIELDS: dict[str, str] = {
     "baseline_known": "Whether the record could be read right before sending.",
     "contended": "Whether the record had moved without an update of ours.",
     "result": "not_sent, throttled, refused, accepted or possibly_sent.",
-    "detail": "How it ended, in one stable word.",
+    "detail": "How it ended, in one stable word, explained below.",
     "duration_ms": "How long it took.",
     "retry_at": "When it is sent again (RFC 3339).",
     "until": "Until when (RFC 3339).",
@@ -119,12 +129,12 @@ FIELDS: dict[str, str] = {
     "enhance_status": "The record's cv_enhance_status word.",
     "seq": "The event's number, in order of receipt.",
     "disposition": "What became of the event.",
-    "problem": "What was wrong with it: a stable word.",
+    "problem": "What was wrong with it: a stable word, explained below.",
     "repeated": "True where a crash may have taken this line the first time.",
     "transport": "websocket or polling.",
     "recovery_offered": "Whether the server can replay what is missed.",
     "recovered": "Whether the server proved that nothing was missed.",
-    "gap_reason": "Why what was missed cannot be replayed.",
+    "gap_reason": "Why what was missed cannot be replayed: a stable word, explained below.",
     "failures": "Failed tries in a row.",
     "verdict": "first_hears, first_deaf or second_failed.",
     "touched": "How many submissions' records are enquired of because of it.",
@@ -204,10 +214,20 @@ _LOOK = (
 _REPORT = "A fault of the program: please report it, with this line."
 
 
+_ENDED: dict[str, Words] = {"reason": {**CLOSE, **LASTING}}
+_DEAF: dict[str, Words] = {"reason": SUBSCRIPTION}
+
+
 def _spec(
-    name: str, level: Level, meaning: str, *fields: str, do: str = "", by: str = ""
+    name: str,
+    level: Level,
+    meaning: str,
+    *fields: str,
+    do: str = "",
+    by: str = "",
+    words: Mapping[str, Words] | None = None,
 ) -> EventSpec:
-    return EventSpec(name, level, meaning, fields, do, (by, _BY[by]) if by else None)
+    return EventSpec(name, level, meaning, fields, do, (by, _BY[by]) if by else None, words or {})
 
 
 GROUPS: dict[str, tuple[EventSpec, ...]] = {
@@ -221,7 +241,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               *_OF_SUBMISSION, "detail", do=_LOOK),
         _spec("submission.closed", _I,
               "The canonical line: one for each close, with all its timings and evidence.",
-              *_OF_SUBMISSION, *_CANONICAL, "repeated", do=_LOOK, by="outcome"),
+              *_OF_SUBMISSION, *_CANONICAL, "repeated", do=_LOOK, by="outcome", words=_ENDED),
         _spec("submission.corrected", _W,
               "A later truth replaced the outcome: the same id, a higher version.",
               *_OF_SUBMISSION, "outcome_before", *_CANONICAL,
@@ -238,7 +258,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               *_OF_SUBMISSION, "attempt", "baseline_known", "contended"),
         _spec("attempt.ended", _I, "A POST ended; what is known of it decides what follows.",
               *_OF_SUBMISSION, "attempt", "result", "detail", "http_status", "state",
-              "duration_ms", "retry_at", by="result",
+              "duration_ms", "retry_at", by="result", words={"detail": ATTEMPT},
               do="Nothing for one: it is tried again, enquired of, or closed. Many: see detail and "
               "http_status, and that the upstream serves."),
         _spec("attempt.declined", _W, "Not sent again: the record was not proven unmoved.",
@@ -255,20 +275,23 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               *_OF_SUBMISSION, "seq", "disposition", "replayed", by="disposition",
               do="Look for submission.contradicted of the same submission."),
         _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
-              "seq", "problem", "count",
+              "seq", "problem", "count", words={"problem": PROBLEM},
               do="Many: see that CV_SOCKET_EVENT is right, and what the upstream sends."),
         _spec("event.never_heard", _C, "Updates were accepted, and no event was ever heard.",
               "submissions",
               do="Probably the wrong event, room or namespace: check CV_SOCKET_EVENT, "
               "CV_SOCKET_NAMESPACE and CV_SOCKET_ON_CONNECT."),
         _spec("subscription.established", _I, "We listen.",
-              "transport", "recovery_offered", "recovered", "gap_reason"),
-        _spec("subscription.lost", _W, "We are deaf: an incident begins.", "reason", "watched",
+              "transport", "recovery_offered", "recovered", "gap_reason", "duration_ms",
+              "failures", "reason", "last_reason"),
+        _spec("subscription.lost", _W, "We are deaf: an incident begins.",
+              "reason", "error", "watched", words=_DEAF,
               do="Nothing, if subscription.restored follows. Otherwise see that the upstream "
               "serves."),
         _spec("subscription.restored", _W,
               "We listen again: the incident ends. What it touched is enquired of.",
-              "transport", "recovered", "gap_reason", "duration_ms", "failures", "touched",
+              "transport", "recovered", "gap_reason", "duration_ms", "failures", "reason",
+              "last_reason", "last_event_age_ms", "touched", words={"gap_reason": GAP},
               do="Nothing for one. Many: look at what stands between the upstream and here."),
         _spec("subscription.doubted", _W,
               "Records move, we are connected, and no event comes: a second connection is opened "
@@ -286,10 +309,10 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "upstream takes two connections of ours."),
         _spec("subscription.failed", _W,
               "A try to connect failed; another follows. The 1st, 2nd, 4th, 8th … are told.",
-              "reason", "error", "failures", "retry_in_s",
+              "reason", "error", "failures", "retry_in_s", words=_DEAF,
               do="If it does not stop: check CV_SOCKET_URL, and that the upstream serves."),
         _spec("subscription.refused", _C, "The server said no to our subscription.",
-              "reason", "error", "failures", "retry_in_s",
+              "reason", "error", "failures", "retry_in_s", words=_DEAF,
               do="Check CV_SOCKET_AUTH, CV_SOCKET_HEADERS, CV_SOCKET_NAMESPACE and "
               "CV_SOCKET_PATH."),
     ),
@@ -297,7 +320,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("upstream.held", _W, "The upstream asked for quiet: nothing is sent meanwhile.",
               "duration_ms", do="Nothing for one. Many: lower CV_MAX_IN_FLIGHT."),
         _spec("upstream.circuit_opened", _W, "Failures in a row: sending pauses, then tries one.",
-              "reason", do="See that the upstream serves."),
+              "reason", do="See that the upstream serves.", words={"reason": LASTING}),
         _spec("upstream.circuit_closed", _I, "The upstream serves again.", "reason"),
         _spec("upstream.readings_paused", _W,
               "Readings of the record failed in a row: all pause, then one is tried.",

@@ -118,6 +118,7 @@ class GapReason(StrEnum):
     STARTED = "started"
     NOT_RECOVERED = "not_recovered"
     NO_OFFSET = "no_offset"
+    ADAPTER_WITHOUT_RECOVERY = "adapter_without_recovery"
     NO_RECOVERY_OFFERED = "no_recovery_offered"
     POLLING = "polling"
     OVERFLOW = "overflow"

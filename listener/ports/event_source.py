@@ -45,12 +45,13 @@ class Listening:
 class Lost:
     """The connection ended, or was given up. ``at_ms`` is when the last frame was received: from
     then on we may have been deaf. Where we had stood still, what was read right after that does not
-    count: it may have waited for us. ``reason`` is a stable slug. ``overflow``: we dropped it
-    because our queue was full."""
+    count: it may have waited for us. ``reason`` is a stable slug, ``detail`` says more in words fit
+    for a log. ``overflow``: we dropped it because our queue was full."""
 
     at_ms: Millis
     reason: str
     overflow: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Incident:
     start_ms: Millis
     reason: str
     failures: int = 0
+    last_reason: str | None = None
 
 
 class Hearer:
@@ -263,7 +264,10 @@ class Hearer:
         if self._incident is None:
             self._incident = Incident(start, signal.reason)
             self._log.emit(
-                "subscription.lost", reason=signal.reason, watched=len(self._engine.watched())
+                "subscription.lost",
+                reason=signal.reason,
+                error=signal.detail or None,
+                watched=len(self._engine.watched()),
             )
 
     async def _on_listening(self, signal: Listening) -> None:
@@ -287,29 +291,35 @@ class Hearer:
     def _say_listening(self, signal: Listening, told: int) -> None:
         incident, self._incident = self._incident, None
         first, self._ever_listened = not self._ever_listened, True
+        known: dict[str, object] = {
+            "transport": signal.transport,
+            "recovered": signal.recovered,
+            "gap_reason": signal.gap_reason,
+        }
+        if incident is not None:
+            known |= {
+                "duration_ms": max(0, signal.at_ms - incident.start_ms),
+                "failures": incident.failures,
+                "reason": incident.reason,
+                "last_reason": incident.last_reason,
+            }
         if incident is None or first:
-            self._log.emit(
-                "subscription.established",
-                transport=signal.transport,
-                recovery_offered=signal.pid is not None,
-                recovered=signal.recovered,
-                gap_reason=signal.gap_reason,
-            )
+            offered = signal.pid is not None
+            self._log.emit("subscription.established", recovery_offered=offered, **known)
             return
+        heard_ms = self.last_event_ms
         self._log.emit(
             "subscription.restored",
-            transport=signal.transport,
-            recovered=signal.recovered,
-            gap_reason=signal.gap_reason,
-            duration_ms=max(0, signal.at_ms - incident.start_ms),
-            failures=incident.failures,
+            last_event_age_ms=None if heard_ms is None else max(0, signal.at_ms - heard_ms),
             touched=told,
+            **known,
         )
 
     def _on_connect_failed(self, signal: ConnectFailed) -> None:
         if self._incident is None:
             self._incident = Incident(signal.at_ms, signal.reason)
         self._incident.failures = signal.failures
+        self._incident.last_reason = signal.reason
         event = "subscription.refused" if signal.refused else "subscription.failed"
         if signal.refused or signal.failures & (signal.failures - 1) == 0:
             # Powers of two: a long outage is some lines, not thousands.

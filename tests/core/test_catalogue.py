@@ -29,11 +29,13 @@ from listener.core.names import (
     Comparison,
     Disposition,
     FileKind,
+    GapReason,
     Millis,
     Outcome,
     PostKind,
     SubmissionId,
 )
+from listener.core.reasons import ATTEMPT, SUBSCRIPTION
 from listener.core.submission import FileFacts, Submission
 from listener.core.view import canonical
 from tests.tree import parsed, texts
@@ -196,7 +198,8 @@ def test_the_page_tells_of_everything() -> None:
 
 def test_an_event_that_says_no_more_has_a_level_and_nothing_to_do() -> None:
     plain = EventSpec("a.b", Level.INFO, "It was.")
-    assert plain == EventSpec("a.b", Level.INFO, "It was.", (), "", None, 1)
+    assert plain == EventSpec("a.b", Level.INFO, "It was.", (), "", None, {}, 1)
+    assert plain.hint_of({"reason": "refused"}) == ""
     assert plain.level_of({"outcome": "rejected"}) is Level.INFO
     assert plain.levels() == {Level.INFO}
 
@@ -211,6 +214,21 @@ def test_a_level_that_follows_a_field_may_be_any_of_its_own() -> None:
     loud = {kind for kind in PostKind if ended.level_of({"result": kind}) is Level.WARNING}
     assert loud == set(PostKind) - {PostKind.ACCEPTED}
     assert ended.level_of({"outcome": "rejected"}) is Level.INFO, "another field counts for nothing"
+
+
+def test_what_to_do_follows_the_reason_where_that_says_it() -> None:
+    spec = CATALOGUE["subscription.refused"]
+    assert spec.hint_of({"reason": "server_2x"}).startswith("No setting helps")
+    assert spec.hint_of({"reason": "http_401"}) != spec.hint_of({"reason": "http_404"})
+    assert spec.hint_of({"reason": "http_418"}) == SUBSCRIPTION["http_4xx"].what_to_do
+    assert spec.hint_of({"reason": "of no vocabulary"}) == spec.what_to_do
+    assert spec.hint_of({"reason": 7}) == spec.hint_of({}) == spec.what_to_do
+    restored = CATALOGUE["subscription.restored"]
+    assert restored.hint_of({"gap_reason": GapReason.NO_OFFSET}) == restored.what_to_do
+    assert "maxDisconnectionDuration" in restored.hint_of({"gap_reason": GapReason.NOT_RECOVERED})
+    closed = CATALOGUE["submission.closed"]
+    assert closed.hint_of({"reason": "not_found"}) == ATTEMPT["not_found"].what_to_do
+    assert closed.hint_of({"reason": "http_502"}) == closed.what_to_do, "nothing follows it"
 
 
 def test_an_event_is_as_old_as_the_catalogue_at_most() -> None:

@@ -15,6 +15,7 @@
 'use strict';
 
 const http = require('node:http');
+const { Adapter } = require('socket.io-adapter');
 const { Server } = require('socket.io');
 
 const OPTIONS = {
@@ -24,6 +25,7 @@ const OPTIONS = {
   event: 'cv_updated',
   transports: ['websocket', 'polling'],
   recovery_ms: 0, // 0: connection state recovery is off
+  keeps_sessions: true, // false: its adapter does not, as one for several instances may
   ping_interval_ms: 25000,
   ping_timeout_ms: 20000,
   token: null, // auth.token must be this, or the namespace refuses
@@ -66,6 +68,7 @@ function start(port) {
     ...(options.recovery_ms && {
       connectionStateRecovery: { maxDisconnectionDuration: options.recovery_ms },
     }),
+    ...(!options.keeps_sessions && { adapter: Adapter }),
   });
   const namespace = io.of(options.namespace);
   namespace.use((socket, next) => {

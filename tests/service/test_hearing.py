@@ -135,6 +135,49 @@ def test_an_interval_that_a_recovery_proved_continuous_is_no_gap() -> None:
     lived(story, recovery=True)
 
 
+def test_the_end_of_an_incident_tells_what_speaks_for_its_reason() -> None:
+    async def story(life: Life) -> None:
+        hearer = service_of(life).hearer
+        await listening(life)
+        await until(life, await submit(life, CODE), State.CLOSED)
+        life.server.up = False
+        life.server.restart()
+        await hearer.wait_change()
+        await asyncio.sleep(40)
+        life.server.up = True
+        await listening(life)
+        await asyncio.sleep(1)
+        (lost,) = [line.fields for line in life.log.lines if line.event == "subscription.lost"]
+        assert lost["reason"] == "transport_closed"
+        (told,) = [line.fields for line in life.log.lines if line.event == "subscription.restored"]
+        assert (told["recovered"], told["gap_reason"]) == (False, "not_recovered")
+        assert (told["reason"], told["last_reason"]) == ("transport_closed", "unreachable")
+        away_ms, silent_ms, tries = (
+            int(str(told[name])) for name in ("duration_ms", "last_event_age_ms", "failures")
+        )
+        assert 40_000 <= away_ms <= silent_ms <= 120_000
+        assert tries >= 3
+
+    lived(story, recovery=True)
+
+
+def test_a_first_connection_that_was_hard_to_have_tells_of_that_too() -> None:
+    async def story(life: Life) -> None:
+        await crash(life)
+        life.server.up = False
+        await start(life)
+        await asyncio.sleep(20)
+        life.server.up = True
+        await listening(life)
+        await asyncio.sleep(1)
+        lines = [line.fields for line in life.log.lines if line.event == "subscription.established"]
+        assert (lines[-1]["reason"], lines[-1]["last_reason"]) == ("unreachable", "unreachable")
+        assert int(str(lines[-1]["failures"])) >= 3
+        assert 19_000 <= int(str(lines[-1]["duration_ms"])) <= 90_000
+
+    lived(story)
+
+
 def test_a_reading_that_is_asked_for_during_another_is_made_after_it() -> None:
     async def story(life: Life) -> None:
         real, asked = life.upstream.read_record, 0

@@ -157,7 +157,7 @@ class StructuredLog:
         if _RANK[level] < self._least:
             return
         if spec is not None and spec.what_to_do and level in LOUD:
-            given.setdefault("hint", spec.what_to_do)
+            given.setdefault("hint", spec.hint_of(given))
             given.setdefault("runbook", runbook(event))
         self._lines.say(event, level, given)
 

@@ -73,13 +73,21 @@ def _name_status(status: int, words: str) -> End:
 
 
 def _name_fault(fault: aiohttp.ClientError) -> End:
+    if isinstance(fault, aiohttp.ClientProxyConnectionError):
+        return End("proxy_failed", f"the proxy cannot be reached: {_of_os(fault)}")
+    if isinstance(fault, aiohttp.ClientHttpProxyError):
+        return End("proxy_failed", f"the proxy answers with HTTP {fault.status}", refused=True)
     if isinstance(fault, aiohttp.ClientConnectorDNSError):
         return End("dns_failed", "the host's name cannot be resolved")
     if isinstance(fault, aiohttp.ClientSSLError):
         return End("tls_failed", type(fault).__name__)
     if isinstance(fault, aiohttp.ClientConnectorError):
-        return End("unreachable", fault.os_error.strerror or type(fault.os_error).__name__)
+        return End("unreachable", _of_os(fault))
     return End("transport_closed", type(fault).__name__)
+
+
+def _of_os(fault: aiohttp.ClientConnectorError) -> str:
+    return fault.os_error.strerror or type(fault.os_error).__name__
 
 
 def _says_timeout(raised: BaseException) -> bool:

@@ -137,10 +137,11 @@ class Reception:
         """Take the offset off the arguments, where the server appends one: not to an event that
         wants an answer, and only in a session that it can recover."""
         session = self._link.pid if self.connected else self._offered()
-        if not self._open or session is None or wants_ack or not args:
+        if not self._open or session is None or wants_ack:
             return None
-        offset = args[-1]
+        offset = args[-1] if args else None
         if not isinstance(offset, str) or not storable(offset):
+            self._recovery.received_bare()
             return None
         del args[-1]
         self._recovery.received(offset)

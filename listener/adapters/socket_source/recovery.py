@@ -28,6 +28,7 @@ class Recovery:
         self._strikes = 0
         self._poisoned = False
         self._overflowed = False
+        self._bare = False
 
     @property
     def pid(self) -> str | None:
@@ -44,6 +45,11 @@ class Recovery:
         """An event that carried this offset is in the queue, or needs none (not one of ours)."""
         self._offset = offset
         self._strikes = 0
+        self._bare = False
+
+    def received_bare(self) -> None:
+        """An event that should have carried an offset came without one."""
+        self._bare = True
 
     def overflowed(self) -> None:
         """An event was not queued for want of room: if it is not replayed, that is why."""
@@ -70,6 +76,7 @@ class Recovery:
             self._offset = None
         self._pid = pid
         self._strikes = 0
+        self._bare = False
         return False, reason
 
     def listening(self) -> None:
@@ -88,5 +95,5 @@ class Recovery:
         if pid is None or self._pid is None:
             return GapReason.NO_RECOVERY_OFFERED
         if self._offset is None:
-            return GapReason.NO_OFFSET
+            return GapReason.ADAPTER_WITHOUT_RECOVERY if self._bare else GapReason.NO_OFFSET
         return GapReason.NOT_RECOVERED

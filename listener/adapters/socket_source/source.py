@@ -229,7 +229,8 @@ class SocketSource:
             self._failures = 0
             if lived_s >= STABLE_S:
                 self._backoff.settle()
-            self.queue.put(Lost(self._deaf_from(connection), end.reason, end.overflow))
+            since = self._deaf_from(connection)
+            self.queue.put(Lost(since, end.reason, end.overflow, end.detail))
             return self._backoff.next_s(refused=False)
         if end.overflow:
             # No failure of the server's: as soon as there is room, on with the replay.

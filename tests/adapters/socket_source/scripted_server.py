@@ -59,8 +59,8 @@ class Peer:
         while await self.receive() is not None:
             pass
 
-    async def close(self) -> None:
-        await self._socket.close()
+    async def close(self, code: int = 1000) -> None:
+        await self._socket.close(code=code)
 
 
 def event_frame(code: str, offset: str | None = None) -> str:

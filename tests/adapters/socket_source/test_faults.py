@@ -354,6 +354,44 @@ async def test_an_end_has_a_name(frames: tuple[str, ...], reason: str, fast_path
         await ear.until(Listening)
 
 
+async def test_a_loss_says_more_than_its_reason_where_more_is_known(fast_path: bool) -> None:
+    async def restarting(peer: Peer) -> None:
+        await peer.open()
+        await peer.admit()
+        await peer.close(code=1012)
+
+    scenes = (restarting, session(event_frame("x" * 5000)), session("41"))
+    async with (
+        ScriptedServer(*scenes) as server,
+        Ear(server.url, fast_path=fast_path, max_message_bytes=4000) as ear,
+    ):
+        losses = [await ear.until(Lost) for _ in scenes]
+    assert [(lost.reason, lost.detail) for lost in losses] == [
+        ("transport_closed", "websocket code 1012"),
+        ("message_too_big", "over the limit of one message"),
+        ("server_disconnect", ""),
+    ]
+
+
+async def test_a_proxy_that_is_away_or_says_no_is_told_apart() -> None:
+    async with Ear("http://host.invalid", proxy="http://127.0.0.1:9") as ear:
+        failed = await ear.until(ConnectFailed)
+    assert (failed.reason, failed.refused) == ("proxy_failed", False)
+    assert failed.detail.startswith("the proxy cannot be reached: ")
+
+    async def refuses(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=407)
+
+    async with served(refuses) as proxy:
+        async with Ear("https://host.invalid", proxy=proxy) as ear:
+            failed = await ear.until(ConnectFailed)
+        assert (failed.reason, failed.refused) == ("proxy_failed", True)
+        assert failed.detail == "the proxy answers with HTTP 407"
+        async with Ear("http://host.invalid", proxy=proxy) as ear:
+            failed = await ear.until(ConnectFailed)
+        assert (failed.reason, failed.refused) == ("http_407", True)
+
+
 async def test_a_burst_of_all_kinds_keeps_its_order(fast_path: bool) -> None:
     frames: list[str | bytes] = []
     for number in range(200):

@@ -104,6 +104,17 @@ def test_overflow_is_told_until_it_is_mended() -> None:
     assert answer(recovery, "fourth") is GapReason.NOT_RECOVERED
 
 
+def test_events_without_offsets_speak_of_one_session_and_until_one_has_an_offset() -> None:
+    recovery = Recovery(Resume())
+    assert answer(recovery, "pid") is GapReason.STARTED
+    recovery.received_bare()
+    assert answer(recovery, "second") is GapReason.ADAPTER_WITHOUT_RECOVERY
+    assert answer(recovery, "third") is GapReason.NO_OFFSET
+    recovery.received_bare()
+    recovery.received("7")
+    assert answer(recovery, "fourth") is GapReason.NOT_RECOVERED
+
+
 def test_poison_is_dropped_sooner_than_an_outage() -> None:
     choked, outage = Recovery(SESSION), Recovery(SESSION)
     for _ in range(2):

@@ -118,6 +118,21 @@ async def test_where_nothing_was_heard_nothing_can_be_recovered(
         assert (await ear.until(Listening)).gap_reason is GapReason.NO_OFFSET
 
 
+async def test_an_adapter_that_keeps_no_sessions_is_told_apart(
+    start_node: Start, fast_path: bool
+) -> None:
+    server = await start_node(keeps_sessions=False, **RECOVERY)
+    async with Ear(server.url, fast_path=fast_path) as ear:
+        assert (await ear.until(Listening)).pid is not None
+        await server.drop()
+        # So far it may only be that nothing was emitted.
+        assert (await ear.until(Listening)).gap_reason is GapReason.NO_OFFSET
+        await server.emit({"cv_code": "a"})
+        await ear.hear(1)
+        await server.drop()
+        assert (await ear.until(Listening)).gap_reason is GapReason.ADAPTER_WITHOUT_RECOVERY
+
+
 async def test_any_event_of_the_session_has_an_offset_to_go_on_from(
     start_node: Start, fast_path: bool
 ) -> None:
