@@ -240,6 +240,40 @@ async def test_a_handshake_that_breaks_off_is_a_failure_with_a_name(breaks: Scri
         assert (failed.reason, failed.refused) == ("transport_closed", False)
 
 
+@pytest.mark.prove
+async def test_an_answer_that_stalls_for_longer_than_the_library_waits_is_an_end_too() -> None:
+    """It waits for five seconds more than between two pings, by default less than we do."""
+    failed = list[dict[str, object]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+    admitted = asyncio.Event()
+
+    async def script(talk: Talk) -> None:
+        while True:
+            seen = await talk.request()
+            if seen.line.startswith("POST"):
+                await talk.say(reply(b"ok"))
+            elif "sid=" not in seen.line:
+                quick = {**HANDSHAKE, "pingInterval": 200, "pingTimeout": 100}
+                await talk.say(whole("0" + json.dumps(quick)))
+            elif not admitted.is_set():
+                admitted.set()
+                await talk.say(whole(ADMITTED))
+            else:
+                await stalled(talk)
+
+    url_of = "http://127.0.0.1:{}".format
+    async with (
+        raw_server(script) as server,
+        Ear(url_of(server.port), transports=("polling",), silence_margin_s=60) as ear,
+    ):
+        lost = await ear.until(Lost)
+    assert (lost.reason, lost.detail) == (
+        "transport_closed",
+        "a response broke off (TimeoutError)",
+    )
+    assert failed == []
+
+
 async def test_a_2x_server_is_named() -> None:
     async with (
         PollingServer("40") as server,
