@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from listener.core import reasons
 from listener.core.catalogue import (
-    ALWAYS,
-    ANYWHERE,
     CATALOGUE_VERSION,
-    FIELDS,
     GROUPS,
     EventSpec,
     Level,
 )
+from listener.core.log_fields import (
+    ALWAYS,
+    ANYWHERE,
+    FIELDS,
+)
 
 INTRODUCTION = f"""\
-<!-- Generated from listener/core/catalogue.py by `make docs`: change that, not this page. -->
+<!-- Generated from listener/core/catalogue.py, log_fields.py and reasons.py by `make docs`: change
+those, not this page. -->
 
 # Log events
 

@@ -13,18 +13,20 @@ import pytest
 from docs.log_events import page
 from listener.core import facts
 from listener.core.catalogue import (
-    ALWAYS,
-    ANYWHERE,
     CATALOGUE,
     CATALOGUE_VERSION,
-    FIELDS,
-    FREE_TEXT,
     GROUPS,
     EventSpec,
     Level,
     runbook,
 )
 from listener.core.facts import Fact
+from listener.core.log_fields import (
+    ALWAYS,
+    ANYWHERE,
+    FIELDS,
+    FREE_TEXT,
+)
 from listener.core.names import (
     Comparison,
     Disposition,

@@ -9,8 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from listener.core.catalogue import ANYWHERE, CATALOGUE
+from listener.core.catalogue import (
+    CATALOGUE,
+)
 from listener.core.evidence import PostResult, Reading
+from listener.core.log_fields import (
+    ANYWHERE,
+)
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.core.submission import FileFacts
 from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded

@@ -12,13 +12,15 @@ from typing import Any, TextIO
 import structlog
 
 from listener.core.catalogue import (
-    ALWAYS,
-    ANYWHERE,
     CATALOGUE,
     CATALOGUE_VERSION,
-    FREE_TEXT,
     Level,
     runbook,
+)
+from listener.core.log_fields import (
+    ALWAYS,
+    ANYWHERE,
+    FREE_TEXT,
 )
 from listener.core.names import CvCode
 from listener.core.wire import cv_ref

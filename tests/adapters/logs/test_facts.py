@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from listener.core.catalogue import ALWAYS, ANYWHERE, CATALOGUE
+from listener.core.catalogue import (
+    CATALOGUE,
+)
 from listener.core.facts import LaneRested, SubmissionClosed, SubmissionCorrected
+from listener.core.log_fields import (
+    ALWAYS,
+    ANYWHERE,
+)
 from listener.core.names import Attribution, CvCode, Outcome, SubmissionId
 from listener.core.view import canonical
 from listener.service.fact_log import retell, tell

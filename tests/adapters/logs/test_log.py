@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from listener.adapters.logs import NotInCatalogue
 from listener.adapters.logs.lines import LONGEST_LINE
-from listener.core.catalogue import ALWAYS, CATALOGUE, CATALOGUE_VERSION, Level
+from listener.core.catalogue import (
+    CATALOGUE,
+    CATALOGUE_VERSION,
+    Level,
+)
+from listener.core.log_fields import (
+    ALWAYS,
+)
 from listener.core.names import CvCode, Outcome
 from tests.adapters.logs.sinks import Written, written
 
