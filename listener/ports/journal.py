@@ -72,6 +72,14 @@ class LaneCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What a start asks for first: every stored lane, and every note by its name."""
+
+    lanes: list[CvCode]
+    notes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class InboxRow:
     """One heard event on disk. ``code`` None: malformed, kept for the count, disposed at once."""
 
@@ -175,7 +183,11 @@ class Journal(Protocol):
         ...
 
     async def lanes(self) -> list[CvCode]:
-        """Every stored lane (for the walk at start)."""
+        """Every stored lane."""
+        ...
+
+    async def first_look(self) -> FirstLook:
+        """As they stand at one moment (for the walk at start)."""
         ...
 
     async def claim_lane(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from listener.core.errors import JournalFault
 from listener.core.names import Millis
@@ -42,12 +42,10 @@ class Pause:
         """How long it has been paused, None if it is not."""
         return None if self.since_ms is None else max(0, self._clock.now_ms() - self.since_ms)
 
-    async def recover(self) -> None:
+    def recover(self, notes: Mapping[str, str]) -> None:
         """As an earlier run left it; it is said again, for nothing will be sent."""
-        async with self._changing:
-            kept = await self._journal.note(NOTE)
-            if kept is not None:
-                self._begin(Millis(int(kept)), restarted=True)
+        if NOTE in notes and self.since_ms is None:
+            self._begin(Millis(int(notes[NOTE])), restarted=True)
 
     async def pause(self) -> None:
         """Begin no further attempt. Idempotent. When it returns, it holds for later runs too."""

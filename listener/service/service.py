@@ -191,8 +191,9 @@ class Service:
         """From the journal alone: correlate what was heard, then hold every lane's timers against
         this run's clock, then clean up. Before anything is sent or any timer runs (rule 14)."""
         journal, log = self._world.journal, self._world.log
-        await self.pause.recover()
-        codes = await journal.lanes()
+        found = await journal.first_look()
+        self.pause.recover(found.notes)
+        codes = found.lanes
         self.engine.remember(codes)
         events = await self.hearer.recover(await journal.last_alive_ms())
 

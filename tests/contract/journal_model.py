@@ -24,6 +24,7 @@ from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.journal import (
     Claim,
+    FirstLook,
     GapAccount,
     GapRow,
     IdempotencyKey,
@@ -116,6 +117,9 @@ class JournalModel:
 
     def lanes(self) -> list[CvCode]:
         return sorted(self.lanes_)
+
+    def first_look(self) -> FirstLook:
+        return FirstLook(self.lanes(), self.notes)
 
     def claim_lane(
         self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis

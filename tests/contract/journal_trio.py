@@ -60,7 +60,7 @@ class Trio:
     ) -> None:
         """Every question that the port allows."""
         questions: list[Call] = [
-            *((name, ()) for name in ("lanes", "next_due_ms", "undisposed", "highest_seq")),
+            *((name, ()) for name in ("first_look", "next_due_ms", "undisposed", "highest_seq")),
             *((name, ()) for name in ("resume_cursor", "last_alive_ms", "tally", "files_kept")),
             *((name, (EVER, LONG)) for name in ("due_lanes", "due_reactions", "files_due")),
             ("gaps_since", (Millis(0),)),

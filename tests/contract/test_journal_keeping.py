@@ -9,6 +9,7 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import Disposition, Outcome, State
 from listener.core.submission import Lane
 from listener.ports.journal import (
+    FirstLook,
     IdempotencyKey,
     InboxRow,
     Journal,
@@ -240,3 +241,5 @@ async def test_a_note_stands_until_it_is_taken_away(store: Store) -> None:
     await store.journal.set_note("b", None)
     await store.restart()
     assert (await store.journal.note("a"), await store.journal.note("b")) == ("2", None)
+    await store.journal.commit(accepting(CODE, 1))
+    assert await store.journal.first_look() == FirstLook([CODE], {"a": "2"})

@@ -18,6 +18,7 @@ from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.journal import (
     Claim,
+    FirstLook,
     GapAccount,
     GapRow,
     IdempotencyKey,
@@ -113,6 +114,9 @@ class MemoryJournal:
     async def lanes(self) -> list[CvCode]:
         self._check()
         return sorted(self._kept.lanes)
+
+    async def first_look(self) -> FirstLook:
+        return FirstLook(await self.lanes(), dict(self._kept.notes))
 
     async def claim_lane(
         self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis

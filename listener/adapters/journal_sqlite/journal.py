@@ -16,6 +16,7 @@ from listener.core.names import CvCode, Millis, SubmissionId
 from listener.ports.event_source import Resume
 from listener.ports.journal import (
     Claim,
+    FirstLook,
     GapAccount,
     GapRow,
     IdempotencyKey,
@@ -84,6 +85,9 @@ class SqliteJournal:
 
     async def lanes(self) -> list[CvCode]:
         return await self._reader.submit(reads.lanes)
+
+    async def first_look(self) -> FirstLook:
+        return await self._reader.submit(notes.first_look)
 
     async def claim_lane(
         self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import apsw
 
+from listener.ports.journal import FirstLook
+
+from .reads import lanes
+
+
+def first_look(db: apsw.Connection) -> FirstLook:
+    """As the port says."""
+    return FirstLook(lanes(db), dict(db.execute("SELECT name, value FROM notes ORDER BY name")))
+
 
 def note(db: apsw.Connection, name: str) -> str | None:
     """As the port says."""

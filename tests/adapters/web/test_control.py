@@ -76,7 +76,7 @@ async def test_a_client_that_left_has_paused_all_the_same(
 
 async def test_drained_it_finishes_what_is_under_way_and_takes_nothing_new(house: Daemon) -> None:
     house.upstream.open.clear()
-    waiting = asyncio.ensure_future(house.post(headers={"Prefer": "wait=60"}))
+    location = (await house.post()).headers["Location"]
     await house.upstream.arrived.wait()
     for _ in range(2):
         answer = await house.http.post("/v1/drain")
@@ -89,7 +89,8 @@ async def test_drained_it_finishes_what_is_under_way_and_takes_nothing_new(house
     assert (await house.http.get("/readyz")).status_code == 503
     await house.service.stopping()
     house.upstream.open.set()
-    assert (await waiting).json()["accepted_at"] is not None
+    await until(lambda: house.service.dispatcher.in_flight == 0)
+    assert (await house.http.get(location)).json()["accepted_at"] is not None
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "drain"])
