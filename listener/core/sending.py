@@ -24,6 +24,7 @@ from .standing import (
     next_enquiry_ms,
     open_submissions,
     possibly_sent,
+    same_update,
     sendable,
 )
 from .submission import Attempt, Lane, Submission
@@ -33,6 +34,8 @@ def submit(draft: Draft, given: Submit) -> str | None:
     """Take a new update into the lane, or refuse it by the lane's policy (a slug)."""
     if draft.get(given.submission_id) is not None:
         raise IllegalInput("expected a new submission id, found one the lane already has")
+    if given.join and same_update(draft.lane, given.file) is not None:
+        return "joined"
     policy = draft.policy
     if policy.lane_policy is LanePolicy.REJECT and any(open_submissions(draft.lane)):
         return "lane_busy"

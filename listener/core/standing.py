@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .evidence import Hearing, Reading, compare, newly_processing
 from .names import Attribution, Millis, Movement, Outcome, State
 from .policy import Policy
-from .submission import Attempt, Lane, Submission
+from .submission import Attempt, FileFacts, Lane, Submission
 
 UNRESOLVED_OUTCOMES = frozenset({Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED, Outcome.UNDELIVERED})
 """Outcomes after which somebody may want to send the file again."""
@@ -151,6 +151,21 @@ def holds_up_sending(lane: Lane) -> bool:
 def open_submissions(lane: Lane) -> Iterator[Submission]:
     """Those not closed, in order of acceptance."""
     return (s for s in lane.submissions if s.state is not State.CLOSED)
+
+
+def same_update(lane: Lane, file: FileFacts) -> Submission | None:
+    """The open update that one of these bytes only repeats, the newest of several.
+
+    Not one that is being withdrawn; nor one that the upstream has taken already where others have
+    come after it, for these would be the last, and not what was asked for last.
+    """
+    waiting = tuple(open_submissions(lane))
+    for place, submission in reversed(list(enumerate(waiting, 1))):
+        if submission.file.sha256 != file.sha256 or submission.cancel_requested:
+            continue
+        if place == len(waiting) or not accepted(submission):
+            return submission
+    return None
 
 
 def in_flight(lane: Lane) -> Submission | None:

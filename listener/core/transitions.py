@@ -107,7 +107,8 @@ against it; a pair that is missing changes no submission."""
 class Decision:
     """What one input led to. ``changed``: the submissions that differ, with their new version, also
     those that the lane no longer remembers. ``refusal`` is a slug where the input was declined as a
-    value: ``Submit`` by the lane's policy, ``SendBegins`` by what happened meanwhile."""
+    value: ``Submit`` by the lane's policy or because it repeats one (``joined``), ``SendBegins`` by
+    what happened meanwhile."""
 
     lane: Lane
     changed: tuple[Submission, ...] = ()

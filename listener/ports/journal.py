@@ -15,6 +15,7 @@ from listener.core.names import CvCode, Disposition, Millis, Outcome, State, Sub
 from listener.core.submission import Lane, Submission
 
 from .event_source import Resume
+from .upstream import RawReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,15 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredReply:
+    """The upstream's reply to the last attempt of an open submission that was answered."""
+
+    submission_id: SubmissionId
+    attempt: int
+    reply: RawReply
+
+
+@dataclass(frozen=True, slots=True)
 class LaneCommit:
     """All that one decision changes, in one transaction.
 
@@ -54,7 +64,9 @@ class LaneCommit:
     ``claim`` is given, that claim is still the newest, and the key of ``idempotency``, if given, is
     not taken. ``lane`` None removes the lane row; its closed submissions stay for listing.
     ``changed`` are written whole, all else of the lane stands as it was. ``facts`` make one row.
-    ``dispositions`` mark inbox rows, by seq. ``idempotency`` is stored with it.
+    ``dispositions`` mark inbox rows, by seq. ``idempotency`` is stored with it. ``reply`` takes the
+    place of an earlier one of its submission, which must be among the ``changed``; with the commit
+    that closes a submission its reply goes, or is not stored at all.
     ``due_ms``: when the lane next wants attention (None: never). ``reactions`` are the
     (submission, version) pairs that outcome handlers still have to hear of.
     """
@@ -69,6 +81,7 @@ class LaneCommit:
     idempotency: IdempotencyKey | None = None
     reactions: tuple[tuple[SubmissionId, int], ...] = ()
     claim: Claim | None = None
+    reply: StoredReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +293,10 @@ class Journal(Protocol):
 
     async def idempotency(self, key: str) -> IdempotencyKey | None:
         """What a key was used for, if it is remembered."""
+        ...
+
+    async def reply(self, submission_id: SubmissionId) -> StoredReply | None:
+        """The reply kept of an open submission, if it had any."""
         ...
 
     async def tally(self) -> Tally:

@@ -9,7 +9,8 @@ from listener.core.evidence import Heard, PostResult
 from listener.core.names import CvCode, Millis, Outcome, PostKind, State, SubmissionId
 from listener.core.submission import Attempt, Submission
 from listener.ports.event_source import Resume
-from listener.ports.journal import IdempotencyKey, InboxRow, LaneCommit
+from listener.ports.journal import IdempotencyKey, InboxRow, LaneCommit, StoredReply
+from listener.ports.upstream import RawReply
 
 from .journal_trio import Call
 from .journals import at
@@ -80,6 +81,17 @@ def staying(members: Sequence[Submission], drops: str) -> tuple[Submission, ...]
 def subject(every: Sequence[SubmissionId], n: int) -> int | None:
     """Whose fact it is: one of the lane's, or the lane's own."""
     return int(every[n % len(every)][-12:], 16) if every and n % 4 else None
+
+
+def reply_to(
+    changed: Sequence[SubmissionId], answers: tuple[int, bytes] | None
+) -> StoredReply | None:
+    """To one of those that change."""
+    if answers is None or not changed:
+        return None
+    number, body = answers
+    raw = RawReply(200 + number, "É", (("X", "é"), ("x", "")), body)
+    return StoredReply(changed[number % len(changed)], number, raw)
 
 
 def unfit_call(what: str, like: LaneCommit) -> Call:

@@ -33,6 +33,7 @@ from listener.ports.journal import (
     LaneRow,
     Query,
     Reaction,
+    StoredReply,
     StoredSubmission,
     Tally,
 )
@@ -47,6 +48,7 @@ class Kept:
     facts: list[Fact] = field(default_factory=list)
     reactions: dict[int, Reaction] = field(default_factory=dict)
     file_gone: bool = False
+    reply: StoredReply | None = None
 
     @property
     def file_due_ms(self) -> int | None:
@@ -98,6 +100,11 @@ class JournalModel:
             self.lanes_[commit.code] = (commit.lane, version, commit.due_ms)
         for now in commit.changed:
             self.kept.setdefault(now.id, Kept(commit.code, now)).now = now
+        if commit.reply is not None:
+            self.kept[commit.reply.submission_id].reply = commit.reply
+        for now in commit.changed:
+            if now.state is State.CLOSED:
+                self.kept[now.id].reply = None
         for fact in commit.facts:
             if fact.submission_id is not None:
                 self.kept[fact.submission_id].facts.append(fact)
@@ -244,6 +251,9 @@ class JournalModel:
 
     def idempotency(self, key: str) -> IdempotencyKey | None:
         return self.keys.get(key)
+
+    def reply(self, name: SubmissionId) -> StoredReply | None:
+        return self.kept[name].reply if name in self.kept else None
 
     def tally(self) -> Tally:
         now = [kept.now for kept in self.kept.values()]

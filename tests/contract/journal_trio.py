@@ -71,6 +71,7 @@ class Trio:
             *(("load_lane", (code,)) for code in codes),
             *(("submission", (name,)) for name in names),
             *(("facts_of", (name,)) for name in names),
+            *(("reply", (name,)) for name in names),
             *(("idempotency", (key,)) for key in keys),
         ]
         self.together(questions)

@@ -33,7 +33,7 @@ from listener.ports.journal import (
     LaneRow,
 )
 
-from .journal_commits import staying, subject, unfit_call, with_changes
+from .journal_commits import reply_to, staying, subject, unfit_call, with_changes
 from .journal_trio import EVER, LONG, Trio
 from .journals import a_fact, an_id, at, queued
 
@@ -81,6 +81,8 @@ class JournalMachine(RuleBasedStateMachine):
         marks=st.lists(st.tuples(seqs, st.sampled_from(Disposition)), max_size=3),
         reacts=some,
         tells=some,
+        answers=st.none()
+        | st.tuples(st.integers(0, 5), st.sampled_from([b"", b"\x00\xff", b"{}"])),
         now=moments,
     )
     def commit(
@@ -97,6 +99,7 @@ class JournalMachine(RuleBasedStateMachine):
         marks: list[tuple[int, Disposition]],
         reacts: list[int],
         tells: list[int],
+        answers: tuple[int, bytes] | None,
         now: Millis,
     ) -> None:
         members = {s.id: s for s in self.model.load_lane(code).lane.submissions}
@@ -123,6 +126,7 @@ class JournalMachine(RuleBasedStateMachine):
             else IdempotencyKey(key, "print", every[-1], now),
             reactions=tuple((every[n % len(every)], n) for n in reacts if every),
             claim=self._claim(code, claim),
+            reply=reply_to(list(changed), answers),
         )
         self._committed(code, self.trio.ask("commit", given))
 

@@ -27,6 +27,7 @@ from listener.ports.journal import (
     LaneRow,
     Query,
     Reaction,
+    StoredReply,
     StoredSubmission,
     Tally,
 )
@@ -55,6 +56,7 @@ class _Kept:
     notes: dict[str, str] = field(default_factory=dict)
     reactions: dict[tuple[SubmissionId, int], Reaction] = field(default_factory=dict)
     claims: dict[CvCode, Claim] = field(default_factory=dict)
+    replies: dict[SubmissionId, StoredReply] = field(default_factory=dict)
     last_token: int = 0
     removed_version: int = 0
 
@@ -251,6 +253,10 @@ class MemoryJournal:
         self._check()
         return self._kept.keys.get(key)
 
+    async def reply(self, submission_id: SubmissionId) -> StoredReply | None:
+        self._check()
+        return self._kept.replies.get(submission_id)
+
     async def tally(self) -> Tally:
         self._check()
         all_of_them = [s.submission for s in self._kept.submissions.values()]
@@ -382,8 +388,12 @@ class MemoryJournal:
             kept.removed_version = max(kept.removed_version, version)
         else:
             kept.lanes[code] = _StoredLane(commit.lane, version, commit.due_ms)
+        if commit.reply is not None:
+            kept.replies[commit.reply.submission_id] = commit.reply
         for submission in commit.changed:
             kept.submissions[submission.id] = StoredSubmission(code, submission)
+            if submission.state is State.CLOSED:
+                kept.replies.pop(submission.id, None)
         for fact in commit.facts:
             if fact.submission_id is not None:
                 kept.facts.setdefault(fact.submission_id, []).append(fact)
@@ -402,6 +412,7 @@ class MemoryJournal:
         kept = self._kept
         kept.submissions = {i: s for i, s in kept.submissions.items() if i not in ids}
         kept.files_gone -= ids
+        kept.replies = {i: reply for i, reply in kept.replies.items() if i not in ids}
         kept.facts = {i: facts for i, facts in kept.facts.items() if i not in ids}
         kept.keys = {k: key for k, key in kept.keys.items() if key.submission_id not in ids}
         kept.reactions = {k: r for k, r in kept.reactions.items() if r.submission_id not in ids}
@@ -437,9 +448,15 @@ class MemoryJournal:
 def _check_text(*given: object) -> None:
     """Raises ValueError for text that no disk could hold: a lone surrogate."""
     try:
-        orjson.dumps(given)
+        orjson.dumps(given, default=_of_bytes)
     except orjson.JSONEncodeError as error:
         raise ValueError(str(error)) from None
+
+
+def _of_bytes(body: object) -> None:
+    """Any will do."""
+    if not isinstance(body, bytes):
+        raise TypeError
 
 
 def _top_seq(submission: Submission) -> int:

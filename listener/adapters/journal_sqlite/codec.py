@@ -77,6 +77,22 @@ def decode_facts(body: str, submission_id: str) -> list[tuple[Millis, str, str]]
         raise unreadable(f"list of facts of submission {submission_id}", "its form") from None
 
 
+def encode_headers(headers: Iterable[tuple[str, str]]) -> str:
+    """A JSON array of [name, value] pairs. Raises ValueError as above."""
+    try:
+        return orjson.dumps(tuple(headers)).decode()
+    except orjson.JSONEncodeError as error:
+        raise ValueError(str(error)) from None
+
+
+def decode_headers(text: str, submission_id: str) -> tuple[tuple[str, str], ...]:
+    """Raises JournalFault for anything else."""
+    try:
+        return tuple((str(name), str(value)) for name, value in orjson.loads(text))
+    except (ValueError, TypeError):
+        raise unreadable(f"reply to submission {submission_id}", "its headers") from None
+
+
 def decode_word(kind: type[Word], text: str) -> Word:
     """Raises JournalFault for a word that is not one of its kind."""
     try:

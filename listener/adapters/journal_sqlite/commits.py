@@ -9,9 +9,9 @@ import apsw
 from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.standing import first_sent
 from listener.core.submission import Submission
-from listener.ports.journal import Claim, LaneCommit
+from listener.ports.journal import Claim, LaneCommit, StoredReply
 
-from .codec import encode_facts, encode_lane, encode_submission
+from .codec import encode_facts, encode_headers, encode_lane, encode_submission
 
 _ADD_LANE = "INSERT INTO lanes (code, version, members, doc, due_ms) VALUES (?, ?, ?, ?, ?)"
 _SET_LANE = "UPDATE lanes SET version = ?, members = ?, doc = ?, due_ms = ? WHERE code = ?"
@@ -26,6 +26,7 @@ ON CONFLICT (id) DO UPDATE SET remembered = excluded.remembered, state = exclude
 SubmissionRow = tuple[
     SubmissionId, CvCode, int, State, str | None, int, int | None, int | None, int | None, int, str
 ]
+ReplyRow = tuple[SubmissionId, int, int, str, str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class PreparedCommit:
     submissions: tuple[SubmissionRow, ...]
     facts: str
     subjects: tuple[SubmissionId, ...]
+    reply: ReplyRow | None
 
 
 def prepare_commit(commit: LaneCommit) -> PreparedCommit:
@@ -54,6 +56,7 @@ def prepare_commit(commit: LaneCommit) -> PreparedCommit:
         submissions=tuple(_submission_row(s, commit.code, s.id in ids) for s in commit.changed),
         facts=encode_facts(commit.facts) if commit.facts else "",
         subjects=tuple(subjects),
+        reply=None if commit.reply is None else _reply_row(commit.reply),
     )
 
 
@@ -76,6 +79,7 @@ def apply_commit(db: apsw.Connection, prepared: PreparedCommit) -> int | None:
     if members != prepared.members:
         _mark_remembered(db, prepared, members)
     _write_facts(db, prepared)
+    _write_reply(db, prepared)
     _write_rest(db, commit)
     return version
 
@@ -121,6 +125,15 @@ def _submission_row(s: Submission, code: CvCode, remembered: bool) -> Submission
         (s.keep_file_until_ms or s.closed_ms or 0) if closed else None,
         top_seq,
         encode_submission(s),
+    )
+
+
+def _reply_row(stored: StoredReply) -> ReplyRow:
+    raw = stored.reply
+    return (
+        *(stored.submission_id, stored.attempt, raw.status, raw.reason),
+        encode_headers(raw.headers),
+        raw.body,
     )
 
 
@@ -175,6 +188,14 @@ def _write_facts(db: apsw.Connection, prepared: PreparedCommit) -> None:
     row = db.last_insert_rowid()
     for subject in prepared.subjects:
         db.execute("INSERT INTO fact_subjects VALUES (?, ?)", (subject, row))
+
+
+def _write_reply(db: apsw.Connection, prepared: PreparedCommit) -> None:
+    closed = [s.id for s in prepared.commit.changed if s.state is State.CLOSED]
+    for submission_id in closed:
+        db.execute("DELETE FROM replies WHERE submission_id = ?", (submission_id,))
+    if prepared.reply is not None and prepared.reply[0] not in closed:
+        db.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)", prepared.reply)
 
 
 def _write_rest(db: apsw.Connection, commit: LaneCommit) -> None:

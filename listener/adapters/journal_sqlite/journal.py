@@ -25,6 +25,7 @@ from listener.ports.journal import (
     LaneRow,
     Query,
     Reaction,
+    StoredReply,
     StoredSubmission,
     Tally,
 )
@@ -155,6 +156,9 @@ class SqliteJournal:
 
     async def idempotency(self, key: str) -> IdempotencyKey | None:
         return await self._reader.submit(partial(reads.idempotency, key=key))
+
+    async def reply(self, submission_id: SubmissionId) -> StoredReply | None:
+        return await self._reader.submit(partial(reads.reply, submission_id=submission_id))
 
     async def tally(self) -> Tally:
         return await self._reader.submit(reads.tally)

@@ -15,11 +15,13 @@ from listener.ports.journal import (
     LaneRow,
     Query,
     Reaction,
+    StoredReply,
     StoredSubmission,
     Tally,
 )
+from listener.ports.upstream import RawReply
 
-from .codec import decode_facts, decode_lane, decode_submission, decode_word
+from .codec import decode_facts, decode_headers, decode_lane, decode_submission, decode_word
 
 
 def load_lane(db: apsw.Connection, code: CvCode) -> LaneRow:
@@ -149,6 +151,19 @@ def idempotency(db: apsw.Connection, key: str) -> IdempotencyKey | None:
     if row is None:
         return None
     return IdempotencyKey(row[0], row[1], SubmissionId(row[2]), Millis(row[3]))
+
+
+def reply(db: apsw.Connection, submission_id: SubmissionId) -> StoredReply | None:
+    """As the port says."""
+    row = db.execute(
+        "SELECT attempt, status, reason, headers, body FROM replies WHERE submission_id = ?",
+        (submission_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    attempt, status, reason, headers, body = row
+    raw = RawReply(status, reason, decode_headers(headers, submission_id), body)
+    return StoredReply(submission_id, attempt, raw)
 
 
 def tally(db: apsw.Connection) -> Tally:

@@ -98,7 +98,7 @@ def _delete_submissions(db: apsw.Connection, ids: Sequence[str]) -> None:
         for (row,) in rows:
             db.execute("UPDATE facts SET subjects = subjects - 1 WHERE id = ?", (row,))
             db.execute("DELETE FROM facts WHERE id = ? AND subjects = 0", (row,))
-        for table in ("reactions", "idempotency"):
+        for table in ("reactions", "idempotency", "replies"):
             db.execute(
                 f"DELETE FROM {table} WHERE submission_id = ?",  # noqa: S608 - names from above
                 (submission_id,),

@@ -89,15 +89,23 @@ class Script:
         self.facts += self.decision.facts
         return self
 
-    def submit(self, name: str = "a", retry_of: str | None = None) -> Self:
+    def submit(
+        self,
+        name: str = "a",
+        retry_of: str | None = None,
+        *,
+        digest: str = FILE.sha256,
+        join: bool = False,
+    ) -> Self:
         return self.give(
             Submit(
                 self.now,
                 self.hearing,
                 self.pending,
                 submission_id=SubmissionId(name),
-                file=FILE,
+                file=replace(FILE, sha256=digest),
                 retry_of=None if retry_of is None else SubmissionId(retry_of),
+                join=join,
             )
         )
 
