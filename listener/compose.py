@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import platform
+import math
 import secrets
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import urlsplit
 
 import listener
 from handlers import cv_updated
@@ -20,18 +17,17 @@ from handlers.log import outcome_log
 from listener.adapters.clock import SystemClock
 from listener.adapters.credentials import Asked, Fresh
 from listener.adapters.folders import make_folder
-from listener.adapters.identity import install_key, new_submission_id
+from listener.adapters.identity import install_key, new_submission_id, previous_key
 from listener.adapters.journal_sqlite import SqliteJournal
-from listener.adapters.logs import Redactor, StructuredLog, Writer, quiet_libraries, watch_loop
+from listener.adapters.logs import Redactor, StructuredLog, Writer
 from listener.adapters.logs.log import looks
 from listener.adapters.socket_source import OnConnect, SocketSource
 from listener.adapters.spool import DiskSpool
 from listener.adapters.tls import client_context
 from listener.adapters.upstream_http import HttpUpstream
-from listener.adapters.web import Scope, Tokens, WebServer, state_token
+from listener.adapters.web import Scope, Tokens, WebServer, previous_token, state_token
 from listener.core.catalogue import Level
-from listener.core.endings import OK, exit_status, hint
-from listener.core.errors import CvListenerError, JournalFault, SpoolFault
+from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
 from listener.ports.journal import Journal
 from listener.ports.reaction import OutcomeHandler
@@ -50,6 +46,7 @@ class Daemon:
     service: Service
     world: World
     web: WebServer | None
+    tokens: Tokens
     settings: Settings
 
 
@@ -94,10 +91,13 @@ def open_log(settings: Settings, stream: TextIO, *, strict: bool = False) -> Str
             f"expected a state folder that this user can read and write, found {error}: check "
             f"CV_STATE_DIR ({settings.state_dir})"
         ) from error
-    return _log(settings, stream, key, strict)
+    log = log_with(settings, stream, key, strict)
+    log.use_key(key, ref_key_before(settings))
+    return log
 
 
-def _log(settings: Settings, stream: TextIO, key: bytes, strict: bool = False) -> StructuredLog:
+def log_with(settings: Settings, stream: TextIO, key: bytes, strict: bool = False) -> StructuredLog:
+    """The log with this key."""
     console, colour = looks(stream, settings.log_format)
     redactor = Redactor()
     for secret in settings.secrets():
@@ -121,6 +121,15 @@ def ref_key(settings: Settings) -> bytes:
     if settings.ref_key is not None:
         return bytes(settings.ref_key.get_secret_value().encode())
     return install_key(settings.state_dir / "ref.key")
+
+
+def ref_key_before(settings: Settings) -> tuple[bytes, float] | None:
+    """The key before it, and until when, by the wall's clock, it is known."""
+    if settings.ref_key_previous is not None:
+        return settings.ref_key_previous.get_secret_value().encode(), math.inf
+    if settings.ref_key is not None:
+        return None
+    return previous_key(settings.state_dir / "ref.key", settings.rotation_period_s)
 
 
 def outcome_handlers(
@@ -243,13 +252,23 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
 
 
 def intake_tokens(settings: Settings) -> Tokens:
-    """The settings' tokens, or the one of the state folder."""
+    """The settings' tokens, or those of the state folder."""
+    tokens = Tokens(wanted_tokens(settings))
+    if settings.cli_token is None and not settings.intake_tokens_plain():
+        before = previous_token(settings.state_dir / "token", settings.rotation_period_s)
+        if before is not None:
+            tokens.keep(before[0], Scope.ADMIN, before[1])
+    return tokens
+
+
+def wanted_tokens(settings: Settings) -> dict[str, Scope]:
+    """The settings' tokens, or the one of the state folder, which is made where there is none."""
     tokens = {token: Scope(scope) for token, scope in settings.intake_tokens_plain().items()}
     if settings.cli_token is not None:
         tokens[settings.cli_token] = Scope.ADMIN
     if not tokens:
         tokens[state_token(settings.state_dir / "token")] = Scope.ADMIN
-    return Tokens(tokens)
+    return tokens
 
 
 @asynccontextmanager
@@ -262,12 +281,13 @@ async def daemon(
     """
     async with open_world(settings, log) as world:
         service = Service(world, service_policy(settings))
+        tokens = intake_tokens(settings)
         server = None
         if web:
             server = WebServer(
                 ServiceFront(service, world),
                 log,
-                intake_tokens(settings),
+                tokens,
                 host=settings.intake_host,
                 port=settings.intake_port,
                 names=settings.intake_hosts,
@@ -282,75 +302,10 @@ async def daemon(
                 await server.start()
                 log.emit("daemon.ready", host=settings.intake_host, port=server.port)
             try:
-                yield Daemon(service, world, server, settings)
+                yield Daemon(service, world, server, tokens, settings)
             finally:
                 service.stop()
                 if not running.done():
                     await asyncio.wait({running})
                 if server is not None:
                     await server.stop()
-
-
-async def serve(
-    settings: Settings, log: StructuredLog, on_ready: Callable[[Daemon], None] | None = None
-) -> None:
-    """Run the daemon until SIGTERM, SIGINT or the command to drain, and drain it. A second signal
-    ends it at once."""
-    loop = asyncio.get_running_loop()
-    watch_loop(loop, log)
-    stop = asyncio.Event()
-
-    def ended(number: signal.Signals) -> None:
-        if stop.is_set():
-            log.close()
-            # At once: what is under way counts as possibly sent at the next start.
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended, number)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    _say_started(settings, log)
-    async with daemon(settings, log) as running:
-        if on_ready is not None:
-            on_ready(running)
-        told = asyncio.create_task(stop.wait())
-        told.add_done_callback(lambda _: running.service.stop())
-        await running.service.stopping()
-    told.cancel()
-    log.emit("daemon.stopped")
-
-
-def _say_started(settings: Settings, log: StructuredLog) -> None:
-    upstream = urlsplit(settings.api_base_url)
-    log.emit(
-        "daemon.started",
-        python=platform.python_version(),
-        state_dir=str(settings.state_dir),
-        url=f"{upstream.scheme}://{upstream.netloc.rpartition('@')[2]}",
-        settings=settings.changed(),
-    )
-
-
-def run_daemon(settings: Settings) -> int:
-    """Run the daemon in this process; the exit status."""
-    try:
-        log = open_log(settings, sys.stdout)
-    except CvListenerError as error:
-        # No line of this log stands for a code, so that any key will do.
-        log = _log(settings, sys.stdout, secrets.token_bytes(32))
-        log.fault("daemon.failed", error, hint=hint(error))
-        log.close()
-        return exit_status(error)
-    quiet_libraries(log)
-    try:
-        asyncio.run(serve(settings, log))
-    except BaseException as error:  # noqa: BLE001  # the last one to see it: it is told, and is the exit status
-        status = exit_status(error)
-        if status != OK:
-            log.fault("daemon.failed", error, hint=hint(error))
-        return status
-    finally:
-        log.close()
-    return OK

@@ -1,4 +1,4 @@
-"""Ids, and the key behind ``cv_ref``."""
+"""Ids, and the key behind ``cv_ref``: the one in use, and the one before it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from listener.core.errors import JournalFault
 from listener.core.names import SubmissionId
+
+from .private import kept_before, rotate
 
 KEY_BYTES = 32
 
@@ -37,6 +39,23 @@ def install_key(path: Path) -> bytes:
             "something else: restore it, or delete it (every cv_ref will then be another one)"
         )
     return key
+
+
+def previous_key(path: Path, period_s: float) -> tuple[bytes, float] | None:
+    """The key before the one in ``path``, and until when it is known, by the wall's clock: for
+    ``period_s`` from the rotation. None where there was none, or that time is over."""
+    found = kept_before(path, period_s)
+    if found is None:
+        return None
+    try:
+        return bytes.fromhex(found[0]), found[1]
+    except ValueError:
+        return None
+
+
+def rotate_key(path: Path) -> None:
+    """Another key from now on; the one in ``path`` becomes the one before. Raises OSError."""
+    rotate(path, secrets.token_bytes(KEY_BYTES).hex())
 
 
 def _make_key(path: Path) -> bytes:

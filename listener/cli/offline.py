@@ -1,6 +1,11 @@
-"""Commands that ask nobody: check, ref."""
+"""Commands that ask nobody: check, ref, rotate."""
 
 from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
 
 import click
 
@@ -42,10 +47,63 @@ def ref(as_json: bool) -> None:
             f"there is no key yet in {settings.state_dir}",
             "the daemon makes it at its first start: cv-listener run",
         )
-    from listener.compose import ref_key
+    from listener.compose import ref_key, ref_key_before
 
-    found = cv_ref(ref_key(settings), codes.from_stdin())
+    code, before = codes.from_stdin(), ref_key_before(settings)
+    found = cv_ref(ref_key(settings), code)
+    earlier = None if before is None else cv_ref(before[0], code)
     if as_json:
-        output.write_json({"cv_ref": found})
+        output.write_json({"cv_ref": found, "cv_ref_before": earlier})
+        return
+    output.write_line(found)
+    if earlier is not None:
+        click.echo(f"before the key was changed: {earlier}", err=True)
+
+
+@click.command(cls=Command)
+@click.argument("what", type=click.Choice(["token", "ref-key"]), metavar="token|ref-key")
+def rotate(what: str) -> None:
+    """Make another token, or another key behind cv_ref, in the state folder.
+
+    A daemon that runs is told, and knows both for CV_ROTATION_PERIOD. What a setting gives
+    (CV_INTAKE_TOKEN, CV_REF_KEY) is changed there instead, followed by SIGHUP.
+    """
+    settings = configured.settings()
+    by_setting = {
+        "token": ("CV_INTAKE_TOKEN or CV_INTAKE_TOKENS", settings.cli_token is not None),
+        "ref-key": ("CV_REF_KEY", settings.ref_key is not None),
+    }
+    name, given = by_setting[what]
+    if given or (what == "token" and settings.intake_tokens_plain()):
+        raise exits.CommandFailed(
+            exits.USAGE,
+            f"expected it to be kept in {settings.state_dir}, found it given by {name}",
+            "change it there, and send the daemon SIGHUP",
+        )
+    file = settings.state_dir / {"token": "token", "ref-key": "ref.key"}[what]
+    if not file.exists():
+        raise exits.CommandFailed(
+            exits.UNAVAILABLE,
+            f"there is none yet in {settings.state_dir}",
+            "the daemon makes it at its first start: cv-listener run",
+        )
+    if what == "token":
+        from listener.adapters.web import rotate_token
+
+        rotate_token(file)
     else:
-        output.write_line(found)
+        from listener.adapters.identity import rotate_key
+
+        rotate_key(file)
+    told = _tell_daemon(settings.state_dir)
+    click.echo(f"changed; {told}", err=True)
+
+
+def _tell_daemon(state_dir: Path) -> str:
+    """SIGHUP, where a daemon runs on this folder."""
+    try:
+        pid = int(json.loads((state_dir / "intake.json").read_text("utf-8"))["pid"])
+        os.kill(pid, signal.SIGHUP)
+    except (OSError, ValueError, KeyError, TypeError):
+        return "no daemon runs here that could be told: it takes it up at its next start"
+    return "the daemon was told, and knows the one before for CV_ROTATION_PERIOD"

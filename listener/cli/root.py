@@ -48,6 +48,7 @@ COMMANDS = {
     "show": Home("listener.cli.ask", "show", "Show one submission."),
     "cancel": Home("listener.cli.ask", "cancel", "Withdraw one submission."),
     "check": Home("listener.cli.offline", "check", "Check the settings, offline."),
+    "rotate": Home("listener.cli.offline", "rotate", "Another token, or key behind cv_ref."),
     "ref": Home("listener.cli.offline", "ref", "The cv_ref of a code read from stdin."),
 }
 

@@ -22,6 +22,6 @@ def run() -> int:
     # Until the daemon handles it itself: nothing has begun, so there is nothing to drain.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = configured.settings()
-    from listener.compose import run_daemon
+    from listener.serving import run_daemon
 
     return run_daemon(settings)

@@ -226,6 +226,12 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "CV_DELIVER_WITHIN closes as undelivered.", "since", "in_flight", "restarted",
               do="Resume (POST /v1/resume) when updates may be sent again."),
         _spec("sending.resumed", _I, "Attempts begin again.", "duration_ms"),
+        _spec("settings.reloaded", _I, "SIGHUP: what a running daemon can change was changed.",
+              "changed", "needs_restart",
+              do="What stands in needs_restart was changed, too, and waits for a restart."),
+        _spec("settings.reload_failed", _E, "SIGHUP, and the settings do not hold: all stays as it "
+              "was.", "error_type", "error", "trace",
+              do="Mend what the error names, then send SIGHUP again."),
         _spec("daemon.drain_started", _I, "No further attempt begins; those under way may end.",
               "in_flight", "signal"),
         _spec("daemon.drain_cut_short", _W, "Attempts were still under way at the drain's end: the "

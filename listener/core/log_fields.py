@@ -5,7 +5,7 @@ from __future__ import annotations
 ALWAYS = ("timestamp", "level", "event", "v", "service", "version", "run_id", "replica")
 """Fields of every line, in this order, before all others."""
 
-ANYWHERE = ("hint", "runbook", "truncated", "catalogue_miss")
+ANYWHERE = ("hint", "runbook", "cv_ref_before", "truncated", "catalogue_miss")
 """Fields that any line may have. The log adds them."""
 
 FREE_TEXT = frozenset(
@@ -115,8 +115,11 @@ FIELDS: dict[str, str] = {
     "state_dir": "Where state is kept.",
     "python": "Python's version.",
     "settings": "Settings that are not the default, secrets masked.",
+    "changed": "Settings that were changed.",
+    "needs_restart": "Settings that were changed and wait for a restart.",
     "signal": "The signal that was received.",
     "suppressed": "Like lines from there that were held back.",
+    "cv_ref_before": "The cv_ref before the key was changed, for as long as both are known.",
     "truncated": "True where the line was too long and something was left out.",
     "catalogue_miss": "The event or field is not in the catalogue: a mistake of ours.",
 }

@@ -85,6 +85,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+LONGEST_S = 100 * 365 * 86_400
+
+
 def read_seconds(value: Any) -> Any:
     """Seconds, or a number with a unit. No shorter than what is counted in, a millisecond, and no
     longer than a hundred years, which no clock overflows with."""
@@ -94,7 +97,14 @@ def read_seconds(value: Any) -> Any:
             raise ValueError
         # Decimal: 0.1 with a unit is to be what it says.
         value = float(Decimal(found[1]) * _DURATIONS[found[2]])
-    return _within(value, 0.001, 100 * 365 * 86_400)
+    return _within(value, 0.001, LONGEST_S)
+
+
+def read_period(value: Any) -> Any:
+    """As seconds, or 0 for none."""
+    if value == "0" or (_is_number(value) and value == 0):
+        return 0.0
+    return read_seconds(value)
 
 
 def read_size(value: Any) -> Any:

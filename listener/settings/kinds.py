@@ -26,6 +26,9 @@ _SECONDS = Form(
     "seconds, 0.001 or more, or a number with ms, s, m, h or d", "30", forms.read_seconds
 )
 Seconds = Annotated[float, _SECONDS]
+Period = Annotated[
+    float, Form("seconds, or a number with ms, s, m, h or d; 0 for none", "24h", forms.read_period)
+]
 SecondsList = Annotated[
     tuple[float, ...],
     Form(

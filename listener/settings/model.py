@@ -201,6 +201,10 @@ class Settings(BaseSettings):
         Group.KEEPING, "CV_REF_KEY", None, otherwise="made once, and kept in the state folder"
     )
     """The key behind cv_ref. Daemons with the same key give one code the same cv_ref."""
+    ref_key_previous: kinds.Key = _env(Group.KEEPING, "CV_REF_KEY_PREVIOUS", None)
+    """The key before this one: while it is set, lines tell the earlier cv_ref, too."""
+    rotation_period_s: kinds.Period = _env(Group.KEEPING, "CV_ROTATION_PERIOD", 86_400.0)
+    """How long after a change a token or a key of before is still known. With 0, not at all."""
 
     log_format: kinds.LogFormat = _env(Group.DAEMON, "CV_LOG_FORMAT", "auto")
     """One JSON object a line (json), or lines for people (console); auto: on a terminal for
@@ -276,7 +280,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> frozenset[str]:
         """Every text in them that nothing may show."""
-        keys = (key for key in (self.intake_token, self.ref_key) if key is not None)
+        known = (self.intake_token, self.ref_key, self.ref_key_previous)
+        keys = (key for key in known if key is not None)
         proxy = self.api_proxy_plain() or ""
         given = [
             *(self.api_headers_plain(), self.socket_auth_plain(), self.socket_headers_plain()),

@@ -110,13 +110,24 @@ class DaemonProcess:
                     raise DaemonDied(self._process.returncode, self.output.read_text())
                 await asyncio.sleep(0.02)
         address = json.loads((self.state_dir / "intake.json").read_text())
-        token = (self.state_dir / "token").read_text().strip()
+        kept = self.state_dir / "token"
+        token = kept.read_text().strip() if kept.exists() else ""
         self._client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{address['port']}",
             headers={"Authorization": f"Bearer {token}"},
             timeout=60,
             limits=httpx.Limits(max_connections=32),
         )
+
+    @property
+    def address(self) -> str | None:
+        """Where it answers, while it runs."""
+        return None if self._client is None else str(self._client.base_url)
+
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     @property
     def pid(self) -> int:

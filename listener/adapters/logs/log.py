@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -67,6 +68,8 @@ class StructuredLog:
         self._writer = writer
         self.redactor = redactor
         self._ref_key = ref_key
+        self._key_before: tuple[bytes, float] | None = None
+        self._refs_before: dict[str, str] = {}
         self._least = _RANK[least]
         self._strict = strict
         self._refs: dict[CvCode, str] = {}
@@ -85,6 +88,15 @@ class StructuredLog:
         writer.tell_gap = self._gap_line
         self._progress: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         writer.on_progress = self._tell_progress
+
+    @property
+    def least(self) -> Level:
+        """The least level that is written."""
+        return list(Level)[self._least]
+
+    @least.setter
+    def least(self, level: Level) -> None:
+        self._least = _RANK[level]
 
     def emit(self, event: str, /, **fields: object) -> None:
         """Write one event of the catalogue."""
@@ -113,9 +125,30 @@ class StructuredLog:
         if ref is None:
             if len(self._refs) >= REFS:
                 self._refs.clear()
+                self._refs_before.clear()
             self.redactor.add(code)
             ref = self._refs[code] = cv_ref(self._ref_key, code)
+            if self._key_before is not None:
+                self._refs_before[ref] = cv_ref(self._key_before[0], code)
         return ref
+
+    def refs(self, code: CvCode) -> tuple[str, ...]:
+        """What stands for a code: its ``cv_ref``, and the one before it while that is known."""
+        ref = self.ref(code)
+        before = self._before(ref)
+        return (ref,) if before is None else (ref, before)
+
+    def use_key(self, key: bytes, before: tuple[bytes, float] | None) -> None:
+        """Make each ``cv_ref`` with this key from now on. ``before``: the key of before, and until
+        when, by the wall's clock, lines tell the ``cv_ref`` made with that one, too."""
+        self._ref_key, self._key_before = key, before
+        self._refs.clear()
+        self._refs_before.clear()
+
+    def _before(self, ref: object) -> str | None:
+        if self._key_before is None or time.time() >= self._key_before[1]:
+            return None
+        return self._refs_before.get(str(ref))
 
     def dropped_lines(self) -> int:
         """Lines dropped since the start."""
@@ -161,6 +194,8 @@ class StructuredLog:
         if spec is not None and spec.what_to_do and level in LOUD:
             given.setdefault("hint", spec.hint_of(given))
             given.setdefault("runbook", runbook(event))
+        if "cv_ref" in given and (before := self._before(given["cv_ref"])) is not None:
+            given["cv_ref_before"] = before
         self._lines.say(event, level, given)
 
     def _gap_line(self, count: int) -> str:

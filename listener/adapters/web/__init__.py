@@ -2,6 +2,6 @@
 
 from .gate import Scope, Tokens
 from .server import WebServer
-from .traces import state_token
+from .traces import previous_token, rotate_token, state_token
 
-__all__ = ["Scope", "Tokens", "WebServer", "state_token"]
+__all__ = ["Scope", "Tokens", "WebServer", "previous_token", "rotate_token", "state_token"]

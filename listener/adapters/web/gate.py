@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from .problems import Refused
@@ -29,10 +30,21 @@ _ORDER = list(Scope)
 
 
 class Tokens:
-    """Bearer tokens and how far each reaches. Keeps digests alone, and shows none."""
+    """Bearer tokens and how far each reaches. Keeps digests alone, and shows none.
 
-    def __init__(self, tokens: Mapping[str, Scope]) -> None:
+    ``wall``: seconds, by the clock that ``keep`` reckons with.
+    """
+
+    def __init__(self, tokens: Mapping[str, Scope], wall: Callable[[], float] = time.time) -> None:
         """Raises ValueError without any token, or with one that no header can carry."""
+        self._wall = wall
+        self._scopes: list[tuple[bytes, Scope]] = []
+        self._before: dict[bytes, tuple[Scope, float]] = {}
+        self.replace(tokens, 0.0)
+
+    def replace(self, tokens: Mapping[str, Scope], period_s: float) -> None:
+        """These from now on. Those of before are still known for ``period_s``. Raises ValueError,
+        changing nothing, as the constructor does."""
         if not tokens:
             raise ValueError("expected at least one intake token, found none")
         if not all(re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token) for token in tokens):
@@ -40,7 +52,23 @@ class Tokens:
                 "expected intake tokens of letters, digits and . _ ~ + / - alone, found another"
                 " character (RFC 6750): choose another token"
             )
-        self._scopes = [(_digest(token), scope) for token, scope in tokens.items()]
+        now, given = self._wall(), {_digest(token): scope for token, scope in tokens.items()}
+        before = {d: (s, u) for d, (s, u) in self._before.items() if u > now and d not in given}
+        for digest, scope in self._scopes:
+            if digest not in given and period_s:
+                before.setdefault(digest, (scope, now + period_s))
+        self._scopes, self._before = list(given.items()), before
+
+    def keep(self, token: str, scope: Scope, until: float) -> None:
+        """One of before, known until then."""
+        self._before.setdefault(_digest(token), (scope, until))
+
+    def _known(self) -> Iterator[tuple[bytes, Scope]]:
+        yield from self._scopes
+        now = self._wall()
+        yield from (
+            (digest, scope) for digest, (scope, until) in self._before.items() if until > now
+        )
 
     def check(self, authorization: str | None, needed: Scope) -> None:
         """Raises Refused where the header's token is none of ours, or does not reach so far."""
@@ -54,7 +82,7 @@ class Tokens:
             )
         given = _digest(token.strip())
         reach: Scope | None = None
-        for known, scope in self._scopes:
+        for known, scope in self._known():
             # Every token is compared, so that time tells nothing.
             if hmac.compare_digest(known, given):
                 reach = scope

@@ -8,6 +8,7 @@ import re
 import secrets
 from pathlib import Path
 
+from listener.adapters.private import kept_before, rotate, write_private
 from listener.core.errors import SettingsInvalid
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{8,}=*")
@@ -35,6 +36,19 @@ def state_token(path: Path) -> str:
     return token
 
 
+def previous_token(path: Path, period_s: float) -> tuple[str, float] | None:
+    """The token before the one in ``path``, and until when it is known, by the wall's clock."""
+    return kept_before(path, period_s)
+
+
+def rotate_token(path: Path) -> str:
+    """Another token from now on, which is returned; the one in ``path`` becomes the one before.
+    Raises OSError."""
+    token = secrets.token_urlsafe(32)
+    rotate(path, token)
+    return token
+
+
 def write_address(path: Path, host: str, port: int) -> None:
     """Where to connect to: an address of this machine where the server listens on all of them."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - the address to reach it by
@@ -49,17 +63,3 @@ def remove_address(path: Path) -> None:
         return
     if pid == os.getpid():
         path.unlink(missing_ok=True)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not for a moment. One process at a time:
-    what another one that died in here left behind is removed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    for left in path.parent.glob(f".{path.name}.*"):
-        left.unlink(missing_ok=True)
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
