@@ -115,6 +115,9 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
     "Submissions": (
         _spec("submission.accepted", _I, "Intake took it: from here on it cannot be lost.",
               *_OF_SUBMISSION, "size", "kind", "retry_of"),
+        _spec("submission.joined", _I,
+              "The same code and bytes came again while it was open: whoever sent them waits for "
+              "the same reply, and nothing new was accepted.", *_OF_SUBMISSION, "state"),
         _spec("submission.requeued", _W, "In doubt, settled and unmoved: it will be sent again.",
               *_OF_SUBMISSION, "attempts",
               do="Nothing for one. Many: the upstream, or a proxy before it, loses requests."),

@@ -10,6 +10,7 @@ from listener.core.errors import JournalFault
 from listener.core.names import Millis, Outcome, State, SubmissionId
 
 from .journal import Tally
+from .upstream import NoReply, RawReply
 
 Public = Mapping[str, Any]
 """A submission's public JSON form (``core.view.public``): it holds ``cv_ref``, never the code."""
@@ -17,8 +18,9 @@ Public = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """It is on disk, and this is how it stands. ``repeated``: the idempotency key was used before,
-    for the same code and the same bytes; nothing new was stored."""
+    """It is on disk, and this is how it stands. ``repeated``: it was before, for the idempotency
+    key was used for the same code and the same bytes, or an open one was joined; nothing new was
+    stored."""
 
     submission: Public
     repeated: bool = False
@@ -33,6 +35,20 @@ class Turned:
     """
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """How far a submission has come, for somebody who wants the upstream's reply.
+
+    ``replied``: the upstream has had its last word: it accepted or refused, or the submission is
+    closed. ``reply`` is that word, unchanged; None where there was none, or none that could be read
+    whole. ``timed_out`` then says that it did not come in time, as far as is known."""
+
+    submission: Public
+    reply: RawReply | None
+    replied: bool
+    timed_out: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +112,10 @@ class Front(Protocol):
         *,
         idempotency_key: str | None = None,
         retry_of: SubmissionId | None = None,
+        join: bool = False,
     ) -> Taken | Turned:
-        """Accept one file for one code; durable when it returns ``Taken``.
+        """Accept one file for one code; durable when it returns ``Taken``. With ``join``, an open
+        one of the same code and bytes stands for it.
 
         Whatever ``chunks`` raises goes through to the caller, with nothing stored. The code is
         checked before the first chunk is asked for. Of several with one idempotency key, at once or
@@ -122,6 +140,17 @@ class Front(Protocol):
 
     async def wait_closed(self, submission_id: SubmissionId, timeout_s: float) -> Public | None:
         """Wait until it is closed, ``timeout_s`` at most; how it stands then, None if unknown."""
+        ...
+
+    async def wait_reply(
+        self, submission_id: SubmissionId, timeout_s: float, *, until_closed: bool = False
+    ) -> Awaited | None:
+        """Wait until the upstream has had its last word on it, or it is closed (for that alone with
+        ``until_closed``), ``timeout_s`` at most; how far it is then, None if unknown."""
+        ...
+
+    async def fetch_record(self, code_text: str) -> RawReply | NoReply:
+        """What the upstream answers to a GET of the record, unread. Raises InvalidCode."""
         ...
 
     def sending(self) -> Sending:

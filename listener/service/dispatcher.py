@@ -14,6 +14,7 @@ from listener.core.standing import sendable
 from listener.core.submission import Lane, Submission
 from listener.core.transitions import Decision
 from listener.ports.clock import Clock
+from listener.ports.journal import StoredReply
 from listener.ports.log import Log
 from listener.ports.spool import Spool
 from listener.ports.upstream import Upstream
@@ -21,6 +22,7 @@ from listener.ports.upstream import Upstream
 from .breaker import Breaker
 from .ear import Hearer
 from .engine import Engine, Moment
+from .replies import Replies
 
 AGAIN_MS = 50
 """How soon to offer a lane again whose event still awaited correlation."""
@@ -56,6 +58,7 @@ class Dispatcher:
         breaker: Breaker,
         policy: SendingPolicy,
         request_id: Callable[[SubmissionId, int], str],
+        replies: Replies,
     ) -> None:
         self._engine = engine
         self._upstream = upstream
@@ -66,6 +69,7 @@ class Dispatcher:
         self._breaker = breaker
         self._policy = policy
         self._request_id = request_id
+        self._replies = replies
         self._offers: list[tuple[Millis, int, CvCode, SubmissionId]] = []
         self._offered: dict[CvCode, tuple[Millis, SubmissionId]] = {}
         self._order = 0
@@ -246,8 +250,13 @@ class Dispatcher:
     async def _post(
         self, code: CvCode, submission: Submission, number: int, request_id: str
     ) -> Decision:
+        came: list[StoredReply] = []
         result = await self._upstream.post_update(
-            code, self._spool.path(submission.id), submission.file, request_id=request_id
+            code,
+            self._spool.path(submission.id),
+            submission.file,
+            request_id=request_id,
+            on_reply=lambda raw: came.append(StoredReply(submission.id, number, raw)),
         )
         self._record(result)
 
@@ -261,7 +270,11 @@ class Dispatcher:
                 result=result,
             )
 
-        return await self._engine.give(code, ended)
+        for reply in came:
+            self._replies.came(reply)
+        decision = await self._engine.give(code, ended, reply=came[-1] if came else None)
+        self._replies.told(submission.id)
+        return decision
 
     def _record(self, result: PostResult) -> None:
         """Whether the upstream serves: any answer but a server's error is a sign of life."""

@@ -27,7 +27,7 @@ from listener.core.standing import due_ms, possibly_sent, settled
 from listener.core.submission import Lane
 from listener.core.transitions import Decision, Given, decide
 from listener.ports.clock import Clock
-from listener.ports.journal import IdempotencyKey, Journal, LaneCommit, LaneRow
+from listener.ports.journal import IdempotencyKey, Journal, LaneCommit, LaneRow, StoredReply
 from listener.ports.log import Log
 
 from .fact_log import tell
@@ -121,15 +121,16 @@ class Engine:
         code: CvCode,
         make: Callable[[Moment], Given],
         idempotency: IdempotencyKey | None = None,
+        reply: StoredReply | None = None,
     ) -> Decision:
         """Decide one input of one lane, durably. When it returns, the decision is on disk and its
-        effects are under way."""
+        effects are under way. ``reply``: what the attempt was answered whose end is given."""
         async with self._locked(code):
             while True:
                 row = await self._load(code)
                 given = make(self._moment(code))
                 decision = decide(row.lane, given, self._policy)
-                if await self._commit(row, decision, given, idempotency):
+                if await self._commit(row, decision, given, idempotency, reply):
                     break
                 self._cache.pop(code, None)
                 if idempotency and await self._journal.idempotency(idempotency.key):
@@ -153,7 +154,12 @@ class Engine:
         return row
 
     async def _commit(
-        self, row: LaneRow, decision: Decision, given: Given, key: IdempotencyKey | None
+        self,
+        row: LaneRow,
+        decision: Decision,
+        given: Given,
+        key: IdempotencyKey | None,
+        reply: StoredReply | None,
     ) -> bool:
         """Write what changed; False if somebody else changed the lane meanwhile. The passing of
         time is always written: the lane's due time has moved even if nothing else has."""
@@ -178,6 +184,7 @@ class Engine:
                 dispositions=decision.dispositions,
                 idempotency=key if decision.refusal is None else None,
                 reactions=_reactions(decision),
+                reply=reply,
             )
         )
         if version is None:

@@ -9,12 +9,25 @@ from listener.core.errors import JournalFault
 from listener.core.names import State, SubmissionId
 from listener.core.submission import Lane
 from listener.core.view import public
+from listener.core.wire import check_code
 from listener.ports.clock import Clock
-from listener.ports.front import Check, Filter, Listing, Public, Readiness, Sending, Taken, Turned
+from listener.ports.front import (
+    Awaited,
+    Check,
+    Filter,
+    Listing,
+    Public,
+    Readiness,
+    Sending,
+    Taken,
+    Turned,
+)
 from listener.ports.journal import Journal, Query, StoredSubmission, Tally
 from listener.ports.log import Log
+from listener.ports.upstream import NoReply, RawReply, Upstream
 
 from .intake import Declined
+from .replies import replied, timed_out
 from .service import Service, World
 
 JOURNAL_ANSWERS_S = 2.0
@@ -28,6 +41,8 @@ class ServiceFront:
         self._journal: Journal = world.journal
         self._clock: Clock = world.clock
         self._log: Log = world.log
+        self._upstream: Upstream = world.upstream
+        self._new_id = world.new_id
 
     async def submit(
         self,
@@ -37,12 +52,18 @@ class ServiceFront:
         *,
         idempotency_key: str | None = None,
         retry_of: SubmissionId | None = None,
+        join: bool = False,
     ) -> Taken | Turned:
         """As the port says."""
         if (closed := self._closed()) is not None:
             return closed
         answer = await self._service.intake.submit(
-            code_text, chunks, name, idempotency_key=idempotency_key, retry_of=retry_of
+            code_text,
+            chunks,
+            name,
+            idempotency_key=idempotency_key,
+            retry_of=retry_of,
+            join=join,
         )
         if isinstance(answer, Declined):
             return Turned(answer.reason)
@@ -93,6 +114,41 @@ class ServiceFront:
             except TimeoutError:
                 return await self.submission(submission_id)
         return shown
+
+    async def wait_reply(
+        self, submission_id: SubmissionId, timeout_s: float, *, until_closed: bool = False
+    ) -> Awaited | None:
+        """As the port says."""
+        with self._service.bulletin.watch(submission_id) as news:
+            await self._service.replies.recall(submission_id)
+            found = await self._await(submission_id)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while found is not None and not _far_enough(found, until_closed):
+                        await news.wait()
+                        news.clear()
+                        found = await self._await(submission_id, found)
+            except TimeoutError:
+                return await self._await(submission_id, found)
+        return found
+
+    async def _await(
+        self, submission_id: SubmissionId, before: Awaited | None = None
+    ) -> Awaited | None:
+        """How far it is. A last word that was there before is the last one still."""
+        found = await self._service.submission(submission_id)
+        if found is None:
+            return None
+        submission = found[0].submission
+        said = self._service.replies.last_word(submission)
+        if said is None and before is not None:
+            said = before.reply
+        return Awaited(self._show(*found), said, replied(submission), timed_out(submission))
+
+    async def fetch_record(self, code_text: str) -> RawReply | NoReply:
+        """As the port says."""
+        code = check_code(code_text)
+        return await self._upstream.fetch_record(code, request_id=f"{self._new_id()}-get")
 
     def sending(self) -> Sending:
         """As the port says."""
@@ -182,3 +238,8 @@ class ServiceFront:
         if shown["waiting_for"] == "sending" and self._service.pause.since_ms is not None:
             shown["waiting_for"] = "resume"
         return shown
+
+
+def _far_enough(awaited: Awaited, until_closed: bool) -> bool:
+    closed = awaited.submission["state"] == State.CLOSED
+    return closed or (awaited.replied and not until_closed)

@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from listener.core.errors import JournalFault, SpoolFault, SpoolFull
+from listener.core.errors import IllegalInput, JournalFault, SpoolFault, SpoolFull
 from listener.core.inputs import CancelRequested, Submit
 from listener.core.names import CvCode, SubmissionId
-from listener.core.submission import FileFacts
+from listener.core.standing import same_update
+from listener.core.submission import FileFacts, Lane
 from listener.core.wire import check_code
 from listener.ports.clock import Clock
 from listener.ports.journal import IdempotencyKey, Journal, StoredSubmission
@@ -24,7 +25,8 @@ from .spool_incidents import SpoolIncidents
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """It is on disk. ``repeated``: the idempotency key was used before, for the same thing."""
+    """It is on disk. ``repeated``: it was before: the idempotency key was used for the same thing,
+    or an open one was joined."""
 
     submission_id: SubmissionId
     repeated: bool = False
@@ -55,6 +57,7 @@ class Intake:
         self._journal = journal
         self._spool = spool
         self._clock = clock
+        self._log = log
         self._new_id = new_id
         self.incidents = SpoolIncidents(clock, log)
         self._behind = Behind(fail)
@@ -70,8 +73,10 @@ class Intake:
         *,
         idempotency_key: str | None = None,
         retry_of: SubmissionId | None = None,
+        join: bool = False,
     ) -> Accepted | Declined:
-        """Accept one file for one code.
+        """Accept one file for one code; with ``join``, an open one that it only repeats stands for
+        it.
 
         Raises InvalidCode, InvalidFile, SpoolFull or SpoolFault, with nothing stored.
         """
@@ -89,7 +94,7 @@ class Intake:
             self._uploads -= 1
             self._uploaded.set()
         self.incidents.taken()
-        accepting = self._accept(code, submission_id, facts, idempotency_key, retry_of)
+        accepting = self._accept(code, submission_id, facts, idempotency_key, retry_of, join)
         return await self._behind.see_through(accepting)
 
     async def cancel(self, submission_id: SubmissionId) -> StoredSubmission | None:
@@ -124,6 +129,7 @@ class Intake:
         facts: FileFacts,
         key: str | None,
         retry_of: SubmissionId | None,
+        join: bool,
     ) -> Accepted | Declined:
         record = None
         if key is not None:
@@ -141,17 +147,32 @@ class Intake:
                 submission_id=submission_id,
                 file=facts,
                 retry_of=retry_of,
+                join=join,
             )
 
         decision = await self._engine.give(code, make, record)
         if decision.refusal is not None:
             await self._spool.remove(submission_id)
+            if decision.refusal == "joined":
+                return self._joined(code, decision.lane, facts)
             # Another submission with the same key came first, by a moment.
             taken = None if record is None else await self._journal.idempotency(record.key)
             if decision.refusal == "key_taken" and record is not None and taken is not None:
                 return _again(taken, record.fingerprint)
             return Declined(decision.refusal)
         return Accepted(submission_id)
+
+    def _joined(self, code: CvCode, lane: Lane, facts: FileFacts) -> Accepted:
+        found = same_update(lane, facts)
+        if found is None:
+            raise IllegalInput("expected the update that was joined in its lane, found none")
+        self._log.emit(
+            "submission.joined",
+            submission_id=found.id,
+            cv_ref=self._log.ref(code),
+            state=found.state,
+        )
+        return Accepted(found.id, repeated=True)
 
 
 def _again(known: IdempotencyKey, fingerprint: str) -> Accepted | Declined:

@@ -34,6 +34,7 @@ from .housekeeping import Housekeeping
 from .intake import Intake
 from .pausing import Pause
 from .reactor import Reactor, at_once
+from .replies import Replies
 from .timers import Timers
 
 RECOVER_AT_ONCE = 64
@@ -79,6 +80,7 @@ class Service:
         self._policy = policy
         journal, clock, log = world.journal, world.clock, world.log
         self.bulletin = Bulletin()
+        self.replies = Replies(journal, self.bulletin)
         self.engine = Engine(journal, clock, policy.core, log)
         self.aftermath = Aftermath(self.engine)
         self.hearer = Hearer(
@@ -102,6 +104,7 @@ class Service:
             self.breaker,
             policy.sending,
             request_id,
+            self.replies,
         )
         self.pause = Pause(journal, self.dispatcher, clock, log, self.fail)
         self.enquirer = self._enquirer()
