@@ -19,11 +19,12 @@ from .witnesses import RECOVERED, UNRECOVERED, gather, violations
 
 SAMPLE = sorted((ROOT / "demo").iterdir())[0]
 RECOVERY = {"recovery_ms": 60_000}
+AMID, AFTER = "Cv9E#nH4$xTz8!pY2aW^mK6rL", "Cv9E#nH4$xTz8!pY2aW^mK6rM"
 CLOSE_S = 60.0
 
 
 class House:
-    """The server, the daemon, and what was submitted."""
+    """The server, the daemon, and what was submitted. No code is a word that a log may hold."""
 
     def __init__(self, server: NodeServer, daemon: DaemonProcess) -> None:
         self.server = server
@@ -77,15 +78,15 @@ async def test_a_server_that_restarts_has_forgotten_us_and_that_is_said(tmp_path
     """The event of an update is lost with the server that applied it: nothing that comes after is
     taken for it."""
     async with house(tmp_path, {"emit_delay_ms": 500, **RECOVERY}) as home:
-        await home.heard("before")
-        name = await home.submit("amid")
-        await home.applied("amid")
+        await home.heard("#before")
+        name = await home.submit(AMID)
+        await home.applied(AMID)
         await home.server.restart(down_ms=800)
         assert await home.end(name) == ("presumed", "record_moved_while_deaf")
-        await home.heard("after")
+        await home.heard(AFTER)
         evidence = await gather(home.daemon, home.server, home.accepted)
     assert violations(evidence, UNRECOVERED) == []
-    assert evidence.missed() == {"amid"}
+    assert evidence.missed() == {AMID}
     assert [gap.reason for gap in evidence.gaps] == [GapReason.STARTED, GapReason.NOT_RECOVERED]
 
 
@@ -94,28 +95,28 @@ async def test_another_server_in_its_place_knows_neither_us_nor_the_update(tmp_p
     options = {"emit_delay_ms": 60_000, **RECOVERY}
     async with house(tmp_path, options) as home:
         await home.server.emit({"cv_code": "anything"})
-        name = await home.submit("amid")
-        await home.applied("amid")
+        name = await home.submit(AMID)
+        await home.applied(AMID)
         await home.server.replace(emit_delay_ms=0)
         assert await home.end(name) == ("unconfirmed", "deaf_record_unmoved")
-        await home.heard("after")
+        await home.heard(AFTER)
         evidence = await gather(home.daemon, home.server, home.accepted)
-    assert [row.code for row in evidence.inbox] == ["anything", "after"]
+    assert [row.code for row in evidence.inbox] == ["anything", AFTER]
     assert [gap.reason for gap in evidence.gaps] == [GapReason.STARTED, GapReason.NOT_RECOVERED]
-    assert evidence.ledger == {"after": {"posts": 1, "applied": 1, "emitted": 1}}
+    assert evidence.ledger == {AFTER: {"posts": 1, "applied": 1, "emitted": 1}}
 
 
 async def test_who_is_thrown_out_again_and_again_comes_back(tmp_path: Path) -> None:
     """By a DISCONNECT and with the connection, each in a row, and in the moment of connecting."""
     async with house(tmp_path, RECOVERY) as home:
-        await home.heard("first")
+        await home.heard("#first")
         for number in range(4):
             await home.server.control("set", kick_on_connect=number % 3)
             await home.server.kick(close=number % 2 == 0)
             # Sent in the moment between two kicks, it may have gone unheard.
-            outcome, _ = await home.end(await home.submit(f"amid-{number}"))
+            outcome, _ = await home.end(await home.submit(f"#amid-{number}"))
             assert outcome in {"confirmed", "presumed"}
-        await home.heard("last")
+        await home.heard("#last")
         connections = (await home.server.status())["connections"]
         evidence = await gather(home.daemon, home.server, home.accepted)
     assert violations(evidence, UNRECOVERED) == []
@@ -128,9 +129,9 @@ async def test_who_is_thrown_out_again_and_again_comes_back(tmp_path: Path) -> N
 async def test_a_namespace_of_its_own_is_recovered_too(tmp_path: Path) -> None:
     options = {"namespace": "/cvs", "emit_delay_ms": 200, **RECOVERY}
     async with house(tmp_path, options, socket_namespace="/cvs") as home:
-        await home.heard("first")
-        name = await home.submit("amid")
-        await home.applied("amid")
+        await home.heard("#first")
+        name = await home.submit(AMID)
+        await home.applied(AMID)
         await home.server.drop()
         assert await home.end(name) == ("confirmed", None)
         evidence = await gather(home.daemon, home.server, home.accepted)
