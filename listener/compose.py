@@ -71,7 +71,15 @@ def service_policy(settings: Settings) -> ServicePolicy:
         heartbeat_s=settings.heartbeat_s,
         retention_days=settings.retention_days,
         drain_s=settings.drain_timeout_s,
+        listens_for=_listens_for(settings),
     )
+
+
+def _listens_for(settings: Settings) -> str:
+    """By names alone: an emit's arguments may be secret."""
+    joined = ", ".join(emit.event for emit in settings.socket_on_connect)
+    after = f", after {joined}" if joined else ""
+    return f"{settings.socket_event} in {settings.socket_namespace}{after}"
 
 
 def _ms(seconds: float) -> int:

@@ -161,10 +161,15 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
               "seq", "problem", "count", words={"problem": PROBLEM},
               do="Many: see that CV_SOCKET_EVENT is right, and what the upstream sends."),
-        _spec("event.never_heard", _C, "Updates were accepted, and no event was ever heard.",
-              "submissions",
-              do="Probably the wrong event, room or namespace: check CV_SOCKET_EVENT, "
-              "CV_SOCKET_NAMESPACE and CV_SOCKET_ON_CONNECT."),
+        _spec("event.never_heard", _C,
+              "Updates were accepted or applied while we listened, and no event of any kind was "
+              "heard since the start. Told at the third such update since the last that was "
+              "confirmed, and again when they are twice as many.",
+              "submissions", "listens_for",
+              do="Probably the wrong event, namespace or room: hold listens_for against what the "
+              "upstream emits, and check CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE and, where events go "
+              "to those alone who join a room, CV_SOCKET_ON_CONNECT. Otherwise the upstream emits "
+              "nothing: ask its side."),
         _spec("subscription.established", _I, "We listen.",
               "transport", "recovery_offered", "recovered", "gap_reason", "duration_ms",
               "failures", "reason", "last_reason"),

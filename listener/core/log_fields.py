@@ -105,6 +105,7 @@ FIELDS: dict[str, str] = {
     "loop_lag_ms": "Longest delay of the event loop since the last beat.",
     "dropped_lines": "Lines dropped since the start because nobody read them.",
     "dropped": "Lines dropped since the last word on it.",
+    "listens_for": "The event, its namespace, and what we emit to subscribe.",
     "handler": "The outcome handler.",
     "tries": "How often it was tried.",
     "library": "The library that said it.",

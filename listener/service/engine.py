@@ -20,11 +20,12 @@ from listener.core.effects import (
     ReleaseFile,
 )
 from listener.core.evidence import Hearing
+from listener.core.facts import SubmissionClosed
 from listener.core.inputs import TimePassed
 from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.policy import Policy
 from listener.core.standing import due_ms, possibly_sent, settled
-from listener.core.submission import Lane
+from listener.core.submission import Lane, Submission
 from listener.core.transitions import Decision, Given, decide
 from listener.ports.clock import Clock
 from listener.ports.journal import IdempotencyKey, Journal, LaneCommit, LaneRow, StoredReply
@@ -88,6 +89,8 @@ class Engine:
         self._watched: dict[CvCode, None] = {}
         self._ear: Ear | None = None
         self._performers: Performers | None = None
+        self.on_closed: Callable[[Submission], None] = _nothing
+        """Told of each close once it was told."""
 
     def connect(self, ear: Ear, performers: Performers) -> None:
         """Wire the two that need the engine themselves. Once, before the first input."""
@@ -135,7 +138,11 @@ class Engine:
                 self._cache.pop(code, None)
                 if idempotency and await self._journal.idempotency(idempotency.key):
                     return Decision(lane=(await self._load(code)).lane, refusal="key_taken")
-            tell(self._log, code, decision.facts, {s.id: s for s in decision.changed})
+            changed = {submission.id: submission for submission in decision.changed}
+            tell(self._log, code, decision.facts, changed)
+            for fact in decision.facts:
+                if isinstance(fact, SubmissionClosed) and fact.submission_id in changed:
+                    self.on_closed(changed[fact.submission_id])
             for effect in decision.effects:
                 self._perform(code, effect, decision.lane)
         return decision
@@ -248,6 +255,10 @@ class Engine:
                 self._locks[code] = (lock, users)
             else:
                 del self._locks[code]
+
+
+def _nothing(_: Submission) -> None:
+    """Nobody asked to be told."""
 
 
 def _reactions(decision: Decision) -> tuple[tuple[SubmissionId, int], ...]:

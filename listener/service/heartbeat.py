@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from listener.core.names import Outcome
 from listener.ports.clock import Clock
 from listener.ports.event_source import EventSource
-from listener.ports.journal import Journal, Tally
+from listener.ports.journal import Journal
 from listener.ports.log import Log
 
 from .dispatcher import Dispatcher
@@ -16,23 +15,6 @@ from .ear import Hearer
 from .enquirer import Enquirer
 
 ALIVE_S = 5.0
-NEVER_HEARD = 3
-"""So many updates without their event make a silent ear suspicious."""
-
-_WITHOUT_EVENT = (Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED)
-"""Not ``presumed``: there we know that we were deaf."""
-_NEVER_HEARD_HINT = (
-    "check CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE, and whether the upstream wants a join "
-    "(CV_SOCKET_ON_CONNECT)"
-)
-
-
-def unheard_of(tally: Tally) -> int:
-    """How many updates ended without their event, though it may well have been emitted while we
-    listened; 0 once any was confirmed, for then we know what to listen for."""
-    if tally.closed_by_outcome.get(Outcome.CONFIRMED):
-        return 0
-    return sum(tally.closed_by_outcome.get(outcome, 0) for outcome in _WITHOUT_EVENT)
 
 
 class Heartbeat:
@@ -63,7 +45,6 @@ class Heartbeat:
         self._paused_ms = paused_ms
         self._dropped_lines = dropped_lines
         self._loop_lag_ms = 0
-        self._told_never_heard = False
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -80,18 +61,9 @@ class Heartbeat:
                 await self._line()
                 self._loop_lag_ms = 0
 
-    def _never_heard(self, tally: Tally) -> None:
-        """Updates end without their event, and never was one heard: say so, once a run."""
-        unheard = unheard_of(tally)
-        if self._hearer.heard_count or self._told_never_heard or unheard < NEVER_HEARD:
-            return
-        self._told_never_heard = True
-        self._log.emit("event.never_heard", submissions=unheard, hint=_NEVER_HEARD_HINT)
-
     async def _line(self) -> None:
         now = self._clock.now_ms()
         tally = await self._journal.tally()
-        self._never_heard(tally)
         frame, event = self._source.last_frame_ms, self._hearer.last_event_ms
         oldest = tally.oldest_open_ms
         p99 = self._journal.commit_p99_ms()

@@ -35,6 +35,7 @@ from .intake import Intake
 from .pausing import Pause
 from .reactor import Reactor, at_once
 from .replies import Replies
+from .silence import Silence
 from .timers import Timers
 
 RECOVER_AT_ONCE = 64
@@ -59,7 +60,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class ServicePolicy:
-    """The service's own numbers, beside the core's."""
+    """The service's own numbers, beside the core's. ``listens_for``: which events, in words."""
 
     core: Policy = field(default_factory=Policy)
     sending: SendingPolicy = field(default_factory=SendingPolicy)
@@ -69,6 +70,7 @@ class ServicePolicy:
     breaker_failures: int = 5
     breaker_open_ms: int = 30_000
     enquiry_pace_ms: int = 10
+    listens_for: str = ""
     enquiry_pause_ms: int = 1_000
 
 
@@ -126,7 +128,9 @@ class Service:
             paused_ms=self.pause.for_ms,
             dropped_lines=world.dropped_lines,
         )
+        self.silence = Silence(journal, log, lambda: self.hearer.heard_count, policy.listens_for)
         self.engine.connect(self.hearer, self)
+        self.engine.on_closed = self.silence.closed
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._fault: JournalFault | None = None
@@ -198,6 +202,7 @@ class Service:
         self.pause.recover(found.notes)
         codes = found.lanes
         self.engine.remember(codes)
+        await self.silence.recover()
         events = await self.hearer.recover(await journal.last_alive_ms())
 
         async def one(code: CvCode) -> None:
