@@ -119,6 +119,10 @@ powercut: install ## journal and spool on a disk that forgets: CUTS=20000, or SE
 kill: install ## the real process, killed with -9: KILLS=500, or SEED=7 for one life; RECORD=1
 	$(PY) -m tests.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
 
+.PHONY: faults
+faults: node ## every fault of the line in every phase, and how soon the subscription is back: ROUNDS=5, RECORD=1
+	$(PY) -m tests.faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RECORD),--record)
+
 .PHONY: behaviours
 behaviours: install ## fifteen behaviours of the upstream against its ledger: UPDATES=50 under each; RECORD=1
 	$(PY) -m tests.faults.behaviours $(if $(UPDATES),--updates $(UPDATES)) $(if $(RECORD),--record)

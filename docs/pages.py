@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from docs import configuration, log_events, proof, state_machine
+from docs import configuration, faults, log_events, proof, state_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES: dict[str, Callable[[], str]] = {
     ".env.example": configuration.env_example,
     "docs/configuration.md": configuration.page,
+    "docs/faults.md": faults.page,
     "docs/log-events.md": log_events.page,
     "docs/proof.md": proof.page,
     "docs/state-machine.md": state_machine.page,

@@ -123,10 +123,10 @@ LAYERS = (
     (
         "network",
         "a fault proxy, raw servers, and the official Socket.IO server (`tests/faults`, "
-        "`tests/interop`)",
-        "all",
-        "all",
-        "",
+        "`tests/interop`); every fault in every phase ([the matrix](faults.md))",
+        "all; of the matrix, a few",
+        "the whole matrix",
+        "`make faults`",
     ),
 )
 """Layer, how, and how much of it: in `make test`, in `make prove`, and by hand."""

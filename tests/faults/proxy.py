@@ -139,7 +139,6 @@ class FaultProxy:
         self.down = Way()
         self.reset_on_accept = False
         self.accepted = 0
-        self._still_let_in: int | None = None
         self._lines: set[_Line] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -150,19 +149,15 @@ class FaultProxy:
 
     async def start(self) -> None:
         """Listens when this returns; after ``refuse``, on the same port."""
-        self._still_let_in = None
         if self._listener is not None:
             return
         held, self._held = self._held or self._bound(), None
         self._listener = await asyncio.start_server(self._accept, sock=held)
         self.port = held.getsockname()[1]
 
-    async def refuse(self, *, after: int = 0) -> None:
-        """Who connects from now on is refused, but for so many; who is connected stays. ``start``
-        ends it."""
-        if after:
-            self._still_let_in = after
-        elif self._listener is not None:
+    async def refuse(self) -> None:
+        """Who connects from now on is refused; who is connected stays. ``start`` ends it."""
+        if self._listener is not None:
             self._listener.close()
             self._listener = None
             # The listening socket goes with the loop's next turn.
@@ -231,10 +226,6 @@ class FaultProxy:
         assert task is not None
         self._tasks.add(task)
         self.accepted += 1
-        if self._still_let_in is not None:
-            self._still_let_in -= 1
-            if self._still_let_in == 0:
-                await self.refuse()
         try:
             if not self.reset_on_accept:
                 await self._serve(reader, writer)
@@ -319,12 +310,17 @@ class _Line:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way
     ) -> None:
         gate = _Gate(writer, way)
-        while data := await reader.read(CHUNK):
-            way.count.received += len(data)
-            politely = await gate.deal(data)
-            if politely is not None:
-                self.end(politely=politely)
-                return
+        try:
+            while data := await reader.read(CHUNK):
+                way.count.received += len(data)
+                politely = await gate.deal(data)
+                if politely is not None:
+                    self.end(politely=politely)
+                    return
+        except OSError:
+            # An RST is thrown away with the rest, where the line is half open.
+            if not gate.swallows():
+                raise
         await gate.deal_end()
 
 
@@ -397,11 +393,18 @@ class _Gate:
                     await self._way.changed()
         return None
 
+    def swallows(self) -> bool:
+        """Whether the end of what is sent is thrown away, too; from now on it is."""
+        if isinstance(mode := self._mode(), Swallow) and self._acts(mode):
+            self._dead = True
+        return self._dead
+
+    def _acts(self, mode: Stall | Swallow) -> bool:
+        return self._passed is not None and self._passed >= mode.after
+
     async def deal_end(self) -> None:
         """The sender's FIN: it is held back where bytes would be."""
-        while not self._dead and isinstance(mode := self._mode(), Stall | Swallow):
-            if self._passed is None or self._passed < mode.after:
-                break
+        while not self.swallows() and isinstance(mode := self._mode(), Stall) and self._acts(mode):
             await self._way.changed()
         if self._dead:
             await asyncio.Event().wait()

@@ -280,19 +280,6 @@ async def test_a_mark_is_looked_for_on_each_connection(street: Street) -> None:
         assert await server.has(b"a<?>MbaMb")
 
 
-async def test_so_many_are_let_in_before_it_refuses(street: Street) -> None:
-    await street.proxy.refuse(after=2)
-    for _ in range(2):
-        client, server = await street.connect()
-        await client.send(b"x")
-        assert await server.has(b"x")
-    with pytest.raises(ConnectionRefusedError):
-        await street.knock()
-    await street.proxy.start()
-    for _ in range(3):
-        await street.connect()
-
-
 async def test_a_stall_holds_bytes_and_end_and_loses_none(street: Street) -> None:
     client, server = await street.connect()
     street.proxy.up.mode = Stall(2)
