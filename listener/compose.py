@@ -25,10 +25,12 @@ from listener.adapters.socket_source import OnConnect, SocketSource
 from listener.adapters.spool import DiskSpool
 from listener.adapters.tls import client_context
 from listener.adapters.upstream_http import HttpUpstream
+from listener.adapters.watch import WatchedFolder
 from listener.adapters.web import Scope, Tokens, WebServer, previous_token, state_token
 from listener.core.catalogue import Level
 from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
+from listener.ports.front import Front
 from listener.ports.journal import Journal
 from listener.ports.reaction import OutcomeHandler
 from listener.service.dispatcher import SendingPolicy
@@ -290,10 +292,11 @@ async def daemon(
     async with open_world(settings, log) as world:
         service = Service(world, service_policy(settings))
         tokens = intake_tokens(settings)
+        front = ServiceFront(service, world)
         server = None
         if web:
             server = WebServer(
-                ServiceFront(service, world),
+                front,
                 log,
                 tokens,
                 host=settings.intake_host,
@@ -309,11 +312,29 @@ async def daemon(
             if server is not None:
                 await server.start()
                 log.emit("daemon.ready", host=settings.intake_host, port=server.port)
+            watching = _watch(settings, front, log, group)
             try:
                 yield Daemon(service, world, server, tokens, settings)
             finally:
+                if watching is not None:
+                    watching.cancel()
                 service.stop()
                 if not running.done():
                     await asyncio.wait({running})
                 if server is not None:
                     await server.stop()
+
+
+def _watch(
+    settings: Settings, front: Front, log: StructuredLog, group: asyncio.TaskGroup
+) -> asyncio.Task[None] | None:
+    if settings.spool_watch is None:
+        return None
+    folder = WatchedFolder(
+        front,
+        log,
+        settings.spool_watch,
+        settle_s=settings.spool_watch_settle_s,
+        poll={"auto": None, "on": True, "off": False}[settings.spool_watch_poll],
+    )
+    return group.create_task(folder.run(), name="watched folder")

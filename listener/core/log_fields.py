@@ -116,6 +116,7 @@ FIELDS: dict[str, str] = {
     "state_dir": "Where state is kept.",
     "python": "Python's version.",
     "settings": "Settings that are not the default, secrets masked.",
+    "polled": "Whether it is looked into again and again, and not told of changes.",
     "changed": "Settings that were changed.",
     "needs_restart": "Settings that were changed and wait for a restart.",
     "signal": "The signal that was received.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,3 +45,12 @@ def disagreements(settings: Settings) -> Iterator[str]:
             "CV_INTAKE_TOKENS: expected other tokens than CV_INTAKE_TOKEN, found it among them:"
             " give each its own"
         )
+    if settings.spool_watch is not None and _inside(settings.spool_watch, settings.state_dir):
+        yield (
+            "CV_SPOOL_WATCH: expected a folder of its own, found one that is CV_STATE_DIR, holds it"
+            " or lies within it: choose another"
+        )
+
+
+def _inside(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)

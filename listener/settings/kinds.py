@@ -55,6 +55,10 @@ Statuses = Annotated[
 ]
 
 Folder = Annotated[Path, Form("a folder's path", "/var/lib/cv-listener", forms.read_folder)]
+OptionalFolder = Annotated[Path | None, Form("a folder's path", "/srv/cvs", forms.read_folder)]
+Poll = Annotated[
+    Literal["auto", "on", "off"], Form("auto, on or off", "on", forms.one_of("auto", "on", "off"))
+]
 CaFile = Annotated[
     Path | None,
     Form("a file of certificates (PEM)", "/etc/ssl/own-ca.pem", forms.read_ca_file),

@@ -26,7 +26,6 @@ IGNORED = "CV_LISTENER_"
 
 RESERVED = {
     "CV_JOURNAL_URL": "the journal is SQLite, in CV_STATE_DIR",
-    "CV_SPOOL_WATCH": "submit files by HTTP or with 'cv-listener submit'",
     "CV_RATE_LIMIT": "CV_MAX_IN_FLIGHT bounds what is sent at one time",
 }
 """Names of what is to come, and what there is meanwhile."""

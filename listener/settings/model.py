@@ -153,6 +153,14 @@ class Settings(BaseSettings):
     """Tokens by what they may do; each scope includes those before it: read, submit, admin. The
     command line uses CV_INTAKE_TOKEN, or else an admin's."""
 
+    spool_watch: kinds.OptionalFolder = _env(Group.INTAKE, "CV_SPOOL_WATCH", None)
+    """A folder to watch: a CV that is put there becomes a submission (docs/watched-folder.md)."""
+    spool_watch_settle_s: kinds.Seconds = _env(Group.INTAKE, "CV_SPOOL_WATCH_SETTLE", 3.0)
+    """How long a file there must lie unchanged to count as complete."""
+    spool_watch_poll: kinds.Poll = _env(Group.INTAKE, "CV_SPOOL_WATCH_POLL", "auto")
+    """Whether that folder is looked into again and again instead of being told of changes by the
+    system: auto, where it is on a network."""
+
     lane_policy: kinds.Policy = _env(Group.SENDING, "CV_LANE_POLICY", LanePolicy.QUEUE)
     """What a second update of one CV does while another is open: wait in line (queue), be refused
     (reject), or replace those of which nothing was possibly sent (coalesce)."""
