@@ -98,6 +98,22 @@ LAYERS = (
         "`make behaviours UPDATES=50`",
     ),
     (
+        "strangers",
+        "hostile and wrong events, lanes in every state whose codes are close to one another "
+        "(`tests/service/test_hostile_events.py`)",
+        "150 scenes",
+        "2,000, and 13 planted bugs",
+        "`--hypothesis-profile=long`",
+    ),
+    (
+        "storm",
+        "open updates whose subscription is lost, or whose upstream does not serve, on a virtual "
+        "clock (`tests/service/test_storm.py`)",
+        "up to 2,000",
+        "10,000",
+        "`make bench BENCH=storm`",
+    ),
+    (
         "input",
         "a corpus of codes and events; frames, forms and replies fuzzed with coverage "
         "(`tests/fuzz`)",
