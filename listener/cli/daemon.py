@@ -150,6 +150,19 @@ class Daemon:
         """What a path without a body answers."""
         return self._ask("POST", path)
 
+    @contextlib.contextmanager
+    def stream(
+        self, path: str, query: Mapping[str, str], quiet_s: float
+    ) -> Iterator[Iterator[str]]:
+        """The lines of an answer that does not end; httpx's ReadTimeout after ``quiet_s`` without
+        one."""
+        timeout = httpx.Timeout(quiet_s, connect=CONNECT_S)
+        with self._http.stream("GET", path, params=query, timeout=timeout) as answer:
+            if not answer.is_success:
+                answer.read()
+                self._read(answer)
+            yield answer.iter_lines()
+
     def listing(self, filters: Mapping[str, str], most: int | None) -> Iterator[dict[str, Any]]:
         """Submissions, newest first, ``most`` at most."""
         cursor: str | None = None

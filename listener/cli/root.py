@@ -46,6 +46,7 @@ COMMANDS = {
     "status": Home("listener.cli.ask", "status", "How the daemon is, and its counts."),
     "list": Home("listener.cli.ask", "list_", "List submissions, newest first."),
     "show": Home("listener.cli.ask", "show", "Show one submission."),
+    "tail": Home("listener.cli.tail", "tail", "See what happens, as it happens."),
     "cancel": Home("listener.cli.ask", "cancel", "Withdraw one submission."),
     "check": Home("listener.cli.offline", "check", "Check the settings, offline."),
     "rotate": Home("listener.cli.offline", "rotate", "Another token, or key behind cv_ref."),

@@ -101,6 +101,24 @@ class Sending:
     in_flight: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """In the story of all submissions: the commit, and the fact within it. Sorts by time."""
+
+    sequence: int
+    place: int = -1
+    """-1: before its first."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One fact: its place, and what is told of it. Holds no code."""
+
+    at: Place
+    event: str
+    told: Mapping[str, Any]
+
+
 class Front(Protocol):
     """What may be asked of the service from outside. Raises JournalFault when the journal fails."""
 
@@ -173,6 +191,18 @@ class Front(Protocol):
 
     async def readiness(self) -> Readiness:
         """Look at all that acceptance needs. Bounded in time; never raises."""
+        ...
+
+    async def news(self, after: Place, limit: int) -> list[News]:
+        """What happened after that place, in order; of ``limit`` commits at most, each whole."""
+        ...
+
+    async def latest(self) -> Place:
+        """The place of the last that happened."""
+        ...
+
+    async def wait_news(self, after: Place, timeout_s: float) -> None:
+        """Wait until something happened after that place, ``timeout_s`` at most."""
         ...
 
     async def tally(self) -> Tally:

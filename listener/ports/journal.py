@@ -111,6 +111,20 @@ class StoredSubmission:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldFact:
+    """One fact of a submission. ``sequence``: of its commit; ``place``: within that, from 0.
+    ``body``: the fact as JSON."""
+
+    sequence: int
+    place: int
+    at_ms: Millis
+    event: str
+    submission_id: SubmissionId
+    code: CvCode
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reaction:
     """One outcome that handlers have not all heard of. At least once, keyed by id and version."""
 
@@ -289,6 +303,16 @@ class Journal(Protocol):
 
     async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
         """Its story in order: (at_ms, event, JSON of the fact)."""
+        ...
+
+    async def facts_after(self, sequence: int, limit: int) -> list[ToldFact]:
+        """The facts of submissions, of up to ``limit`` commits with a higher sequence, in the order
+        of the commits; of one commit all. What was purged or forgotten is not among them."""
+        ...
+
+    async def last_sequence(self) -> int:
+        """The sequence of the last commit that had any; 0 if there never was one. It never falls,
+        not by a purge either."""
         ...
 
     async def idempotency(self, key: str) -> IdempotencyKey | None:

@@ -15,6 +15,16 @@ class Bulletin:
 
     def __init__(self) -> None:
         self._waiters: dict[SubmissionId, set[asyncio.Event]] = {}
+        self._any = asyncio.Event()
+
+    def next_of_any(self) -> asyncio.Event:
+        """Set once there is any news from now on."""
+        return self._any
+
+    def stir(self) -> None:
+        """Something was committed."""
+        self._any.set()
+        self._any = asyncio.Event()
 
     def post(self, submission_id: SubmissionId) -> None:
         """There is news of this submission."""

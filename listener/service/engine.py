@@ -91,6 +91,8 @@ class Engine:
         self._performers: Performers | None = None
         self.on_closed: Callable[[Submission], None] = _nothing
         """Told of each close once it was told."""
+        self.on_facts: Callable[[], None] = _no_facts
+        """Told after each commit that had any."""
 
     def connect(self, ear: Ear, performers: Performers) -> None:
         """Wire the two that need the engine themselves. Once, before the first input."""
@@ -140,6 +142,8 @@ class Engine:
                     return Decision(lane=(await self._load(code)).lane, refusal="key_taken")
             changed = {submission.id: submission for submission in decision.changed}
             tell(self._log, code, decision.facts, changed)
+            if decision.facts:
+                self.on_facts()
             for fact in decision.facts:
                 if isinstance(fact, SubmissionClosed) and fact.submission_id in changed:
                     self.on_closed(changed[fact.submission_id])
@@ -255,6 +259,10 @@ class Engine:
                 self._locks[code] = (lock, users)
             else:
                 del self._locks[code]
+
+
+def _no_facts() -> None:
+    return None
 
 
 def _nothing(_: Submission) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
+
+import orjson
 
 from listener.core.errors import JournalFault
 from listener.core.names import State, SubmissionId
 from listener.core.submission import Lane
-from listener.core.view import public
+from listener.core.view import public, rfc3339
 from listener.core.wire import check_code
 from listener.ports.clock import Clock
 from listener.ports.front import (
@@ -16,13 +19,15 @@ from listener.ports.front import (
     Check,
     Filter,
     Listing,
+    News,
+    Place,
     Public,
     Readiness,
     Sending,
     Taken,
     Turned,
 )
-from listener.ports.journal import Journal, Query, StoredSubmission, Tally
+from listener.ports.journal import Journal, Query, StoredSubmission, Tally, ToldFact
 from listener.ports.log import Log
 from listener.ports.upstream import NoReply, RawReply, Upstream
 
@@ -31,6 +36,8 @@ from .replies import replied, timed_out
 from .service import Service, World
 
 JOURNAL_ANSWERS_S = 2.0
+PLACES = 999_999
+"""Beyond the facts of any one commit."""
 
 
 class ServiceFront:
@@ -173,6 +180,40 @@ class ServiceFront:
     async def readiness(self) -> Readiness:
         """As the port says."""
         return Readiness((await self._journal_check(), *self._other_checks()))
+
+    async def news(self, after: Place, limit: int) -> list[News]:
+        """As the port says."""
+        # From the commit before: what of this one comes after its place is still to be told.
+        found = await self._journal.facts_after(after.sequence - 1, limit + 1)
+        return [
+            self._told(fact)
+            for fact in found
+            if (fact.sequence, fact.place) > (after.sequence, after.place)
+        ]
+
+    async def latest(self) -> Place:
+        """As the port says."""
+        return Place(await self._journal.last_sequence(), PLACES)
+
+    async def wait_news(self, after: Place, timeout_s: float) -> None:
+        """As the port says."""
+        told = self._service.bulletin.next_of_any()
+        if await self._journal.last_sequence() > after.sequence:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await told.wait()
+
+    def _told(self, fact: ToldFact) -> News:
+        values = orjson.loads(fact.body)
+        at = rfc3339(values.pop("at_ms"))
+        values = {name: value for name, value in values.items() if value is not None}
+        for name in ("until", "retry_at"):
+            if name in values:
+                values[name] = rfc3339(values[name])
+        values |= {"event": fact.event, "at": at, "cv_ref": self._log.ref(fact.code)}
+        values["sequence"] = f"{fact.sequence}.{fact.place}"
+        return News(Place(fact.sequence, fact.place), fact.event, values)
 
     async def tally(self) -> Tally:
         """As the port says."""

@@ -131,6 +131,7 @@ class Service:
         self.silence = Silence(journal, log, lambda: self.hearer.heard_count, policy.listens_for)
         self.engine.connect(self.hearer, self)
         self.engine.on_closed = self.silence.closed
+        self.engine.on_facts = self.bulletin.stir
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._fault: JournalFault | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -221,3 +222,45 @@ async def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path) -> None:
         ended = await end(process)
     assert ended.objects()[0]["outcome"] == "confirmed", ended.err
     assert ended.status == 0
+
+
+async def test_tail_shows_what_happens_and_what_happened(house: Daemon, tmp_path: Path) -> None:
+    name = await submitted(tmp_path, "--wait")
+    ended = await cli(
+        tmp_path, "tail", "--after", "0", "--submission", name, "--until-closed", "--json"
+    )
+    assert (ended.status, ended.err) == (0, "")
+    told = ended.objects()
+    assert told[0]["event"] == "submission.accepted"
+    assert (told[-1]["event"], told[-1]["outcome"]) == ("submission.closed", "confirmed")
+    after = told[-2]["sequence"]
+    ended = await cli(tmp_path, "tail", "--after", after, "--submission", name, "--until-closed")
+    assert (ended.status, len(ended.out.splitlines())) == (0, 1)
+    assert f"submission.closed        {name}  outcome=confirmed" in ended.out
+    assert CODE not in ended.out
+    assert (await cli(tmp_path, "tail", "--until-closed")).status == 64
+    ended = await cli(tmp_path, "tail", "--after", "yesterday")
+    assert ended.status == 64
+    assert "as an earlier event's id gave it" in ended.err
+
+
+async def test_tail_goes_on_after_a_daemon_that_came_back(tmp_path: Path) -> None:
+    (tmp_path / "cv.pdf").write_bytes(PDF)
+    (tmp_path / "token").write_text(ALL + "\n")
+    async with daemon(tmp_path) as running:
+        port = running.web.port
+        first = await submitted(tmp_path, "--wait", code="first")
+        following = await start(tmp_path, "tail", "--after", "0", "--json")
+    async with daemon(tmp_path, port=port):
+        second = await submitted(tmp_path, "--wait", code="second")
+        told: list[dict[str, str]] = []
+        async with asyncio.timeout(60):
+            while len([one for one in told if one["event"] == "submission.closed"]) < 2:
+                assert following.stdout is not None
+                told.append(json.loads(await following.stdout.readline()))
+        following.send_signal(signal.SIGINT)
+        assert (await end(following)).status == 130
+    closed = [one["submission_id"] for one in told if one["event"] == "submission.closed"]
+    assert closed == [first, second]
+    sequences = [one["sequence"] for one in told]
+    assert len(set(sequences)) == len(sequences)

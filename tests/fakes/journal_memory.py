@@ -30,6 +30,7 @@ from listener.ports.journal import (
     StoredReply,
     StoredSubmission,
     Tally,
+    ToldFact,
 )
 
 
@@ -48,6 +49,8 @@ class _Kept:
     submissions: dict[SubmissionId, StoredSubmission] = field(default_factory=dict)
     files_gone: set[SubmissionId] = field(default_factory=set)
     facts: dict[SubmissionId, list[Fact]] = field(default_factory=dict)
+    told: list[tuple[int, CvCode, tuple[Fact, ...]]] = field(default_factory=list)
+    last_sequence: int = 0
     inbox: dict[int, InboxRow] = field(default_factory=dict)
     resume: Resume = field(default_factory=Resume)
     alive_ms: Millis | None = None
@@ -249,6 +252,28 @@ class MemoryJournal:
         facts = self._kept.facts.get(submission_id, [])
         return [(fact.at_ms, fact.event, orjson.dumps(fact).decode()) for fact in facts]
 
+    async def facts_after(self, sequence: int, limit: int) -> list[ToldFact]:
+        self._check()
+        rows = [row for row in self._kept.told if row[0] > sequence][:limit]
+        return [
+            ToldFact(
+                number,
+                place,
+                fact.at_ms,
+                fact.event,
+                fact.submission_id,
+                code,
+                orjson.dumps(fact).decode(),
+            )
+            for number, code, facts in rows
+            for place, fact in enumerate(facts)
+            if fact.submission_id in self._kept.facts
+        ]
+
+    async def last_sequence(self) -> int:
+        self._check()
+        return self._kept.last_sequence
+
     async def idempotency(self, key: str) -> IdempotencyKey | None:
         self._check()
         return self._kept.keys.get(key)
@@ -394,6 +419,9 @@ class MemoryJournal:
             kept.submissions[submission.id] = StoredSubmission(code, submission)
             if submission.state is State.CLOSED:
                 kept.replies.pop(submission.id, None)
+        if commit.facts:
+            kept.last_sequence += 1
+            kept.told.append((kept.last_sequence, commit.code, commit.facts))
         for fact in commit.facts:
             if fact.submission_id is not None:
                 kept.facts.setdefault(fact.submission_id, []).append(fact)

@@ -77,6 +77,25 @@ def decode_facts(body: str, submission_id: str) -> list[tuple[Millis, str, str]]
         raise unreadable(f"list of facts of submission {submission_id}", "its form") from None
 
 
+def decode_row(body: str, sequence: int) -> list[tuple[int, Millis, str, str, str]]:
+    """Of one row, each fact of a submission: place, at_ms, event, submission's id, JSON of the
+    fact. Raises JournalFault."""
+    try:
+        return [
+            (
+                place,
+                Millis(fact["at_ms"]),
+                event,
+                fact["submission_id"],
+                orjson.dumps(fact).decode(),
+            )
+            for place, (event, fact) in enumerate(orjson.loads(body))
+            if fact["submission_id"] is not None
+        ]
+    except (ValueError, TypeError, LookupError):
+        raise unreadable(f"list of facts {sequence}", "its form") from None
+
+
 def encode_headers(headers: Iterable[tuple[str, str]]) -> str:
     """A JSON array of [name, value] pairs. Raises ValueError as above."""
     try:

@@ -67,7 +67,7 @@ def apply_commit(db: apsw.Connection, prepared: PreparedCommit) -> int | None:
     stored, members = row or (0, "")
     if stored != commit.expected_version or _superseded(db, commit) or _key_taken(db, commit):
         return None
-    version = stored + 1 if stored else _number(db, "lane_version") + 1
+    version = stored + 1 if stored else number(db, "lane_version") + 1
     if prepared.members is None:
         _remove_lane(db, commit.code, version)
     elif stored:
@@ -91,7 +91,7 @@ def claim_lane(
     row = db.execute("SELECT owner, until_ms FROM claims WHERE code = ?", (code,)).fetchone()
     if row is not None and row[0] != owner and row[1] > now_ms:
         return None
-    token = _number(db, "claim_token") + 1
+    token = number(db, "claim_token") + 1
     db.execute("UPDATE numbers SET value = ? WHERE name = 'claim_token'", (token,))
     db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (code, owner, token, until_ms))
     return Claim(code, owner, token, until_ms)
@@ -152,7 +152,8 @@ def _key_taken(db: apsw.Connection, commit: LaneCommit) -> bool:
     return db.execute("SELECT 1 FROM idempotency WHERE key = ?", (key.key,)).fetchone() is not None
 
 
-def _number(db: apsw.Connection, name: str) -> int:
+def number(db: apsw.Connection, name: str) -> int:
+    """The last one given of this name."""
     return int(db.execute("SELECT value FROM numbers WHERE name = ?", (name,)).get)
 
 
@@ -176,16 +177,18 @@ def _write_facts(db: apsw.Connection, prepared: PreparedCommit) -> None:
     if not facts:
         return
     of_lane = any(fact.submission_id is None for fact in facts)
+    row = number(db, "facts") + 1
+    db.execute("UPDATE numbers SET value = ? WHERE name = 'facts'", (row,))
     db.execute(
-        "INSERT INTO facts (at_ms, code, subjects, body) VALUES (?, ?, ?, ?)",
+        "INSERT INTO facts (id, at_ms, code, subjects, body) VALUES (?, ?, ?, ?, ?)",
         (
+            row,
             facts[-1].at_ms,
             prepared.commit.code if of_lane else None,
             len(prepared.subjects),
             prepared.facts,
         ),
     )
-    row = db.last_insert_rowid()
     for subject in prepared.subjects:
         db.execute("INSERT INTO fact_subjects VALUES (?, ?)", (subject, row))
 

@@ -28,6 +28,7 @@ from listener.ports.journal import (
     StoredReply,
     StoredSubmission,
     Tally,
+    ToldFact,
 )
 
 from . import commits, gap_accounts, hearing, notes, reads, retention
@@ -150,6 +151,12 @@ class SqliteJournal:
 
     async def submissions(self, query: Query) -> list[StoredSubmission]:
         return await self._reader.submit(partial(reads.submissions, query=query))
+
+    async def facts_after(self, sequence: int, limit: int) -> list[ToldFact]:
+        return await self._reader.submit(partial(reads.facts_after, sequence=sequence, limit=limit))
+
+    async def last_sequence(self) -> int:
+        return await self._reader.submit(reads.last_sequence)
 
     async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
         return await self._reader.submit(partial(reads.facts_of, submission_id=submission_id))

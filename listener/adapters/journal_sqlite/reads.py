@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 
 from listener.core.errors import JournalFault
@@ -18,10 +20,19 @@ from listener.ports.journal import (
     StoredReply,
     StoredSubmission,
     Tally,
+    ToldFact,
 )
 from listener.ports.upstream import RawReply
 
-from .codec import decode_facts, decode_headers, decode_lane, decode_submission, decode_word
+from .codec import (
+    decode_facts,
+    decode_headers,
+    decode_lane,
+    decode_row,
+    decode_submission,
+    decode_word,
+)
+from .commits import number
 
 
 def load_lane(db: apsw.Connection, code: CvCode) -> LaneRow:
@@ -141,6 +152,30 @@ def facts_of(db: apsw.Connection, submission_id: SubmissionId) -> list[tuple[Mil
         (submission_id,),
     )
     return [fact for (body,) in rows for fact in decode_facts(body, submission_id)]
+
+
+def facts_after(db: apsw.Connection, sequence: int, limit: int) -> list[ToldFact]:
+    """As the port says."""
+    rows: list[Any] = db.execute(
+        "SELECT id, body FROM facts WHERE id > ? ORDER BY id LIMIT ?", (sequence, limit)
+    ).fetchall()
+    codes: dict[str, CvCode] = {}
+    found: list[ToldFact] = []
+    for row, body in rows:
+        for place, at_ms, event, name, fact in decode_row(body, row):
+            if name not in codes:
+                code = db.execute("SELECT code FROM submissions WHERE id = ?", (name,)).fetchone()
+                if code is None:
+                    continue
+                codes[name] = CvCode(code[0])
+            of = SubmissionId(name)
+            found.append(ToldFact(row, place, at_ms, event, of, codes[name], fact))
+    return found
+
+
+def last_sequence(db: apsw.Connection) -> int:
+    """As the port says."""
+    return number(db, "facts")
 
 
 def idempotency(db: apsw.Connection, key: str) -> IdempotencyKey | None:

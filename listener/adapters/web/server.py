@@ -16,6 +16,7 @@ from listener.ports.log import Log
 
 from .api import Api
 from .control import Control
+from .events import Events
 from .gate import Names, Tokens
 from .submissions import Submissions
 from .traces import remove_address, write_address
@@ -79,6 +80,7 @@ class WebServer:
         routes = [
             *Submissions(front, uploads, self._stopping).routes(),
             *Control(front, version).routes(),
+            *Events(front, self._stopping).routes(),
         ]
         # Of no tree: the library's own lines show what was sent.
         silent = logging.Logger("listener.web.silent")

@@ -1,0 +1,151 @@
+"""What happens, as it happens: Server-Sent Events, resumable at any place."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import orjson
+from aiohttp import web
+
+from listener.ports.front import Front, News, Place
+
+from .gate import Scope
+from .problems import Refused
+from .routes import Route
+
+PING_S = 15.0
+"""Between two signs of life, where nothing happens: proxies close what is silent."""
+COMMITS = 200
+RETRY_MS = 2_000
+STUCK_S = 30.0
+"""For a client that does not read what it is sent."""
+AT_ONCE = 64
+
+_PLACE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,6}))?")
+_NAMES = re.compile(r"[a-z_.]{1,40}(?:,[a-z_.]{1,40}){0,30}")
+
+
+class Events:
+    """``stopping`` set: every stream ends."""
+
+    def __init__(self, front: Front, stopping: asyncio.Event) -> None:
+        self._front = front
+        self._stopping = stopping
+        self._open = 0
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [Route("GET", "/v1/events", self._stream, Scope.READ)]
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        wanted = _Wanted(request)
+        if self._open >= AT_ONCE:
+            raise Refused(
+                "busy",
+                f"expected {AT_ONCE} streams of events at most, found another: close one",
+                headers={"Retry-After": "10"},
+            )
+        self._open += 1
+        try:
+            return await self._send(request, wanted)
+        finally:
+            self._open -= 1
+
+    async def _send(self, request: web.Request, wanted: _Wanted) -> web.StreamResponse:
+        latest = await self._front.latest()
+        after = wanted.after if wanted.after is not None else latest
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        await response.prepare(request)
+        await self._write(response, f"retry: {RETRY_MS}\n\n")
+        if after.sequence > latest.sequence:
+            # Another journal than the one it came from: nothing of this one is after that place.
+            after = latest
+            await self._write(response, f"event: stream.reset\nid: {_text(after)}\ndata: {{}}\n\n")
+        while not self._stopping.is_set():
+            news = await self._front.news(after, COMMITS)
+            if not news:
+                await self._wait(response, after)
+                continue
+            after = news[-1].at
+            text = "".join(_frame(one) for one in news if wanted.holds(one))
+            if text:
+                await self._write(response, text)
+        return response
+
+    async def _wait(self, response: web.StreamResponse, after: Place) -> None:
+        """Until something happens, or a sign of life is due."""
+        loop = asyncio.get_running_loop()
+        waiting = loop.create_task(self._front.wait_news(after, PING_S))
+        stopping = loop.create_task(self._stopping.wait())
+        began = loop.time()
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (waiting, stopping):
+                task.cancel()
+            await asyncio.gather(waiting, stopping, return_exceptions=True)
+        if loop.time() - began >= PING_S:
+            await self._write(response, ":\n\n")
+
+    async def _write(self, response: web.StreamResponse, text: str) -> None:
+        try:
+            async with asyncio.timeout(STUCK_S):
+                await response.write(text.encode())
+        except TimeoutError:
+            raise ConnectionResetError from None
+
+
+class _Wanted:
+    """What a client asks for."""
+
+    def __init__(self, request: web.Request) -> None:
+        query = request.query
+        if any(name not in ("after", "submission", "event") for name in query) or len(
+            set(query)
+        ) < len(query):
+            raise Refused("invalid_query", "expected, once each at most: after, submission, event")
+        self.after = _place(request.headers.get("Last-Event-ID") or query.get("after"))
+        self._submission = query.get("submission")
+        if self._submission is not None and not re.fullmatch(
+            r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self._submission
+        ):
+            raise Refused("invalid_query", "expected submission as the id of one")
+        names = query.get("event")
+        if names is not None and not _NAMES.fullmatch(names):
+            raise Refused("invalid_query", "expected event as names with commas between")
+        self._events = None if names is None else frozenset(names.split(","))
+
+    def holds(self, news: News) -> bool:
+        """Whether it is to be told."""
+        if self._submission is not None and news.told["submission_id"] != self._submission:
+            return False
+        return self._events is None or news.event in self._events
+
+
+def _place(text: str | None) -> Place | None:
+    if text is None:
+        return None
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise Refused(
+            "invalid_query",
+            "expected Last-Event-ID, or after, as an earlier event's id gave it, or 0 for all that"
+            " is kept; found another form",
+        )
+    return Place(int(found[1]), -1 if found[2] is None else int(found[2]))
+
+
+def _text(place: Place) -> str:
+    return f"{place.sequence}.{place.place}"
+
+
+def _frame(news: News) -> str:
+    told = orjson.dumps(news.told).decode()
+    return f"id: {_text(news.at)}\nevent: {news.event}\ndata: {told}\n\n"
