@@ -55,20 +55,25 @@ async def test_a_life_is_the_same_each_time(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "seed", "seen"),
+    ("plant", "seen"),
     [
-        (Plant.JOURNAL_NORMAL, 1, "5 acknowledged, 4 there"),
-        (Plant.JOURNAL_OFF, 0, "with the power on: "),
-        (Plant.FILE_NOT_SYNCED, 0, "not whole, and its submission is open"),
-        (Plant.FOLDER_NOT_SYNCED, 6, "gone, and its submission is open"),
-        (Plant.PARENT_NOT_SYNCED, 9, "gone, and its submission is open"),
-        (Plant.ANSWERED_EARLY, 0, "acknowledged, 4 there"),
-        (Plant.UNLINKED_EARLY, 3, "gone, and its submission is open"),
+        (Plant.JOURNAL_NORMAL, "acknowledged, "),
+        (Plant.JOURNAL_OFF, "with the power on: "),
+        (Plant.FILE_NOT_SYNCED, "not whole, and its submission is open"),
+        (Plant.FOLDER_NOT_SYNCED, "gone, and its submission is open"),
+        (Plant.PARENT_NOT_SYNCED, "gone, and its submission is open"),
+        (Plant.ANSWERED_EARLY, "acknowledged, "),
+        (Plant.UNLINKED_EARLY, "gone, and its submission is open"),
     ],
 )
-async def test_a_planted_bug_is_seen(tmp_path: Path, plant: Plant, seed: int, seen: str) -> None:
-    found = await lives(tmp_path, range(seed, seed + 1), plant)
-    assert seen in "\n".join(found[seed].broken)
+async def test_a_planted_bug_is_seen_within_twenty_lives(
+    tmp_path: Path, plant: Plant, seen: str
+) -> None:
+    for seed in range(20):
+        found = await lives(tmp_path, range(seed, seed + 1), plant)
+        if seen in "\n".join(found[seed].broken):
+            return
+    pytest.fail(f"expected twenty lives to show {plant}, found none that did")
 
 
 @pytest.mark.parametrize("seed", range(5))
