@@ -109,10 +109,11 @@ class NodeServer:
         """Every connection is cut, with no word."""
         await self.control("drop")
 
-    async def restart(self, down_ms: int = 0) -> None:
+    async def restart(self, down_ms: int = 0, *, politely: bool = False) -> None:
         """The server goes away (``io.close()``) and comes back on its port after ``down_ms``, its
-        sessions forgotten; records and ledger stay."""
-        await self.control("restart", down_ms=down_ms)
+        sessions forgotten; records and ledger stay. ``politely``: it cuts no connection that it
+        could close in order."""
+        await self.control("restart", down_ms=down_ms, politely=politely)
         await self.wait_up()
 
     async def replace(self, **changes: object) -> None:

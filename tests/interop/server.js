@@ -232,13 +232,15 @@ const CONTROLS = {
       else socket.conn.close();
     }
   },
-  /** {down_ms}: the server goes away, and comes back on its port with the sessions forgotten. */
-  restart: ({ down_ms = 0 }) => {
+  /** {down_ms, politely}: the server goes away, and comes back on its port with the sessions
+   *  forgotten. Politely, it says so to each connection, and waits until it is closed. */
+  restart: ({ down_ms = 0, politely = false }) => {
     const { port } = web.address();
     setImmediate(() => {
       web.once('close', () => setTimeout(start, down_ms, port));
       io.close();
-      web.closeAllConnections();
+      if (politely) setTimeout(() => web.closeIdleConnections(), 50);
+      else web.closeAllConnections();
     });
   },
   /** Options, as on the command line. */

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from listener.adapters.socket_source import OnConnect
 from listener.core.names import GapReason
 from listener.ports.event_source import (
@@ -106,6 +108,64 @@ async def test_a_server_that_restarted_has_forgotten_us(start_node: Start, fast_
         await ear.hear(1)
         await server.drop()
         assert (await ear.until(Listening)).recovered
+
+
+@pytest.mark.parametrize(
+    ("transport", "reason", "gap_reason"),
+    [
+        ("websocket", "transport_closed", GapReason.NOT_RECOVERED),
+        # There it can say so, and does.
+        ("polling", "server_disconnect", GapReason.POLLING),
+    ],
+)
+async def test_a_server_that_closes_in_order_has_forgotten_us_too(
+    start_node: Start, fast_path: bool, transport: str, reason: str, gap_reason: GapReason
+) -> None:
+    """``io.close()``, without a connection being cut."""
+    server = await start_node(**RECOVERY)
+    async with Ear(server.url, fast_path=fast_path, transports=(transport,)) as ear:
+        await ear.until(Listening)
+        await server.emit({"cv_code": "a"})
+        await ear.hear(1)
+        await server.restart(politely=True)
+        assert (await ear.until(Lost)).reason == reason
+        assert (await ear.until(Listening)).gap_reason is gap_reason
+        await server.emit({"cv_code": "b"})
+        assert codes(await ear.hear(1)) == ["b"]
+
+
+@pytest.mark.parametrize("close", [False, True], ids=["namespace", "connection"])
+async def test_whom_the_server_throws_out_it_does_not_remember(
+    start_node: Start, fast_path: bool, close: bool
+) -> None:
+    server = await start_node(**RECOVERY)
+    async with Ear(server.url, fast_path=fast_path) as ear:
+        await ear.until(Listening)
+        await server.emit({"cv_code": "a"})
+        await ear.hear(1)
+        await server.control("kick", close=close)
+        assert (await ear.until(Lost)).reason == "server_disconnect"
+        again = await ear.until(Listening)
+        assert (again.recovered, again.gap_reason) == (False, GapReason.NOT_RECOVERED)
+
+
+@pytest.mark.parametrize("transports", [("websocket",), ("polling", "websocket")])
+async def test_within_a_namespace_what_was_missed_is_replayed_too(
+    start_node: Start, fast_path: bool, transports: tuple[str, ...]
+) -> None:
+    """However it is connected, by an upgrade too."""
+    server = await start_node(namespace="/cv", **RECOVERY)
+    options = {"namespace": "/cv", "backoff_first_s": 0.5, "backoff_cap_s": 1}
+    async with Ear(server.url, fast_path=fast_path, transports=transports, **options) as ear:
+        await ear.until(Listening)
+        await server.emit({"cv_code": "before"})
+        await ear.hear(1)
+        await server.drop()
+        await ear.until(Lost)
+        await server.emit({"cv_code": "missed"})
+        again = await ear.until(Listening)
+        heard = [signal for signal in ear.signals if isinstance(signal, ReceivedEvent)]
+        assert (again.recovered, codes(heard)) == (True, ["before", "missed"])
 
 
 async def test_where_nothing_was_heard_nothing_can_be_recovered(
