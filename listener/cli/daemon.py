@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -114,10 +114,12 @@ class Daemon:
         """Where it is."""
         return self._address.shown
 
-    def submit(self, code: CvCode, file: Path, *, wait_s: int = 0) -> dict[str, Any]:
+    def submit(
+        self, code: CvCode, file: Path, *, wait_s: int = 0, key: str | None = None
+    ) -> dict[str, Any]:
         """Accepted by the daemon, or CommandFailed. A connection that breaks is tried once more:
-        the key sees to it that nothing is submitted twice."""
-        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        the key sees to it that nothing is submitted twice. May be called from several threads."""
+        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
         if wait_s:
             headers["Prefer"] = f"wait={wait_s}"
         for last in (False, True):
@@ -178,14 +180,21 @@ class Daemon:
             if cursor is None:
                 return
 
-    def wait_closed(self, submission_id: str) -> dict[str, Any]:
-        """Wait until it is closed, however long; a daemon that restarts meanwhile is waited for."""
+    def wait_closed(
+        self,
+        submission_id: str,
+        *,
+        poll_s: int = POLL_S,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        """Wait until it is closed, however long; a daemon that restarts meanwhile is waited for.
+        ``enough``: asked every ``poll_s``, whether to return it as it stands."""
         gone_since: float | None = None
         while True:
             try:
                 shown = self._read(
                     self._http.get(
-                        f"/v1/submissions/{submission_id}", headers={"Prefer": f"wait={POLL_S}"}
+                        f"/v1/submissions/{submission_id}", headers={"Prefer": f"wait={poll_s}"}
                     )
                 )
             except httpx.TransportError as error:
@@ -201,7 +210,7 @@ class Daemon:
                 time.sleep(0.5)
                 continue
             gone_since = None
-            if shown["state"] == "closed":
+            if shown["state"] == "closed" or enough():
                 return shown
 
     def _ask(

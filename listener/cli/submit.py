@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 )
 @click.option("--wait", is_flag=True, help="Wait until all are closed; the exit status tells.")
 @click.option("--once", is_flag=True, help="Without a daemon: listen, send, wait, end. One FILE.")
+@click.option("--dry-run", is_flag=True, help="Send nothing: look at files and record, and tell.")
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A CSV of cv_code and path, a submission each, instead of CODE and FILE.",
+)
+@click.option(
+    "--results", type=click.Path(path_type=Path), help="Of a manifest. [MANIFEST.results.csv]"
+)
+@click.option("--parallel", type=click.IntRange(1, 64), default=16, show_default=True)
+@click.option("--run", default="", help="Another name submits a manifest's rows once more.")
 @json_option
 @click.pass_context
 def submit(
@@ -36,6 +47,11 @@ def submit(
     code_file: Path | None,
     wait: bool,
     once: bool,
+    dry_run: bool,
+    manifest: Path | None,
+    results: Path | None,
+    parallel: int,
+    run: str,
     as_json: bool,
 ) -> int:
     """Submit CV files (PDF or DOCX) for one cv_code.
@@ -43,12 +59,25 @@ def submit(
     A code is a secret, and what stands on a command line is seen by every user of the machine: as
     CODE write '-' to give the code on stdin, or use --code-file.
 
+    A manifest that is given again within a day goes on where it was: rows with the same code and
+    the same file are not submitted twice.
+
     \b
     Exit status with --wait or --once:
       0 all confirmed    3 some presumed    5 some rejected
       4 some unconfirmed, not dispatched, undelivered or withdrawn
     """
+    if manifest is not None:
+        if arguments or code_file or once or dry_run:
+            raise click.UsageError("--manifest takes no CODE, FILE, --once or --dry-run.", context)
+        from .bulk import submit_manifest
+
+        return submit_manifest(manifest, results, parallel, run, wait)
     code, files = _split(context, arguments, code_file)
+    if dry_run:
+        from .dry_run import look
+
+        return look(code, files, as_json)
     if once:
         if len(files) != 1:
             raise click.UsageError("--once takes one FILE.", context)
