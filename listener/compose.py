@@ -15,7 +15,7 @@ import listener
 from handlers import cv_updated
 from handlers.log import outcome_log
 from listener.adapters.clock import SystemClock
-from listener.adapters.credentials import Asked, Fresh
+from listener.adapters.credentials import Asked, CredentialsFailed, Fresh
 from listener.adapters.folders import make_folder
 from listener.adapters.identity import install_key, new_submission_id, previous_key
 from listener.adapters.journal_sqlite import SqliteJournal
@@ -200,6 +200,13 @@ async def open_spool(settings: Settings, journal: Journal) -> DiskSpool:
     )
 
 
+def _adapter_failed(log: StructuredLog, error: Exception) -> None:
+    if isinstance(error, CredentialsFailed):
+        log.emit("upstream.credentials_failed", error=str(error))
+    else:
+        log.fault("upstream.adapter_failed", error)
+
+
 @asynccontextmanager
 async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[World]:
     """Every adapter, opened on the settings' state folder; closed in reverse."""
@@ -222,7 +229,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             proxy=settings.api_proxy_plain(),
             ca_file=settings.tls_ca_file,
             not_applied_statuses=settings.not_applied_statuses,
-            on_fault=lambda error: log.fault("upstream.adapter_failed", error),
+            on_fault=lambda error: _adapter_failed(log, error),
         )
         stack.push_async_callback(upstream.close)
         source = SocketSource(

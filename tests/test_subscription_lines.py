@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from listener.compose import daemon, open_log
+from listener.compose import Daemon, daemon, open_log
 from listener.core.catalogue import runbook
 from listener.settings import load
 from tests.adapters.socket_source.python_server import PythonServer
@@ -39,6 +39,14 @@ WAIT_S = 60.0
 
 class Page(io.StringIO):
     """The daemon's output, read line by line as it is written."""
+
+    running: Daemon
+
+    async def submit(self) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"%PDF-1.7"
+
+        await self.running.service.intake.submit("a code", chunks(), "cv.pdf")
 
     def lines(self) -> list[dict[str, Any]]:
         # The last may still be on its way.
@@ -66,7 +74,7 @@ async def on_call(folder: Path, url: str, **env: str) -> AsyncIterator[Page]:
     settings, page = load(given | env, dotenv=None), Page()
     log = open_log(settings, page, strict=True)
     try:
-        async with daemon(settings, log, web=False):
+        async with daemon(settings, log, web=False) as page.running:
             yield page
     finally:
         log.close()
@@ -257,6 +265,32 @@ async def test_an_event_that_cannot_be_read(tmp_path: Path) -> None:
         line = await page.first("event.malformed")
     assert (line["level"], line["problem"], line["count"]) == ("warning", "no_code", 1)
     assert "CV_SOCKET_EVENT" in line["hint"]
+
+
+def vault() -> dict[str, str]:
+    """Named in a setting below."""
+    raise PermissionError(SECRET)
+
+
+@pytest.mark.parametrize("setting", ["CV_SOCKET_HEADERS", "CV_API_HEADERS"])
+async def test_a_function_that_makes_no_credentials(tmp_path: Path, setting: str) -> None:
+    env = {setting: f"{__name__}:vault"}
+    async with (
+        ScriptedServer(session()) as server,
+        on_call(tmp_path, server.url, **env) as page,
+    ):
+        if setting == "CV_SOCKET_HEADERS":
+            line = await page.first("subscription.refused")
+            assert (line["level"], line["reason"]) == ("critical", "no_credentials")
+            place = "headers: raised PermissionError at test_subscription_lines.py:"
+        else:
+            await page.submit()
+            line = await page.first("upstream.credentials_failed")
+            ended = await page.first("attempt.ended")
+            assert (line["level"], ended["detail"]) == ("error", "headers_failed")
+            place = "raised PermissionError at test_subscription_lines.py:"
+    assert line["error"].startswith(place)
+    assert setting in line["hint"]
 
 
 @pytest.mark.prove

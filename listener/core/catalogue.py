@@ -217,6 +217,11 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               do="See that the upstream serves. What waits for a reading waits on."),
         _spec("upstream.readings_resumed", _I, "The record can be read again.",
               "enquiries_waiting"),
+        _spec("upstream.credentials_failed", _E,
+              "The function that is named in CV_API_HEADERS made no headers: nothing was sent.",
+              "error",
+              do="Mend the function in CV_API_HEADERS: error tells the kind of what it raised, "
+              "and where. It is asked again at the next request."),
         _spec("upstream.adapter_failed", _E,
               "A request ended in an error of ours; its attempt counts as possibly sent.",
               "error_type", "error", "trace", do=_REPORT),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from listener.adapters.credentials import CredentialsFailed, Fresh
+from listener.adapters.credentials import Fresh
 from listener.adapters.tls import client_context
 from listener.core import wire
 from listener.core.evidence import PostResult, Reading
@@ -41,10 +41,10 @@ class HttpUpstream:
     ends within twice ``timeout_s``, a whole POST within twice both, whatever the server does.
 
     ``headers`` is called before each request, and what it returns, or what that can be awaited for,
-    is used once. ``proxy`` is an ``http://``
-    URL. ``ca_file`` is trusted besides the usual authorities. ``not_applied_statuses`` and
-    ``retry_after_cap_ms`` are as ``wire.read_post`` takes them. ``on_fault`` is told of exceptions
-    that nobody foresaw; the request that met one counts as possibly sent.
+    is used once. ``proxy`` is an ``http://`` URL. ``ca_file`` is trusted besides the usual
+    authorities. ``not_applied_statuses`` and ``retry_after_cap_ms`` are as ``wire.read_post`` takes
+    them. ``on_fault`` is told of exceptions that nobody foresaw, whose request counts as possibly
+    sent, and of those of ``headers``, for which nothing was sent.
 
     httpx's transport interface is used without ``httpx.AsyncClient``: the client logs every URL at
     INFO, ``cv_code`` and all, and what else it adds (redirects, cookies, the environment's proxies)
@@ -220,8 +220,6 @@ class HttpUpstream:
             )
             pairs = {"host": self._host, **headers}.items()
             return httpx.Headers([(name.encode(), value.encode()) for name, value in pairs])
-        except CredentialsFailed as error:
-            raise _HeadersFailed from error
         except Exception as error:
             self._on_fault(error)
             raise _HeadersFailed from error
