@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import math
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +27,15 @@ from listener.adapters.spool import DiskSpool
 from listener.adapters.tls import client_context
 from listener.adapters.upstream_http import HttpUpstream
 from listener.adapters.watch import WatchedFolder
-from listener.adapters.web import Scope, Tokens, WebServer, previous_token, state_token
+from listener.adapters.web import (
+    RECORDS_AT_ONCE,
+    GatewayPolicy,
+    Scope,
+    Tokens,
+    WebServer,
+    previous_token,
+    state_token,
+)
 from listener.core.catalogue import Level
 from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
@@ -221,7 +230,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             base_url=settings.api_base_url,
             timeout_s=settings.api_timeout_s,
             upload_timeout_s=settings.api_upload_timeout_s,
-            max_connections=settings.max_in_flight + 16,
+            max_connections=settings.max_in_flight + 16 + RECORDS_AT_ONCE,
             max_response_bytes=MAX_RESPONSE_BYTES,
             retry_after_cap_ms=_ms(settings.retry_after_cap_s),
             now_ms=clock.now_ms,
@@ -288,6 +297,19 @@ def wanted_tokens(settings: Settings) -> dict[str, Scope]:
     return tokens
 
 
+def gateway_open(settings: Settings) -> bool:
+    """Whether the gateway wants no token."""
+    if settings.gateway_open != "auto":
+        return settings.gateway_open == "on"
+    host = settings.intake_host.strip("[]")
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 @asynccontextmanager
 async def daemon(
     settings: Settings, log: StructuredLog, *, web: bool = True
@@ -312,6 +334,7 @@ async def daemon(
                 max_file_bytes=settings.max_file_bytes,
                 version=listener.__version__,
                 address_file=settings.state_dir / "intake.json",
+                gateway=GatewayPolicy(gateway_open(settings), settings.gateway_wait_s),
             )
         async with asyncio.TaskGroup() as group:
             running = group.create_task(service.run(), name="service")

@@ -187,6 +187,10 @@ Key = Annotated[
 Policy = Annotated[
     LanePolicy, Form("queue, reject or coalesce", "queue", forms.one_of(*LanePolicy))
 ]
+Open = Annotated[
+    Literal["auto", "on", "off"],
+    Form("auto, on or off", "off", forms.one_of("auto", "on", "off")),
+]
 LogFormat = Annotated[
     Literal["auto", "json", "console"],
     Form("auto, json or console", "json", forms.one_of("auto", "json", "console")),

@@ -152,6 +152,12 @@ class Settings(BaseSettings):
     intake_tokens: kinds.Tokens = _env(Group.INTAKE, "CV_INTAKE_TOKENS", None)
     """Tokens by what they may do; each scope includes those before it: read, submit, admin. The
     command line uses CV_INTAKE_TOKEN, or else an admin's."""
+    gateway_open: kinds.Open = _env(Group.INTAKE, "CV_GATEWAY_OPEN", "auto")
+    """Whether the gateway (`/cv-enhance/...`) wants no token; auto: where the daemon listens on
+    this machine alone (loopback), it wants none."""
+    gateway_wait_s: kinds.Seconds = _env(Group.INTAKE, "CV_GATEWAY_WAIT", 25.0)
+    """How long the gateway lets a client wait for the upstream's last word on an update, before it
+    answers 504. Below the 30 seconds that most who upload wait, so that they hear of it."""
 
     spool_watch: kinds.OptionalFolder = _env(Group.INTAKE, "CV_SPOOL_WATCH", None)
     """A folder to watch: a CV that is put there becomes a submission (docs/watched-folder.md)."""

@@ -11,6 +11,8 @@ from listener.ports.front import Front
 from listener.ports.log import Log
 
 from .gate import Names, Scope, Tokens
+from .gateway import Gateway
+from .passed_on import before_it_leaves
 from .problems import Refused, of_http, problem
 from .routes import Handler, Route
 
@@ -29,14 +31,18 @@ class Api:
         self._names = names
         self._log = log
 
-    def app(self, routes: Iterable[Route]) -> web.Application:
-        """The routes, behind the gate."""
+    def app(self, routes: Iterable[Route], gateway: Gateway) -> web.Application:
+        """The routes, behind the gate; and the gateway, which has its own."""
 
         @web.middleware
         async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if gateway.owns(request):
+                return await gateway.answer(request)
             return await self._answer(request, handler)
 
         app = web.Application(middlewares=[refusals])
+        app.on_response_prepare.append(before_it_leaves)
+        gateway.add_to(app.router)
         for route in routes:
             self._add(app, route)
         return app

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from .api import Api
 from .control import Control
 from .events import Events
 from .gate import Names, Tokens
+from .gateway import Gateway, GatewayPolicy
 from .submissions import Submissions
 from .traces import remove_address, write_address
 from .upload import Uploads
@@ -35,6 +36,9 @@ _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n"
     b"Content-Length: 0\r\n\r\n"
 )
+_NOT_UNDERSTOOD = (
+    "expected an HTTP/1.1 request whose path is ASCII, percent-encoded; found another\n"
+)
 
 
 class _Full(asyncio.Protocol):
@@ -44,6 +48,20 @@ class _Full(asyncio.Protocol):
         connection = cast(asyncio.Transport, transport)
         connection.write(_FULL)
         connection.close()
+
+
+class _Handler(web.RequestHandler):
+    """Tells whoever it does not understand no more than that. aiohttp would show them what they
+    sent; but a path holds a code, and an answer may be kept."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        return super().handle_error(request, status, exc, _NOT_UNDERSTOOD)
 
 
 class WebServer:
@@ -68,6 +86,7 @@ class WebServer:
         body_timeout_s: float = BODY_S,
         idle_timeout_s: float = IDLE_S,
         connections: int = CONNECTIONS,
+        gateway: GatewayPolicy | None = None,
     ) -> None:
         self._log = log
         self._host = host
@@ -76,7 +95,10 @@ class WebServer:
         self._connections = connections
         self._stopping = asyncio.Event()
         uploads = Uploads(front, max_file_bytes, body_timeout_s)
-        api = Api(front, tokens, Names([*names, host]), log)
+        known = Names([*names, host])
+        policy = gateway or GatewayPolicy()
+        passing = Gateway(front, uploads, tokens, known, log, policy, self._stopping)
+        api = Api(front, tokens, known, log)
         routes = [
             *Submissions(front, uploads, self._stopping).routes(),
             *Control(front, version).routes(),
@@ -85,18 +107,21 @@ class WebServer:
         # Of no tree: the library's own lines show what was sent.
         silent = logging.Logger("listener.web.silent")
         silent.addHandler(logging.NullHandler())
+        self._bounds: dict[str, Any] = {
+            "access_log": None,
+            "logger": silent,
+            "auto_decompress": False,
+            "keepalive_timeout": idle_timeout_s,
+            "lingering_time": LINGER_S,
+            "max_line_size": HEAD_BYTES,
+            "max_field_size": HEAD_BYTES,
+        }
         self._runner = web.AppRunner(
-            api.app(routes),
+            api.app(routes, passing),
             # A client that is gone waits for nothing.
             handler_cancellation=True,
-            access_log=None,
-            logger=silent,
-            auto_decompress=False,
-            keepalive_timeout=idle_timeout_s,
-            lingering_time=LINGER_S,
-            max_line_size=HEAD_BYTES,
-            max_field_size=HEAD_BYTES,
             shutdown_timeout=CLOSE_S,
+            **self._bounds,
         )
         self._server: asyncio.Server | None = None
 
@@ -143,4 +168,4 @@ class WebServer:
         server = self._runner.server
         if server is None or self.connected >= self._connections:
             return _Full()
-        return server()
+        return _Handler(server, loop=asyncio.get_running_loop(), **self._bounds)

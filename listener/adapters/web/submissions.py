@@ -14,6 +14,7 @@ from .answers import as_json, known
 from .gate import Scope
 from .routes import Route
 from .upload import Uploads, turned
+from .waiting import unless
 
 ALL = "/v1/submissions"
 ONE = ALL + "/{id}"
@@ -68,14 +69,5 @@ class Submissions:
         return as_json(known(answer))
 
     async def _wait(self, submission_id: SubmissionId, wait_s: int) -> Public | None:
-        waiting = asyncio.ensure_future(self._front.wait_closed(submission_id, wait_s))
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                return waiting.result()
-            return await self._front.submission(submission_id)
-        finally:
-            waiting.cancel()
-            stopping.cancel()
-            await asyncio.gather(waiting, stopping, return_exceptions=True)
+        closed = await unless(self._stopping, self._front.wait_closed(submission_id, wait_s))
+        return closed or await self._front.submission(submission_id)

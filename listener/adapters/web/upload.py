@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -54,11 +54,21 @@ class Uploads:
 
     async def take(self, request: web.Request, key: str | None) -> Taken:
         """Accept what the request holds. Raises Refused, with nothing stored."""
+        return await self._taken(request, lambda form: self._submit(form, key))
+
+    async def take_cv(self, request: web.Request, code: str) -> Taken:
+        """The same of a form whose file ``cv`` alone counts; the code is known. What only repeats
+        an open update joins it."""
+        return await self._taken(request, lambda form: self._submit_cv(form, code))
+
+    async def _taken(
+        self, request: web.Request, submit: Callable[[FormReader], Awaitable[Taken | Turned]]
+    ) -> Taken:
         size = request.content_length
         if size is not None and size > self._max_file_bytes + FORM_BYTES:
             raise self._too_large()
         try:
-            answer = await self._submit(self._reader(request), key)
+            answer = await submit(self._reader(request))
         except (FormMalformed, web.RequestPayloadError) as error:
             malformed = isinstance(error, FormMalformed)
             detail = str(error) if malformed else "expected a whole body, found a broken one"
@@ -116,6 +126,17 @@ class Uploads:
             return await self._front.submit(
                 code, _at_once(file), sanitise_filename(cv.filename or ""), idempotency_key=key
             )
+
+    async def _submit_cv(self, form: FormReader, code: str) -> Taken | Turned:
+        part = await form.next()
+        while part is not None and not _is_cv_file(part):
+            await _skip(part)
+            part = await form.next()
+        if part is None:
+            raise Refused("missing_field", "expected a file in the field cv, found none")
+        return await self._front.submit(
+            code, _past_the_others(form, part), sanitise_filename(part.filename or ""), join=True
+        )
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -195,6 +216,26 @@ async def _to_the_end(form: FormReader, cv: Part) -> AsyncIterator[bytes]:
     async for chunk in cv.data:
         yield chunk
     await _expect_end(form)
+
+
+def _is_cv_file(part: Part) -> bool:
+    """A field without a file's name is a text, as upstreams read forms."""
+    return part.name == "cv" and bool(part.filename)
+
+
+async def _skip(part: Part) -> None:
+    async for _ in part.data:
+        pass
+
+
+async def _past_the_others(form: FormReader, cv: Part) -> AsyncIterator[bytes]:
+    """The file, and then the proof that the form was whole and had no second one."""
+    async for chunk in cv.data:
+        yield chunk
+    while (other := await form.next()) is not None:
+        if _is_cv_file(other):
+            raise Refused("unexpected_field", "expected one file in the field cv, found two")
+        await _skip(other)
 
 
 async def _at_once(file: bytes) -> AsyncIterator[bytes]:

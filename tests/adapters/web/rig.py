@@ -16,7 +16,7 @@ import httpx
 
 from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.spool import DiskSpool
-from listener.adapters.web import Scope, Tokens, WebServer
+from listener.adapters.web import GatewayPolicy, Scope, Tokens, WebServer
 from listener.core.evidence import PostResult, Reading, UpstreamReply
 from listener.core.names import CvCode, GapReason, LanePolicy, Millis, PostKind, SubmissionId
 from listener.core.policy import Policy
@@ -31,6 +31,7 @@ from listener.service.service import Service, ServicePolicy, World
 CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
 ALL, SUBMIT, READ = "token-of-all", "token-of-submit", "token-of-read"
 MAX_FILE = 256 * 1024
+OPEN = GatewayPolicy(open=True, wait_s=60)
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 
 
@@ -125,7 +126,8 @@ class Ear:
 
 class Beyond:
     """Implements ``ports.upstream.Upstream``: accepts each update, and the event follows at once
-    where ``emits``; ``open`` cleared, a POST hangs until it is set."""
+    where ``emits``; ``open`` cleared, a request hangs until it is set. ``ends``: of the next POSTs,
+    in place of ``reply``, without an event. ``fetches``: what a fetched record is."""
 
     def __init__(self, clock: RealClock, ear: Ear) -> None:
         self._clock = clock
@@ -136,13 +138,20 @@ class Beyond:
         self.arrived = asyncio.Event()
         self.posted: list[tuple[str, bytes, str]] = []
         self.reply = RawReply(200, "OK", (("Content-Type", "application/json"),), b"{}")
+        self.fetched: list[str] = []
+        self.fetches: RawReply | NoReply = self.reply
+        self.fetching = asyncio.Event()
+        self.ends: list[tuple[PostResult, RawReply | None]] = []
 
     async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
         digest = str(sum(1 for posted, _, _ in self.posted if posted == code))
         return Reading(self._clock.now_ms(), True, path_digest=digest)
 
     async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
-        return self.reply
+        self.fetched.append(code)
+        self.fetching.set()
+        await self.open.wait()
+        return self.fetches
 
     async def post_update(
         self,
@@ -156,6 +165,11 @@ class Beyond:
         self.posted.append((code, await asyncio.to_thread(file.read_bytes), facts.name))
         self.arrived.set()
         await self.open.wait()
+        if self.ends:
+            result, raw = self.ends.pop(0)
+            if raw is not None:
+                on_reply(raw)
+            return result
         if self.emits:
             self._ear.hear(code)
         on_reply(self.reply)
@@ -262,6 +276,7 @@ async def daemon(
     idle_timeout_s: float = 60.0,
     connections: int = 256,
     recovered: bool = True,
+    gateway: GatewayPolicy = OPEN,
 ) -> AsyncIterator[Daemon]:
     """A daemon at a free port, stopped at the end. ``recovered`` False: its service never comes
     to run."""
@@ -270,7 +285,8 @@ async def daemon(
     ear = Ear(clock, await kept.highest_seq())
     upstream = Beyond(clock, ear)
     spool_folder = folder / "spool"
-    numbers = count(1 + len(await kept.submissions(Query())))
+    newest = await kept.submissions(Query(limit=1))
+    numbers = count(1 + max([0, *(int(s.submission.id[-12:], 16) for s in newest)]))
     world = World(
         journal=kept,
         spool=DiskSpool(spool_folder, quota, MAX_FILE, reserve_bytes=0),
@@ -293,6 +309,7 @@ async def daemon(
         body_timeout_s=body_timeout_s,
         idle_timeout_s=idle_timeout_s,
         connections=connections,
+        gateway=gateway,
     )
     running = asyncio.create_task(service.run() if recovered else asyncio.sleep(0))
     await web.start()

@@ -78,6 +78,7 @@ async def test_who_waits_is_answered_at_the_stop(tmp_path: Path) -> None:
 async def test_a_waiter_that_leaves_is_forgotten(house: Daemon) -> None:
     house.upstream.open.clear()
     location = (await house.post()).headers["Location"]
+    await house.upstream.arrived.wait()
     before = len(asyncio.all_tasks())
     writers = []
     for _ in range(50):

@@ -1,0 +1,76 @@
+"""Answers of the gateway: the upstream's own, and ours in the upstream's shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from listener.ports.upstream import RawReply
+
+from .problems import KINDS, Refused
+
+SUBMISSION_ID = "CV-Submission-Id"
+DISPATCH = "CV-Dispatch"
+OUTCOME = "CV-Outcome"
+APPLIED = "Preference-Applied"
+
+_OURS = {name.lower() for name in (SUBMISSION_ID, DISPATCH, OUTCOME, APPLIED)}
+_LIBRARYS = ("Server", "Date", "Content-Type")
+"""Headers that aiohttp adds where there are none."""
+_STATUSES = {
+    "missing_field": 422,
+    "unexpected_field": 422,
+    "empty_file": 422,
+    "wrong_kind": 422,
+    "not_a_form": 422,
+}
+"""Where the upstream's status for it is another than our API's."""
+
+
+class PassedOn(web.Response):
+    """The upstream's reply: its status, reason, end-to-end headers and bytes, and ``added``."""
+
+    def __init__(self, raw: RawReply, added: Mapping[str, str]) -> None:
+        headers = CIMultiDict((n, v) for n, v in raw.headers if n.lower() not in _OURS)
+        self._theirs = frozenset(headers)
+        headers.update(added)
+        super().__init__(
+            status=raw.status, reason=raw.reason or None, headers=headers, body=raw.body
+        )
+
+    def forget_the_librarys(self) -> None:
+        """Drop what was put into the head besides."""
+        for name in _LIBRARYS:
+            if not any(name.lower() == theirs.lower() for theirs in self._theirs):
+                self.headers.popall(name, None)
+
+
+async def before_it_leaves(request: web.Request, response: web.StreamResponse) -> None:
+    """A signal handler: the head is complete, and is about to be written."""
+    if isinstance(response, PassedOn):
+        response.forget_the_librarys()
+
+
+def said(
+    status: int, message: str, headers: Mapping[str, str] | None = None, word: str = "error"
+) -> web.Response:
+    """An answer of ours, in the upstream's shape."""
+    return web.Response(
+        status=status,
+        body=json.dumps({"status": word, "message": message}).encode(),
+        headers={
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **(headers or {}),
+        },
+    )
+
+
+def refusal(refused: Refused) -> web.Response:
+    """A refusal of ours, in the upstream's shape."""
+    status = _STATUSES.get(refused.reason, KINDS[refused.reason].status.value)
+    return said(status, refused.detail, refused.headers)
