@@ -17,7 +17,7 @@ from listener.ports.event_source import Listening, Resume
 
 from .client import SILENT, TrackedClient, end_tasks
 from .endpoint import Endpoint, OnConnect
-from .link import End, FrameClock, Link
+from .link import SERVER_2X, End, FrameClock, Link
 from .packets import HEARD, HeardPacket, fast_prefixes
 from .reasons import name_failure, name_loss, name_refusal, presentable, says_no
 from .reception import Reception
@@ -30,11 +30,6 @@ CLOSE_S = 1.0
 
 CHECK_S = 1.0
 """How often the frame clock is looked at: a machine that slept may wake up to a dead connection."""
-
-OLD_SERVER = (
-    "expected a Socket.IO server of version 3 or newer, found a 2.x one (its CONNECT has no sid):"
-    " it would drop us at its first ping"
-)
 
 
 class Room(Protocol):
@@ -201,7 +196,8 @@ class Connection:
         if self.answered or self.link.end is not None:
             return
         if self.link.sid is None:
-            self.link.close(End("server_2x", OLD_SERVER, refused=True))
+            # That of a newer one has it.
+            self.link.close(SERVER_2X)
             return
         self.answered = True
         self._recovered, self._gap_reason = self._recovery.answered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +34,16 @@ class End:
     refused: bool = False
     overflow: bool = False
     choked: bool = False
+
+
+SERVER_2X = End(
+    "server_2x",
+    "expected a Socket.IO server of version 3 or newer, found a 2.x one: it would drop us at its"
+    " first ping",
+    refused=True,
+)
+POLLED_2X = re.compile(r"\d+:0\{")
+"""How the first answer of a 2.x server begins over polling: with the length of its handshake."""
 
 
 class FrameClock:
@@ -127,7 +138,9 @@ class Link:
 
     def observe(self, frame: object) -> None:
         """Note what a frame says of the connection itself, before the library sees it."""
-        if not isinstance(frame, str) or frame.startswith("b"):
+        if self.patience_s is None and isinstance(frame, str) and POLLED_2X.match(frame):
+            self.close(SERVER_2X)
+        elif not isinstance(frame, str) or frame.startswith("b"):
             self._attachments = max(0, self._attachments - 1)
         elif frame.startswith("0"):
             self._observe_open(frame)

@@ -274,7 +274,28 @@ async def test_an_answer_that_stalls_for_longer_than_the_library_waits_is_an_end
     assert failed == []
 
 
-async def test_a_2x_server_is_named() -> None:
+OF_2_5 = (
+    '95:0{"sid":"RlgURvjWIV9Y4hExAAAA","upgrades":["websocket"],"pingInterval":2000,'
+    '"pingTimeout":1500}2:40'
+)
+"""What a server of version 2.5 answers to our handshake."""
+
+
+@pytest.mark.parametrize("transports", [("polling",), ("polling", "websocket")])
+async def test_a_2x_server_is_named(transports: tuple[str, ...]) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await talk.say(whole(OF_2_5))
+
+    async with (
+        raw_server(script) as server,
+        Ear(f"http://127.0.0.1:{server.port}", transports=transports) as ear,
+    ):
+        failed = await ear.until(ConnectFailed)
+        assert (failed.reason, failed.refused) == ("server_2x", True)
+
+
+async def test_a_server_whose_connect_has_no_session_is_a_2x_one() -> None:
     async with (
         PollingServer("40") as server,
         Ear(server.url, transports=("polling",)) as ear,
