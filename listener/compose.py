@@ -273,6 +273,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             new_id=new_submission_id,
             handlers=outcome_handlers(settings, log),
             dropped_lines=log.dropped_lines,
+            found_by=log.found_by,
             written=log.written,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from listener.core.errors import JournalFault
-from listener.core.names import Millis, Outcome, State, SubmissionId
+from listener.core.names import Attribution, Millis, Outcome, State, SubmissionId
 
 from .journal import Tally
 from .upstream import NoReply, RawReply
@@ -30,8 +30,9 @@ class Taken:
 class Turned:
     """Turned away, and nothing was changed.
 
-    ``reason``: ``lane_busy``, ``key_reused``, ``draining``, or ``starting`` (what an earlier run
-    left is still being correlated).
+    ``reason``: ``lane_busy``, ``key_reused``, ``in_flight`` (another with the same idempotency key
+    is not through yet), ``draining``, or ``starting`` (what an earlier run left is still being
+    correlated).
     """
 
     reason: str
@@ -61,10 +62,18 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What to list. ``before``: the id to continue below."""
+    """What to list. ``before``: the id to continue below. Created at or after ``created_from_ms``,
+    and before ``created_to_ms``."""
 
     state: State | None = None
     outcome: Outcome | None = None
+    open: bool | None = None
+    attribution: Attribution | None = None
+    late: bool | None = None
+    retry_of: SubmissionId | None = None
+    cv_ref: str | None = None
+    created_from_ms: Millis | None = None
+    created_to_ms: Millis | None = None
     before: SubmissionId | None = None
     limit: int = 50
 

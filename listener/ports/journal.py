@@ -11,10 +11,19 @@ from typing import Protocol
 
 from listener.core.evidence import Gap, Heard
 from listener.core.facts import Fact
-from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
+from listener.core.names import (
+    Attribution,
+    CvCode,
+    Disposition,
+    Millis,
+    Outcome,
+    State,
+    SubmissionId,
+)
 from listener.core.submission import Lane, Submission
 
 from .event_source import Resume
+from .gaps import GapAccount, GapRow
 from .upstream import RawReply
 
 
@@ -35,6 +44,10 @@ class Claim:
     owner: str
     token: int
     until_ms: Millis
+
+
+KEY_KEPT_MS = 86_400_000
+"""A submitter's key stands for what it was used for so long; then it may be used anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +77,10 @@ class LaneCommit:
     ``claim`` is given, that claim is still the newest, and the key of ``idempotency``, if given, is
     not taken. ``lane`` None removes the lane row; its closed submissions stay for listing.
     ``changed`` are written whole, all else of the lane stands as it was. ``facts`` make one row.
-    ``dispositions`` mark inbox rows, by seq. ``idempotency`` is stored with it. ``reply`` takes the
-    place of an earlier one of its submission, which must be among the ``changed``; with the commit
-    that closes a submission its reply goes, or is not stored at all.
+    ``dispositions`` mark inbox rows, by seq. ``idempotency`` is stored with it. ``refs``: from now
+    on the code is found by these too, as long as a submission of it is stored.
+    ``reply`` takes the place of an earlier one of its submission, which must be among the
+    ``changed``; with the commit that closes a submission its reply goes, or is not stored at all.
     ``due_ms``: when the lane next wants attention (None: never). ``reactions`` are the
     (submission, version) pairs that outcome handlers still have to hear of.
     """
@@ -79,6 +93,7 @@ class LaneCommit:
     facts: tuple[Fact, ...] = ()
     dispositions: tuple[tuple[int, Disposition], ...] = ()
     idempotency: IdempotencyKey | None = None
+    refs: tuple[str, ...] = ()
     reactions: tuple[tuple[SubmissionId, int], ...] = ()
     claim: Claim | None = None
     reply: StoredReply | None = None
@@ -136,11 +151,20 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Filters of a listing, newest first; ``before`` is the id to continue below."""
+    """Filters of a listing, newest first; ``before`` is the id to continue below. ``ref``: of the
+    codes that were stored with this ref. Created at or after ``created_from_ms``, and before
+    ``created_to_ms``."""
 
     state: State | None = None
     outcome: Outcome | None = None
     code: CvCode | None = None
+    ref: str | None = None
+    open: bool | None = None
+    attribution: Attribution | None = None
+    late: bool | None = None
+    retry_of: SubmissionId | None = None
+    created_from_ms: Millis | None = None
+    created_to_ms: Millis | None = None
     before: SubmissionId | None = None
     limit: int = 50
 
@@ -152,36 +176,6 @@ class Tally:
     open_by_state: dict[State, int] = field(default_factory=dict)
     closed_by_outcome: dict[Outcome, int] = field(default_factory=dict)
     oldest_open_ms: Millis | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GapAccount:
-    """What a gap touched, and what became of it: ``became`` counts submissions that are closed, by
-    outcome, ``open`` those that are not.
-
-    A gap touches a submission whose window meets it, by an end too: from the beginning of the first
-    attempt possibly sent to its first close, or to this day while it is open. An attempt under way
-    counts until it proves not sent. What corrects a submission later does not lengthen its window.
-    """
-
-    became: dict[Outcome, int] = field(default_factory=dict)
-    open: int = 0
-
-    @property
-    def touched(self) -> int:
-        """How many submissions."""
-        return self.open + sum(self.became.values())
-
-
-@dataclass(frozen=True, slots=True)
-class GapRow:
-    """A gap as stored; ``number`` grows from one to the next. ``settled_ms``: since when its
-    account stands. Until then the account is what the submissions say at the moment of asking."""
-
-    number: int
-    gap: Gap
-    account: GapAccount
-    settled_ms: Millis | None = None
 
 
 class Journal(Protocol):
@@ -315,8 +309,18 @@ class Journal(Protocol):
         not by a purge either."""
         ...
 
-    async def idempotency(self, key: str) -> IdempotencyKey | None:
-        """What a key was used for, if it is remembered."""
+    async def codes(self, after: CvCode | None, limit: int) -> list[CvCode]:
+        """Codes that submissions are stored of: a page, in the order of their text, above
+        ``after``."""
+        ...
+
+    async def add_refs(self, refs: Sequence[tuple[str, CvCode]]) -> None:
+        """Let codes be found by these refs too. One of which no submission is stored is left out.
+        Idempotent."""
+        ...
+
+    async def idempotency(self, key: str, now_ms: Millis) -> IdempotencyKey | None:
+        """What a key was used for, less than ``KEY_KEPT_MS`` ago."""
         ...
 
     async def reply(self, submission_id: SubmissionId) -> StoredReply | None:

@@ -78,11 +78,20 @@ class Engine:
     loading a lane and deciding there is no await. Raises JournalFault when the journal fails.
     """
 
-    def __init__(self, journal: Journal, clock: Clock, policy: Policy, log: Log) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        policy: Policy,
+        log: Log,
+        found_by: Callable[[CvCode], tuple[str, ...]] | None = None,
+    ) -> None:
+        """``found_by``: every ``cv_ref`` that a code is to be found by; None: the log's."""
         self._journal = journal
         self._clock = clock
         self._policy = policy
         self._log = log
+        self.found_by = found_by or (lambda code: (log.ref(code),))
         self._cache: OrderedDict[CvCode, LaneRow] = OrderedDict()
         self._locks: dict[CvCode, tuple[asyncio.Lock, int]] = {}
         self._known: set[CvCode] = set()
@@ -138,7 +147,9 @@ class Engine:
                 if await self._commit(row, decision, given, idempotency, reply):
                     break
                 self._cache.pop(code, None)
-                if idempotency and await self._journal.idempotency(idempotency.key):
+                if idempotency and await self._journal.idempotency(
+                    idempotency.key, idempotency.created_ms
+                ):
                     return Decision(lane=(await self._load(code)).lane, refusal="key_taken")
             changed = {submission.id: submission for submission in decision.changed}
             tell(self._log, code, decision.facts, changed)
@@ -194,6 +205,7 @@ class Engine:
                 facts=decision.facts,
                 dispositions=decision.dispositions,
                 idempotency=key if decision.refusal is None else None,
+                refs=self.found_by(row.code) if row.version == 0 else (),
                 reactions=_reactions(decision),
                 reply=reply,
             )

@@ -88,10 +88,19 @@ class ServiceFront:
 
     async def submissions(self, wanted: Filter) -> Listing:
         """As the port says."""
+        if wanted.cv_ref is not None:
+            await self._service.references.renew()
         found = await self._journal.submissions(
             Query(
                 state=wanted.state,
                 outcome=wanted.outcome,
+                open=wanted.open,
+                attribution=wanted.attribution,
+                late=wanted.late,
+                retry_of=wanted.retry_of,
+                ref=wanted.cv_ref,
+                created_from_ms=wanted.created_from_ms,
+                created_to_ms=wanted.created_to_ms,
                 before=wanted.before,
                 limit=wanted.limit + 1,
             )

@@ -34,7 +34,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """Nothing was stored. ``reason``: ``lane_busy``, ``key_reused``, ``draining``."""
+    """Nothing was stored. ``reason``: ``lane_busy``, ``key_reused``, ``draining``, ``in_flight``
+    (another with the same idempotency key is not through yet)."""
 
     reason: str
 
@@ -62,6 +63,8 @@ class Intake:
         self.incidents = SpoolIncidents(clock, log)
         self._behind = Behind(fail)
         self._draining = False
+        self._keys: set[str | None] = set()
+        """Of submissions that are being taken."""
         self._uploads = 0
         self._uploaded = asyncio.Event()
 
@@ -82,19 +85,18 @@ class Intake:
         """
         if self._draining:
             return Declined("draining")
-        code = check_code(code_text)
+        code, key = check_code(code_text), idempotency_key
+        if key in self._keys:
+            return Declined("in_flight")
+        if key is not None:
+            self._keys.add(key)
         submission_id = self._new_id()
-        self._uploads += 1
         try:
-            facts = await self._spool.take(submission_id, chunks, name)
-        except (SpoolFull, SpoolFault) as error:
-            self.incidents.refused(error)
+            facts = await self._take(submission_id, chunks, name)
+        except BaseException:
+            self._keys.discard(key)
             raise
-        finally:
-            self._uploads -= 1
-            self._uploaded.set()
-        self.incidents.taken()
-        accepting = self._accept(code, submission_id, facts, idempotency_key, retry_of, join)
+        accepting = self._accept(code, submission_id, facts, key, retry_of, join)
         return await self._behind.see_through(accepting)
 
     async def cancel(self, submission_id: SubmissionId) -> StoredSubmission | None:
@@ -122,7 +124,36 @@ class Intake:
             await self._uploaded.wait()
         await self._behind.finish()
 
+    async def _take(
+        self, submission_id: SubmissionId, chunks: AsyncIterator[bytes], name: str
+    ) -> FileFacts:
+        self._uploads += 1
+        try:
+            facts = await self._spool.take(submission_id, chunks, name)
+        except (SpoolFull, SpoolFault) as error:
+            self.incidents.refused(error)
+            raise
+        finally:
+            self._uploads -= 1
+            self._uploaded.set()
+        self.incidents.taken()
+        return facts
+
     async def _accept(
+        self,
+        code: CvCode,
+        submission_id: SubmissionId,
+        facts: FileFacts,
+        key: str | None,
+        retry_of: SubmissionId | None,
+        join: bool,
+    ) -> Accepted | Declined:
+        try:
+            return await self._commit(code, submission_id, facts, key, retry_of, join)
+        finally:
+            self._keys.discard(key)
+
+    async def _commit(
         self,
         code: CvCode,
         submission_id: SubmissionId,
@@ -133,12 +164,12 @@ class Intake:
     ) -> Accepted | Declined:
         record = None
         if key is not None:
-            fingerprint = _fingerprint(code, facts)
-            known = await self._journal.idempotency(key)
+            fingerprint, now = _fingerprint(code, facts, retry_of), self._clock.now_ms()
+            known = await self._journal.idempotency(key, now)
             if known is not None:
                 await self._spool.remove(submission_id)
                 return _again(known, fingerprint)
-            record = IdempotencyKey(key, fingerprint, submission_id, self._clock.now_ms())
+            record = IdempotencyKey(key, fingerprint, submission_id, now)
 
         def make(moment: Moment) -> Submit:
             return Submit(
@@ -156,9 +187,10 @@ class Intake:
             if decision.refusal == "joined":
                 return self._joined(code, decision.lane, facts)
             # Another submission with the same key came first, by a moment.
-            taken = None if record is None else await self._journal.idempotency(record.key)
-            if decision.refusal == "key_taken" and record is not None and taken is not None:
-                return _again(taken, record.fingerprint)
+            if decision.refusal == "key_taken" and record is not None:
+                taken = await self._journal.idempotency(record.key, record.created_ms)
+                if taken is not None:
+                    return _again(taken, record.fingerprint)
             return Declined(decision.refusal)
         return Accepted(submission_id)
 
@@ -182,5 +214,6 @@ def _again(known: IdempotencyKey, fingerprint: str) -> Accepted | Declined:
     return Accepted(known.submission_id, repeated=True)
 
 
-def _fingerprint(code: CvCode, facts: FileFacts) -> str:
-    return hashlib.sha256(f"{code}\0{facts.sha256}".encode()).hexdigest()
+def _fingerprint(code: CvCode, facts: FileFacts, retry_of: SubmissionId | None) -> str:
+    what = f"{code}\0{facts.sha256}" + ("" if retry_of is None else f"\0{retry_of}")
+    return hashlib.sha256(what.encode()).hexdigest()

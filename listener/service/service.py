@@ -34,6 +34,7 @@ from .housekeeping import Housekeeping
 from .intake import Intake
 from .pausing import Pause
 from .reactor import Reactor, at_once
+from .references import References
 from .replies import Replies
 from .silence import Silence
 from .timers import Timers
@@ -56,6 +57,9 @@ class World:
     dropped_lines: Callable[[], int] = lambda: 0
     written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None
+    found_by: Callable[[CvCode], tuple[str, ...]] | None = None
+    """Every ``cv_ref`` that stands for a code now, whether it is in use or only kept. None: the
+    log's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Service:
         journal, clock, log = world.journal, world.clock, world.log
         self.bulletin = Bulletin()
         self.replies = Replies(journal, self.bulletin)
-        self.engine = Engine(journal, clock, policy.core, log)
+        self.engine = Engine(journal, clock, policy.core, log, world.found_by)
         self.aftermath = Aftermath(self.engine)
         self.hearer = Hearer(
             world.source,
@@ -110,6 +114,7 @@ class Service:
         )
         self.pause = Pause(journal, self.dispatcher, clock, log, self.fail)
         self.enquirer = self._enquirer()
+        self.references = References(journal, self.engine.found_by)
         self.timers = Timers(journal, self.engine, clock)
         self.housekeeping = self._housekeeping()
         self.reactor = Reactor(

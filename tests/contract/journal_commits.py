@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from listener.core.evidence import Heard, PostResult
-from listener.core.names import CvCode, Millis, Outcome, PostKind, State, SubmissionId
+from listener.core.names import Attribution, CvCode, Millis, Outcome, PostKind, State, SubmissionId
 from listener.core.submission import Attempt, Submission
 from listener.ports.event_source import Resume
 from listener.ports.journal import IdempotencyKey, InboxRow, LaneCommit, StoredReply
@@ -33,6 +33,8 @@ def with_changes(
                 old,
                 state=State.CLOSED,
                 outcome=word,
+                attribution=(None, *Attribution)[when % 3],
+                late=when % 4 == 0,
                 closed_ms=old.closed_ms or when,
                 attempts=_attempts(old, State.AWAITING if when % 2 else State.QUEUED, when),
                 keep_file_until_ms=kept_until,

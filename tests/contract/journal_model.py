@@ -22,11 +22,11 @@ from listener.core.names import (
 )
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
+from listener.ports.gaps import GapAccount, GapRow
 from listener.ports.journal import (
+    KEY_KEPT_MS,
     Claim,
     FirstLook,
-    GapAccount,
-    GapRow,
     IdempotencyKey,
     InboxRow,
     LaneCommit,
@@ -72,6 +72,7 @@ class JournalModel:
     resume: Resume = field(default_factory=Resume)
     alive_ms: Millis | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    refs: dict[str, set[CvCode]] = field(default_factory=dict)
     tokens: int = 0
     removed_version: int = 0
 
@@ -90,7 +91,7 @@ class JournalModel:
         if commit.claim is not None and (held is None or held.token != commit.claim.token):
             return None
         if commit.idempotency is not None:
-            if commit.idempotency.key in self.keys:
+            if self.idempotency(commit.idempotency.key, commit.idempotency.created_ms) is not None:
                 return None
             self.keys[commit.idempotency.key] = commit.idempotency
         version = (stored or self.removed_version) + 1
@@ -111,6 +112,7 @@ class JournalModel:
         for seq, disposition in commit.dispositions:
             if seq in self.inbox:
                 self.inbox[seq] = replace(self.inbox[seq], disposition=disposition)
+        self.add_refs([(ref, commit.code) for ref in commit.refs])
         for name, of in commit.reactions:
             self.kept[name].reactions.setdefault(of, Reaction(name, of, 0, Millis(0)))
         return version
@@ -241,6 +243,20 @@ class JournalModel:
             found = [s for s in found if s.submission.outcome is query.outcome]
         if query.code is not None:
             found = [s for s in found if s.code == query.code]
+        if query.ref is not None:
+            found = [s for s in found if s.code in self.refs.get(query.ref, ())]
+        if query.open is not None:
+            found = [s for s in found if (s.submission.state is State.CLOSED) is not query.open]
+        if query.attribution is not None:
+            found = [s for s in found if s.submission.attribution is query.attribution]
+        if query.late is not None:
+            found = [s for s in found if s.submission.late is query.late]
+        if query.retry_of is not None:
+            found = [s for s in found if s.submission.retry_of == query.retry_of]
+        if query.created_from_ms is not None:
+            found = [s for s in found if s.submission.created_ms >= query.created_from_ms]
+        if query.created_to_ms is not None:
+            found = [s for s in found if s.submission.created_ms < query.created_to_ms]
         if query.before is not None:
             found = [s for s in found if s.submission.id < query.before]
         return sorted(found, key=lambda s: s.submission.id, reverse=True)[: query.limit]
@@ -249,8 +265,19 @@ class JournalModel:
         facts = self.kept[name].facts if name in self.kept else []
         return [(fact.at_ms, fact.event, orjson.dumps(fact).decode()) for fact in facts]
 
-    def idempotency(self, key: str) -> IdempotencyKey | None:
-        return self.keys.get(key)
+    def codes(self, after: CvCode | None, limit: int) -> list[CvCode]:
+        codes = {kept.code for kept in self.kept.values()}
+        return [code for code in sorted(codes) if after is None or code > after][:limit]
+
+    def add_refs(self, refs: list[tuple[str, CvCode]]) -> None:
+        codes = {kept.code for kept in self.kept.values()}
+        for ref, code in refs:
+            if code in codes:
+                self.refs.setdefault(ref, set()).add(code)
+
+    def idempotency(self, key: str, now_ms: Millis) -> IdempotencyKey | None:
+        known = self.keys.get(key)
+        return known if known and now_ms - known.created_ms < KEY_KEPT_MS else None
 
     def reply(self, name: SubmissionId) -> StoredReply | None:
         return self.kept[name].reply if name in self.kept else None
@@ -346,6 +373,8 @@ class JournalModel:
     def _delete(self, names: list[SubmissionId]) -> None:
         for name in names:
             del self.kept[name]
+        left = {kept.code for kept in self.kept.values()}
+        self.refs = {ref: codes & left for ref, codes in self.refs.items()}
         self.keys = {n: key for n, key in self.keys.items() if key.submission_id not in names}
 
     def _remove(self, code: CvCode, version: int) -> None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from listener.adapters.journal_sqlite import SqliteJournal
-from listener.core.names import CvCode, Millis, Outcome, State, SubmissionId
+from listener.core.names import Attribution, CvCode, Millis, Outcome, State, SubmissionId
 from listener.ports.journal import Journal, Query
 from tests.fakes.journal_memory import MemoryJournal
 
@@ -68,21 +68,30 @@ class Trio:
             ("ripe_gaps", (LONG,)),
             ("submissions", (Query(limit=LONG),)),
             *(("note", (name,)) for name in ("a", "b")),
+            ("codes", (None, LONG)),
             *(("load_lane", (code,)) for code in codes),
             *(("submission", (name,)) for name in names),
             *(("facts_of", (name,)) for name in names),
             *(("reply", (name,)) for name in names),
-            *(("idempotency", (key,)) for key in keys),
+            *(("idempotency", (key, now)) for key in keys for now in (Millis(0), EVER)),
         ]
         self.together(questions)
 
-    def listings(self, codes: Sequence[CvCode], before: SubmissionId) -> None:
+    def listings(self, codes: Sequence[CvCode], before: SubmissionId, since: Millis) -> None:
         """Every filter, alone and with another."""
         queries = [
             *(Query(state=state, limit=3) for state in State),
             *(Query(outcome=outcome, before=before) for outcome in Outcome),
             *(Query(code=code, state=State.CLOSED) for code in codes),
             *(Query(code=code, before=before, limit=2) for code in codes),
+            *(Query(ref=ref, limit=3) for ref in ("ref-1", "ref-2", "ref-3")),
+            *(Query(ref="ref-1", open=is_so, before=before) for is_so in (True, False)),
+            *(Query(late=is_so, limit=3) for is_so in (True, False)),
+            *(Query(attribution=one, before=before) for one in Attribution),
+            Query(retry_of=before),
+            Query(created_from_ms=since, limit=3),
+            Query(created_to_ms=since, state=State.QUEUED),
+            Query(created_from_ms=since, created_to_ms=Millis(since + 3), open=True),
         ]
         self.together([("submissions", (query,)) for query in queries])
 

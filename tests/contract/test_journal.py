@@ -19,7 +19,15 @@ from listener.core.names import (
     State,
 )
 from listener.core.submission import Attempt, FileFacts, Lane, Submission
-from listener.ports.journal import Claim, IdempotencyKey, InboxRow, Journal, LaneCommit, LaneRow
+from listener.ports.journal import (
+    KEY_KEPT_MS,
+    Claim,
+    IdempotencyKey,
+    InboxRow,
+    Journal,
+    LaneCommit,
+    LaneRow,
+)
 
 from .journals import CODE, OTHER, Store, a_fact, accepting, an_id, at, closed, queued
 
@@ -136,7 +144,7 @@ async def test_a_stale_commit_changes_nothing(journal: Journal, expected: int) -
     assert await journal.submission(an_id(2)) is None
     assert await journal.facts_of(an_id(1)) == []
     assert len(await journal.undisposed()) == 1
-    assert await journal.idempotency("key") is None
+    assert await journal.idempotency("key", at(99)) is None
     assert await journal.due_reactions(at(99), 9) == []
     assert await journal.next_due_ms() is None
 
@@ -158,7 +166,7 @@ async def test_all_parts_of_a_commit_are_stored(journal: Journal) -> None:
     )
     assert await journal.commit(commit) is not None
     assert [row.heard.seq for row in await journal.undisposed()] == [2]
-    assert await journal.idempotency("key") == key
+    assert await journal.idempotency("key", at(99)) == key
     assert [r.version for r in await journal.due_reactions(at(0), 9)] == [1, 2]
     assert len(await journal.facts_of(an_id(1))) == 1
 
@@ -255,9 +263,22 @@ async def test_a_key_that_is_taken_makes_the_commit_stale(journal: Journal) -> N
     assert await journal.commit(replace(accepting(CODE, 1), idempotency=key)) is not None
     again = replace(key, submission_id=an_id(2))
     assert await journal.commit(replace(accepting(OTHER, 2), idempotency=again)) is None
-    assert await journal.idempotency("key") == key
+    assert await journal.idempotency("key", at(99)) == key
     assert await journal.submission(an_id(2)) is None
-    assert await journal.idempotency("another") is None
+    assert await journal.idempotency("another", at(99)) is None
+
+
+async def test_a_key_is_free_again_after_a_day(journal: Journal) -> None:
+    key = IdempotencyKey("key", "print", an_id(1), at(1))
+    assert await journal.commit(replace(accepting(CODE, 1), idempotency=key)) is not None
+    last, free = at(KEY_KEPT_MS), at(KEY_KEPT_MS + 1)
+    assert await journal.idempotency("key", last) == key
+    assert await journal.idempotency("key", free) is None
+    early = IdempotencyKey("key", "another", an_id(2), last)
+    assert await journal.commit(replace(accepting(OTHER, 2), idempotency=early)) is None
+    anew = replace(early, created_ms=free)
+    assert await journal.commit(replace(accepting(OTHER, 2), idempotency=anew)) is not None
+    assert await journal.idempotency("key", at(KEY_KEPT_MS * 2)) == anew
 
 
 async def test_many_commits_at_once_are_each_whole(store: Store) -> None:

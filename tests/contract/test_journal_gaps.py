@@ -9,7 +9,8 @@ import pytest
 from listener.core.evidence import Gap, PostResult
 from listener.core.names import CvCode, Millis, Outcome, PostKind, State
 from listener.core.submission import Attempt, Lane, Submission
-from listener.ports.journal import GapAccount, GapRow, Journal, LaneCommit
+from listener.ports.gaps import GapAccount, GapRow
+from listener.ports.journal import Journal, LaneCommit
 
 from .journals import CODE, Store, an_id, at, closed, queued
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from listener.core.evidence import Gap, Heard
-from listener.core.names import Disposition, Outcome, State
+from listener.core.names import Attribution, CvCode, Disposition, Outcome, State
 from listener.core.submission import Lane
 from listener.ports.journal import (
     FirstLook,
@@ -53,6 +53,75 @@ async def test_listing_by_state_and_outcome(journal: Journal) -> None:
     assert await listed(journal, Query(state=State.QUEUED, code=CODE)) == [3]
     assert await listed(journal, Query(state=State.QUEUED, outcome=Outcome.CONFIRMED)) == []
     assert await listed(journal, Query(code=OTHER)) == []
+
+
+async def test_listing_by_how_they_ended_and_whose_they_are(store: Store) -> None:
+    submissions = (
+        closed(1, at(5), attribution=Attribution.EXCLUSIVE),
+        closed(2, at(6), attribution=Attribution.CONTENDED, late=True),
+        queued(3, retry_of=an_id(1)),
+        closed(4, at(6), retry_of=an_id(2)),
+    )
+    await store.journal.commit(LaneCommit(CODE, 0, Lane(submissions), None, submissions))
+    await store.restart()
+    journal = store.journal
+    assert await listed(journal, Query(attribution=Attribution.EXCLUSIVE)) == [1]
+    assert await listed(journal, Query(attribution=Attribution.CONTENDED)) == [2]
+    assert await listed(journal, Query(late=True)) == [2]
+    assert await listed(journal, Query(late=False)) == [4, 3, 1]
+    assert await listed(journal, Query(open=True)) == [3]
+    assert await listed(journal, Query(open=False, limit=2)) == [4, 2]
+    assert await listed(journal, Query(retry_of=an_id(1))) == [3]
+    assert await listed(journal, Query(retry_of=an_id(1), open=False)) == []
+    corrected = replace(submissions[0], attribution=Attribution.CONTENDED, late=True)
+    version = (await journal.load_lane(CODE)).version
+    await journal.commit(LaneCommit(CODE, version, Lane(submissions), None, (corrected,)))
+    assert await listed(journal, Query(late=True, attribution=Attribution.CONTENDED)) == [2, 1]
+
+
+async def test_listing_by_when_they_were_created(journal: Journal) -> None:
+    """At or after the one moment, before the other: two ranges that meet share nothing."""
+    await journal.commit(accepting(CODE, 1, 2, 3, 4))
+    assert await listed(journal, Query(created_from_ms=at(3))) == [4, 3]
+    assert await listed(journal, Query(created_to_ms=at(3))) == [2, 1]
+    assert await listed(journal, Query(created_from_ms=at(2), created_to_ms=at(4))) == [3, 2]
+    assert await listed(journal, Query(created_from_ms=at(2), before=an_id(4), limit=1)) == [3]
+    assert await listed(journal, Query(created_from_ms=at(5))) == []
+
+
+async def test_listing_by_a_ref_as_long_as_something_is_stored_of_its_code(store: Store) -> None:
+    await store.journal.commit(replace(accepting(CODE, 1, 3), refs=("cv_1",)))
+    await store.journal.commit(accepting(OTHER, 2))
+    await store.restart()
+    journal = store.journal
+    assert await listed(journal, Query(ref="cv_1")) == [3, 1]
+    assert await listed(journal, Query(ref="cv_2")) == []
+    assert await journal.codes(None, 9) == [OTHER, CODE]
+    assert await journal.codes(None, 1) == [OTHER]
+    assert await journal.codes(OTHER, 9) == [CODE]
+    nobody = CvCode("of nobody")
+    await journal.add_refs([("cv_1", CODE), ("cv_9", CODE), ("cv_2", OTHER), ("cv_3", nobody)])
+    await journal.commit(accepting(nobody, 7))
+    for ref, numbers in (("cv_1", [3, 1]), ("cv_9", [3, 1]), ("cv_2", [2]), ("cv_3", [])):
+        assert await listed(journal, Query(ref=ref)) == numbers, ref
+    # Two codes may share a ref: it is short.
+    await journal.add_refs([("cv_9", OTHER)])
+    assert await listed(journal, Query(ref="cv_9")) == [3, 2, 1]
+    await journal.forget(CODE)
+    await journal.commit(accepting(CODE, 8))
+    assert await listed(journal, Query(ref="cv_1")) == []
+    assert await listed(journal, Query(ref="cv_9")) == [2]
+
+
+async def test_a_ref_goes_with_the_last_submission_of_its_code(journal: Journal) -> None:
+    rows = (closed(1, at(1)), closed(2, at(5)))
+    await journal.commit(LaneCommit(CODE, 0, None, None, rows, refs=("cv_1",)))
+    await journal.files_gone([an_id(1), an_id(2)])
+    assert await journal.purge(at(3)) == 1
+    assert await listed(journal, Query(ref="cv_1")) == [2]
+    assert await journal.purge(at(9)) == 1
+    await journal.commit(accepting(CODE, 3))
+    assert await listed(journal, Query(ref="cv_1")) == []
 
 
 async def test_the_tally_follows_every_change(store: Store) -> None:
@@ -184,8 +253,8 @@ async def test_purging_deletes_old_events_gaps_and_keys(journal: Journal) -> Non
     assert await journal.undisposed() == [rows[1]]
     assert await journal.highest_seq() == 6
     assert [gap.start_ms for gap in await journal.gaps_since(at(0))] == [at(40), at(70)]
-    assert await journal.idempotency("key-1") is None
-    assert await journal.idempotency("key-60") == recent
+    assert await journal.idempotency("key-1", at(99)) is None
+    assert await journal.idempotency("key-60", at(99)) == recent
 
 
 async def test_purging_many(journal: Journal) -> None:
@@ -220,7 +289,7 @@ async def test_forgetting_leaves_nothing_of_the_code(store: Store) -> None:
     assert await listed(journal, Query()) == [12, 2]
     assert await journal.facts_of(an_id(1)) == []
     assert [row.code for row in await journal.undisposed()] == [OTHER]
-    assert await journal.idempotency("key-1") is None
+    assert await journal.idempotency("key-1", at(99)) is None
     assert await journal.due_lanes(at(9), 9) == [OTHER]
     assert [r.submission_id for r in await journal.due_reactions(at(0), 9)] == [an_id(2)]
     assert await journal.claim_lane(CODE, "two", at(1), at(99)) is not None

@@ -24,9 +24,10 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
+from listener.ports.gaps import GapAccount
 from listener.ports.journal import (
+    KEY_KEPT_MS,
     Claim,
-    GapAccount,
     IdempotencyKey,
     InboxRow,
     LaneCommit,
@@ -45,6 +46,7 @@ codes = st.sampled_from(CODES)
 moments = st.integers(0, 40).map(at)
 perhaps = st.none() | moments
 seqs = st.integers(1, 25)
+refs = st.sampled_from(["ref-1", "ref-2", "ref-3"])
 some = st.lists(st.integers(0, 9), max_size=3)
 versions = st.sampled_from(["right"] * 6 + ["0", "one before", "one above"])
 claims = st.sampled_from(["none"] * 4 + ["newest", "any"])
@@ -78,12 +80,13 @@ class JournalMachine(RuleBasedStateMachine):
         recalls=st.booleans(),
         due=perhaps,
         key=st.none() | st.sampled_from(KEYS),
+        known_by=st.lists(refs, max_size=2),
         marks=st.lists(st.tuples(seqs, st.sampled_from(Disposition)), max_size=3),
         reacts=some,
         tells=some,
         answers=st.none()
         | st.tuples(st.integers(0, 5), st.sampled_from([b"", b"\x00\xff", b"{}"])),
-        now=moments,
+        now=moments | moments.map(lambda ms: Millis(ms + KEY_KEPT_MS)),
     )
     def commit(
         self,
@@ -96,6 +99,7 @@ class JournalMachine(RuleBasedStateMachine):
         recalls: bool,
         due: Millis | None,
         key: str | None,
+        known_by: list[str],
         marks: list[tuple[int, Disposition]],
         reacts: list[int],
         tells: list[int],
@@ -107,7 +111,7 @@ class JournalMachine(RuleBasedStateMachine):
             members |= {i: k.now for i, k in self.model.kept.items() if k.code == code}
         changed = with_changes(list(members.values()), changes)
         for _ in range(adds):
-            new = queued(len(self.names) + 1)
+            new = queued(len(self.names) + 1, retry_of=self.names[-1] if self.names else None)
             self.names.append(new.id)
             changed[new.id] = new
         members |= changed
@@ -124,6 +128,7 @@ class JournalMachine(RuleBasedStateMachine):
             idempotency=None
             if key is None or not every
             else IdempotencyKey(key, "print", every[-1], now),
+            refs=tuple(known_by),
             reactions=tuple((every[n % len(every)], n) for n in reacts if every),
             claim=self._claim(code, claim),
             reply=reply_to(list(changed), answers),
@@ -189,7 +194,8 @@ class JournalMachine(RuleBasedStateMachine):
         self.trio.ask("files_due", now, limit)
         self.trio.ask("gaps_since", now)
         self.trio.ask("gaps", limit + 1, limit)
-        self.trio.listings(CODES, an_id(max(1, len(self.names) - limit)))
+        self.trio.listings(CODES, an_id(max(1, len(self.names) - limit)), now)
+        self.trio.ask("codes", CODES[limit - 1], limit)
 
     # ---------------------------------------------------------------------------------- hearing
 
@@ -272,6 +278,10 @@ class JournalMachine(RuleBasedStateMachine):
         self.trio.ask("forget", code)
         self._something_left()
         assert not any(row.code == code for row in self.model.inbox.values())
+
+    @rule(given=st.lists(st.tuples(refs, codes), max_size=3))
+    def refer(self, given: list[tuple[str, CvCode]]) -> None:
+        self.trio.ask("add_refs", given)
 
     @rule(name=st.sampled_from(["a", "b"]), value=st.sampled_from([None, "", "1", "日本"]))
     def note(self, name: str, value: str | None) -> None:

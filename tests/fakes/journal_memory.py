@@ -16,11 +16,11 @@ from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.standing import first_sent
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
+from listener.ports.gaps import GapAccount, GapRow
 from listener.ports.journal import (
+    KEY_KEPT_MS,
     Claim,
     FirstLook,
-    GapAccount,
-    GapRow,
     IdempotencyKey,
     InboxRow,
     LaneCommit,
@@ -57,6 +57,7 @@ class _Kept:
     gaps: list[GapRow] = field(default_factory=list)
     keys: dict[str, IdempotencyKey] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    refs: set[tuple[str, CvCode]] = field(default_factory=set)
     reactions: dict[tuple[SubmissionId, int], Reaction] = field(default_factory=dict)
     claims: dict[CvCode, Claim] = field(default_factory=dict)
     replies: dict[SubmissionId, StoredReply] = field(default_factory=dict)
@@ -245,7 +246,9 @@ class MemoryJournal:
     async def submissions(self, query: Query) -> list[StoredSubmission]:
         self._check()
         newest_first = (s for _, s in sorted(self._kept.submissions.items(), reverse=True))
-        return [s for s in newest_first if _matches(s, query)][: query.limit]
+        of_ref = {code for ref, code in self._kept.refs if ref == query.ref}
+        matching = (s for s in newest_first if query.ref is None or s.code in of_ref)
+        return [s for s in matching if _matches(s, query)][: query.limit]
 
     async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
         self._check()
@@ -274,9 +277,20 @@ class MemoryJournal:
         self._check()
         return self._kept.last_sequence
 
-    async def idempotency(self, key: str) -> IdempotencyKey | None:
+    async def codes(self, after: CvCode | None, limit: int) -> list[CvCode]:
         self._check()
-        return self._kept.keys.get(key)
+        codes = {s.code for s in self._kept.submissions.values() if s.code > (after or "")}
+        return sorted(codes)[:limit]
+
+    async def add_refs(self, refs: Sequence[tuple[str, CvCode]]) -> None:
+        await self._before()
+        self._kept.refs |= set(refs)
+        self._drop_refs()
+        await self._after()
+
+    async def idempotency(self, key: str, now_ms: Millis) -> IdempotencyKey | None:
+        self._check()
+        return self._kept_key(key, now_ms)
 
     async def reply(self, submission_id: SubmissionId) -> StoredReply | None:
         self._check()
@@ -405,7 +419,9 @@ class MemoryJournal:
             code not in kept.claims or kept.claims[code].token != claim.token
         ):
             return None
-        if commit.idempotency is not None and commit.idempotency.key in kept.keys:
+        if commit.idempotency is not None and (
+            self._kept_key(commit.idempotency.key, commit.idempotency.created_ms) is not None
+        ):
             return None
         version = (stored.version if stored else kept.removed_version) + 1
         if commit.lane is None:
@@ -434,6 +450,8 @@ class MemoryJournal:
             )
         if commit.idempotency is not None:
             kept.keys[commit.idempotency.key] = commit.idempotency
+        kept.refs |= {(ref, code) for ref in commit.refs}
+        self._drop_refs()
         return version
 
     def _delete(self, ids: set[SubmissionId]) -> None:
@@ -444,6 +462,16 @@ class MemoryJournal:
         kept.facts = {i: facts for i, facts in kept.facts.items() if i not in ids}
         kept.keys = {k: key for k, key in kept.keys.items() if key.submission_id not in ids}
         kept.reactions = {k: r for k, r in kept.reactions.items() if r.submission_id not in ids}
+        self._drop_refs()
+
+    def _kept_key(self, key: str, now_ms: Millis) -> IdempotencyKey | None:
+        found = self._kept.keys.get(key)
+        return None if found is None or found.created_ms <= now_ms - KEY_KEPT_MS else found
+
+    def _drop_refs(self) -> None:
+        kept = self._kept
+        codes = {s.code for s in kept.submissions.values()}
+        kept.refs = {(ref, code) for ref, code in kept.refs if code in codes}
 
     def _open_gap(self) -> GapRow | None:
         return next((row for row in self._kept.gaps if row.gap.end_ms is None), None)
@@ -511,5 +539,11 @@ def _matches(stored: StoredSubmission, query: Query) -> bool:
         query.state in (None, submission.state)
         and query.outcome in (None, submission.outcome)
         and query.code in (None, stored.code)
+        and query.open in (None, submission.state is not State.CLOSED)
+        and query.attribution in (None, submission.attribution)
+        and query.late in (None, submission.late)
+        and query.retry_of in (None, submission.retry_of)
+        and (query.created_from_ms is None or submission.created_ms >= query.created_from_ms)
+        and (query.created_to_ms is None or submission.created_ms < query.created_to_ms)
         and (query.before is None or submission.id < query.before)
     )

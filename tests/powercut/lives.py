@@ -153,8 +153,8 @@ async def _of_lane(journal: SqliteJournal, told: Acknowledged, lane: int) -> lis
     reactions = [
         r for r in await journal.due_reactions(Millis(0), 10_000) if r.submission_id == base
     ]
-    key = await journal.idempotency(f"{lane}:{there}")
-    too_new = await journal.idempotency(f"{lane}:{there + 1}")
+    key = await journal.idempotency(f"{lane}:{there}", Millis(0))
+    too_new = await journal.idempotency(f"{lane}:{there + 1}", Millis(0))
     listed = await journal.submissions(Query(code=code_of(lane), limit=10_000))
     numbers = {
         "version": row.version,

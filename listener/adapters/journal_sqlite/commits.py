@@ -9,23 +9,24 @@ import apsw
 from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.standing import first_sent
 from listener.core.submission import Submission
-from listener.ports.journal import Claim, LaneCommit, StoredReply
+from listener.ports.journal import KEY_KEPT_MS, Claim, LaneCommit, StoredReply
 
 from .codec import encode_facts, encode_headers, encode_lane, encode_submission
+from .listings import add_refs
 
 _ADD_LANE = "INSERT INTO lanes (code, version, members, doc, due_ms) VALUES (?, ?, ?, ?, ?)"
 _SET_LANE = "UPDATE lanes SET version = ?, members = ?, doc = ?, due_ms = ? WHERE code = ?"
 _SET_SUBMISSION = """
 INSERT INTO submissions (id, code, remembered, state, outcome, created_ms, first_sent_ms, closed_ms,
-                         file_due_ms, top_seq, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                         file_due_ms, top_seq, attribution, late, retry_of, doc)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET remembered = excluded.remembered, state = excluded.state,
   outcome = excluded.outcome, first_sent_ms = excluded.first_sent_ms,
   closed_ms = excluded.closed_ms, file_due_ms = excluded.file_due_ms,
-  top_seq = excluded.top_seq, doc = excluded.doc"""
+  top_seq = excluded.top_seq, attribution = excluded.attribution, late = excluded.late,
+  retry_of = excluded.retry_of, doc = excluded.doc"""
 
-SubmissionRow = tuple[
-    SubmissionId, CvCode, int, State, str | None, int, int | None, int | None, int | None, int, str
-]
+SubmissionRow = tuple[str | int | None, ...]
 ReplyRow = tuple[SubmissionId, int, int, str, str, bytes]
 
 
@@ -124,6 +125,9 @@ def _submission_row(s: Submission, code: CvCode, remembered: bool) -> Submission
         s.closed_ms,
         (s.keep_file_until_ms or s.closed_ms or 0) if closed else None,
         top_seq,
+        s.attribution,
+        int(s.late),
+        s.retry_of,
         encode_submission(s),
     )
 
@@ -149,7 +153,11 @@ def _key_taken(db: apsw.Connection, commit: LaneCommit) -> bool:
     key = commit.idempotency
     if key is None:
         return False
-    return db.execute("SELECT 1 FROM idempotency WHERE key = ?", (key.key,)).fetchone() is not None
+    taken = db.execute(
+        "SELECT 1 FROM idempotency WHERE key = ? AND created_ms > ?",
+        (key.key, key.created_ms - KEY_KEPT_MS),
+    )
+    return taken.fetchone() is not None
 
 
 def number(db: apsw.Connection, name: str) -> int:
@@ -206,9 +214,11 @@ def _write_rest(db: apsw.Connection, commit: LaneCommit) -> None:
         db.execute("UPDATE inbox SET disposition = ? WHERE seq = ?", (disposition, seq))
     for submission_id, version in commit.reactions:
         db.execute("INSERT OR IGNORE INTO reactions VALUES (?, ?, 0, 0)", (submission_id, version))
+    if commit.refs:
+        add_refs(db, [(ref, commit.code) for ref in commit.refs])
     key = commit.idempotency
     if key is not None:
         db.execute(
-            "INSERT INTO idempotency VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)",
             (key.key, key.fingerprint, key.submission_id, key.created_ms),
         )

@@ -14,7 +14,7 @@ import orjson
 
 from listener.core.evidence import Gap
 from listener.core.names import Millis, Outcome
-from listener.ports.journal import GapAccount, GapRow
+from listener.ports.gaps import GapAccount, GapRow
 
 from .codec import decode_word, unreadable
 

@@ -14,11 +14,10 @@ from listener.core.errors import JournalFault
 from listener.core.evidence import Gap
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.ports.event_source import Resume
+from listener.ports.gaps import GapAccount, GapRow
 from listener.ports.journal import (
     Claim,
     FirstLook,
-    GapAccount,
-    GapRow,
     IdempotencyKey,
     InboxRow,
     LaneCommit,
@@ -31,7 +30,7 @@ from listener.ports.journal import (
     ToldFact,
 )
 
-from . import commits, gap_accounts, hearing, notes, reads, retention
+from . import commits, gap_accounts, hearing, listings, notes, reads, retention
 from .store import Pragmas, Store, open_store
 from .transactions import Health, Transactions
 from .worker import Desk, Worker
@@ -150,7 +149,13 @@ class SqliteJournal:
         return await self._reader.submit(partial(reads.submission, submission_id=submission_id))
 
     async def submissions(self, query: Query) -> list[StoredSubmission]:
-        return await self._reader.submit(partial(reads.submissions, query=query))
+        return await self._reader.submit(partial(listings.submissions, query=query))
+
+    async def codes(self, after: CvCode | None, limit: int) -> list[CvCode]:
+        return await self._reader.submit(partial(listings.codes, after=after, limit=limit))
+
+    async def add_refs(self, refs: Sequence[tuple[str, CvCode]]) -> None:
+        await self._writer.submit(partial(listings.add_refs, refs=tuple(refs)))
 
     async def facts_after(self, sequence: int, limit: int) -> list[ToldFact]:
         return await self._reader.submit(partial(reads.facts_after, sequence=sequence, limit=limit))
@@ -161,8 +166,8 @@ class SqliteJournal:
     async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
         return await self._reader.submit(partial(reads.facts_of, submission_id=submission_id))
 
-    async def idempotency(self, key: str) -> IdempotencyKey | None:
-        return await self._reader.submit(partial(reads.idempotency, key=key))
+    async def idempotency(self, key: str, now_ms: Millis) -> IdempotencyKey | None:
+        return await self._reader.submit(partial(reads.idempotency, key=key, now_ms=now_ms))
 
     async def reply(self, submission_id: SubmissionId) -> StoredReply | None:
         return await self._reader.submit(partial(reads.reply, submission_id=submission_id))

@@ -12,10 +12,10 @@ from listener.core.names import CvCode, Disposition, Millis, Outcome, State, Sub
 from listener.core.submission import Lane
 from listener.ports.event_source import Resume
 from listener.ports.journal import (
+    KEY_KEPT_MS,
     IdempotencyKey,
     InboxRow,
     LaneRow,
-    Query,
     Reaction,
     StoredReply,
     StoredSubmission,
@@ -127,23 +127,6 @@ def submission(db: apsw.Connection, submission_id: SubmissionId) -> StoredSubmis
     return None if row is None else StoredSubmission(CvCode(row[0]), decode_submission(row[1]))
 
 
-def submissions(db: apsw.Connection, query: Query) -> list[StoredSubmission]:
-    """As the port says."""
-    filters: list[tuple[str, str | None]] = [
-        ("state = ?", query.state),
-        ("outcome = ?", query.outcome),
-        ("code = ?", query.code),
-        ("id < ?", query.before),
-    ]
-    given = [(text, value) for text, value in filters if value is not None]
-    where = "WHERE " + " AND ".join(text for text, _ in given) if given else ""
-    rows = db.execute(
-        f"SELECT code, doc FROM submissions {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 - texts from above
-        (*(value for _, value in given), query.limit),
-    )
-    return [StoredSubmission(CvCode(code), decode_submission(doc)) for code, doc in rows]
-
-
 def facts_of(db: apsw.Connection, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
     """As the port says."""
     rows = db.execute(
@@ -178,10 +161,12 @@ def last_sequence(db: apsw.Connection) -> int:
     return number(db, "facts")
 
 
-def idempotency(db: apsw.Connection, key: str) -> IdempotencyKey | None:
+def idempotency(db: apsw.Connection, key: str, now_ms: Millis) -> IdempotencyKey | None:
     """As the port says."""
     row = db.execute(
-        "SELECT key, fingerprint, submission_id, created_ms FROM idempotency WHERE key = ?", (key,)
+        "SELECT key, fingerprint, submission_id, created_ms FROM idempotency"
+        " WHERE key = ? AND created_ms > ?",
+        (key, now_ms - KEY_KEPT_MS),
     ).fetchone()
     if row is None:
         return None

@@ -15,6 +15,7 @@ from listener.adapters.folders import sync_folder
 from listener.core.names import CvCode, Millis, SubmissionId
 
 from .commits import note_removed_version
+from .listings import drop_refs
 from .migrations import backups
 
 SLICE = 500
@@ -89,7 +90,9 @@ def remove_backups(path: Path, older_than_ms: Millis | None) -> int:
 
 
 def _delete_submissions(db: apsw.Connection, ids: Sequence[str]) -> None:
-    """With all that hangs on them. A row of facts goes with the last submission it tells of."""
+    """With all that hangs on them. A row of facts goes with the last submission it tells of, and a
+    code's refs with its last submission."""
+    codes_gone: set[str] = set()
     for submission_id in ids:
         rows = db.execute(
             "DELETE FROM fact_subjects WHERE submission_id = ? RETURNING facts_id",
@@ -103,4 +106,6 @@ def _delete_submissions(db: apsw.Connection, ids: Sequence[str]) -> None:
                 f"DELETE FROM {table} WHERE submission_id = ?",  # noqa: S608 - names from above
                 (submission_id,),
             )
-        db.execute("DELETE FROM submissions WHERE id = ?", (submission_id,))
+        gone = db.execute("DELETE FROM submissions WHERE id = ? RETURNING code", (submission_id,))
+        codes_gone.update(code for (code,) in gone)
+    drop_refs(db, codes_gone)

@@ -138,6 +138,13 @@ class StructuredLog:
         before = self._before(ref)
         return (ref,) if before is None else (ref, before)
 
+    def found_by(self, code: CvCode) -> tuple[str, ...]:
+        """The same, of a code that need not be in use: it is not looked for in what others say."""
+        ref, before = cv_ref(self._ref_key, code), self._key_before
+        if before is None or time.time() >= before[1]:
+            return (ref,)
+        return ref, cv_ref(before[0], code)
+
     def use_key(self, key: bytes, before: tuple[bytes, float] | None) -> None:
         """Make each ``cv_ref`` with this key from now on. ``before``: the key of before, and until
         when, by the wall's clock, lines tell the ``cv_ref`` made with that one, too."""

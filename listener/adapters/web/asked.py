@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
-from typing import TypeVar
 
 from aiohttp import web
 
-from listener.core.names import Outcome, State, SubmissionId
+from listener.core.names import Attribution, Outcome, State, SubmissionId
 from listener.ports.front import Filter
 
+from .parameters import FLAG, MOMENT, Parameter, number, read_query, text, word
 from .problems import Refused
-
-Word = TypeVar("Word", bound=StrEnum)
 
 WAIT_S = 300
 """The longest that ``Prefer: wait`` is honoured."""
 PAGE = 500
 """The longest page of a listing."""
 
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HEX_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+AN_ID = text(_HEX_ID, "the id of a submission")
+A_REF = text(r"cv_[0-9a-f]{12}", "cv_ and 12 hexadecimal digits")
+
 _WAIT = re.compile(r"""(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:[,;]|$)""", re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def submission_id(request: web.Request) -> SubmissionId:
-    text = request.match_info["id"].lower()
-    if not _ID.fullmatch(text):
+    given = request.match_info["id"].lower()
+    if not re.fullmatch(_HEX_ID, given):
         raise Refused("not_found", "expected the id of a submission, found another form")
-    return SubmissionId(text)
+    return SubmissionId(given)
 
 
 def wait_s(request: web.Request) -> int | None:
@@ -50,35 +50,33 @@ def idempotency_key(request: web.Request) -> str | None:
     return keys[0]
 
 
+LISTING = (
+    Parameter("state", word(State), "Only those in this state."),
+    Parameter("outcome", word(Outcome), "Only those that ended so."),
+    Parameter("open", FLAG, "Only those that are open, or only those that are closed."),
+    Parameter("attribution", word(Attribution), "Only those whose event or movement is so owned."),
+    Parameter("late", FLAG, "Only those whose event came after their close, or only all others."),
+    Parameter("retry_of", AN_ID, "Only retries of this submission."),
+    Parameter("cv_ref", A_REF, "Only those of the code that this stands for."),
+    Parameter("created_after", MOMENT, "Only those created then or later."),
+    Parameter("created_before", MOMENT, "Only those created before."),
+    Parameter("limit", number(1, PAGE, 50), "How many, at most."),
+    Parameter("cursor", AN_ID, "The page before gave it, as next_cursor."),
+)
+
+
 def listing_filter(request: web.Request) -> Filter:
-    query = request.query
-    if "cv_code" in query:
-        raise Refused(
-            "invalid_query",
-            "a cv_code is a secret and never stands in a URL; filter by id or state",
-        )
-    allowed = ("state", "outcome", "limit", "cursor")
-    if any(name not in allowed for name in query) or len(set(query)) < len(query):
-        raise Refused("invalid_query", f"expected, once each at most: {', '.join(allowed)}")
-    cursor = query.get("cursor")
-    if cursor is not None and not _ID.fullmatch(cursor):
-        raise Refused("invalid_query", "expected cursor as an earlier answer gave it")
-    limit = query.get("limit", "50")
-    if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= PAGE:
-        raise Refused("invalid_query", f"expected limit from 1 to {PAGE}")
+    given = read_query(request, LISTING)
     return Filter(
-        state=_word(State, query.get("state"), "state"),
-        outcome=_word(Outcome, query.get("outcome"), "outcome"),
-        before=None if cursor is None else SubmissionId(cursor),
-        limit=int(limit),
+        state=given.get("state"),
+        outcome=given.get("outcome"),
+        open=given.get("open"),
+        attribution=given.get("attribution"),
+        late=given.get("late"),
+        retry_of=given.get("retry_of"),
+        cv_ref=given.get("cv_ref"),
+        created_from_ms=given.get("created_after"),
+        created_to_ms=given.get("created_before"),
+        before=given.get("cursor"),
+        limit=given.get("limit", 50),
     )
-
-
-def _word(kind: type[Word], text: str | None, name: str) -> Word | None:
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError:
-        words = ", ".join(word.value for word in kind)
-        raise Refused("invalid_query", f"expected {name} as one of {words}") from None

@@ -33,6 +33,7 @@ KINDS: Mapping[str, Kind] = {
     "wrong_method": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here"),
     "too_slow": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long"),
     "lane_busy": Kind(HTTPStatus.CONFLICT, "Another update of this CV is open"),
+    "in_flight": Kind(HTTPStatus.CONFLICT, "The same request is not through yet"),
     "too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The CV file is too large"),
     "wrong_kind": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The CV file is no PDF and no DOCX"),
     "not_a_form": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not a form"),

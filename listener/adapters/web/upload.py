@@ -30,6 +30,8 @@ _TURNED = {
     " wait until it closes",
     "key_reused": "expected the code and the bytes that this Idempotency-Key was first used with,"
     " found others: choose a new key",
+    "in_flight": "another request with this Idempotency-Key is not through yet: its answer, or"
+    " this one's when it is sent again, tells what became of it",
     "draining": "nothing new is accepted; try again once it is back",
     "starting": "what an earlier run left is read first; try again",
 }
@@ -37,7 +39,7 @@ _TURNED = {
 
 def turned(answer: Turned) -> Refused:
     """What the front turned away, as a refusal."""
-    passing = answer.reason in ("draining", "starting")
+    passing = answer.reason in ("draining", "starting", "in_flight")
     headers = {"Retry-After": "2"} if passing else None
     return Refused(answer.reason, _TURNED[answer.reason], headers=headers)
 

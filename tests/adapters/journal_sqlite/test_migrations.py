@@ -12,10 +12,11 @@ from listener.adapters.journal_sqlite.codec import encode_submission
 from listener.adapters.journal_sqlite.migrations import backups, migrations
 from listener.adapters.journal_sqlite.store import Pragmas, open_store
 from listener.core.evidence import Gap, PostResult
-from listener.core.names import Outcome, PostKind, State
+from listener.core.names import Attribution, Outcome, PostKind, State
 from listener.core.submission import Attempt, Submission
-from listener.ports.journal import GapAccount
-from tests.contract.journals import CODE, at, closed, queued
+from listener.ports.gaps import GapAccount
+from listener.ports.journal import Query
+from tests.contract.journals import CODE, an_id, at, closed, queued
 
 
 def attempt(number: int, began: int, kind: PostKind | None, *, crashed: bool = False) -> Attempt:
@@ -40,6 +41,32 @@ def written_by_the_first_version(path: Path, *submissions: Submission) -> None:
     store.writing.close()
     store.reading.close()
     store.lock.release()
+
+
+async def test_rows_of_the_first_version_are_found_by_every_filter(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    rows = (
+        closed(1, at(9), outcome=Outcome.CONFIRMED, attribution=Attribution.EXCLUSIVE),
+        closed(2, at(9), outcome=Outcome.CONFIRMED, attribution=Attribution.CONTENDED, late=True),
+        queued(3, retry_of=an_id(2)),
+    )
+    await asyncio.to_thread(written_by_the_first_version, path, *rows)
+    journal = await SqliteJournal.open(path)
+    try:
+        for query, numbers in (
+            (Query(attribution=Attribution.EXCLUSIVE), [1]),
+            (Query(attribution=Attribution.CONTENDED), [2]),
+            (Query(late=True), [2]),
+            (Query(late=False), [3, 1]),
+            (Query(retry_of=an_id(2)), [3]),
+            (Query(created_from_ms=at(2), created_to_ms=at(3)), [2]),
+        ):
+            found = await journal.submissions(query)
+            assert [s.submission.id for s in found] == [an_id(n) for n in numbers], query
+        await journal.add_refs([("cv_1", CODE)])
+        assert len(await journal.submissions(Query(ref="cv_1"))) == 3
+    finally:
+        await journal.close()
 
 
 async def test_gaps_of_the_first_version_get_their_accounts(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from listener.service.service import Service, ServicePolicy, World
 
 CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
 ALL, SUBMIT, READ = "token-of-all", "token-of-submit", "token-of-read"
+REF_KEY = b"key"
 MAX_FILE = 256 * 1024
 OPEN = GatewayPolicy(open=True, wait_s=60)
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
@@ -70,7 +71,7 @@ class Lines:
         self.lines.append((event, fields))
 
     def ref(self, code: CvCode) -> str:
-        return cv_ref(b"key", code)
+        return cv_ref(REF_KEY, code)
 
     def of(self, event: str) -> list[dict[str, object]]:
         """The fields of every such line."""

@@ -11,7 +11,7 @@ import pytest
 
 from listener.core.names import LanePolicy
 
-from .rig import CODE, PDF, Daemon, daemon, docx, form, pdf_of, request
+from .rig import CODE, PDF, Daemon, daemon, docx, form, pdf_of, request, until
 
 
 async def closed(house: Daemon, location: str) -> dict[str, object]:
@@ -119,10 +119,64 @@ async def test_a_key_used_again_for_the_same_stores_nothing_new(house: Daemon) -
 async def test_a_key_used_at_once_by_many_is_used_once(house: Daemon) -> None:
     headers = {"Idempotency-Key": "one", "Prefer": "wait=60"}
     answers = await asyncio.gather(*(house.post(headers=headers) for _ in range(8)))
-    assert [answer.status_code for answer in answers] == [200] * 8
-    assert len({answer.json()["id"] for answer in answers}) == 1
-    assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 7
+    through = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code == 409]
+    assert len(through) + len(refused) == 8
+    assert {answer.json()["reason"] for answer in refused} <= {"in_flight"}
+    assert len({answer.json()["id"] for answer in through}) == 1
+    assert sum("Idempotent-Replayed" not in answer.headers for answer in through) == 1
     assert len(house.upstream.posted) == 1
+
+
+async def test_a_key_whose_first_request_is_not_through_is_in_flight(house: Daemon) -> None:
+    body = form(("cv_code", None, CODE.encode()), ("cv", "cv.pdf", PDF))
+    sent = request(body, more="Connection: close\r\nIdempotency-Key: one\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.web.port)
+    writer.write(sent[:-20])
+    await until(lambda: "one" in house.service.intake._keys)
+    for file in (PDF, docx()):
+        answer = await house.post(file=file, headers={"Idempotency-Key": "one"})
+        assert (answer.status_code, answer.json()["reason"]) == (409, "in_flight")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert (await house.post(headers={"Idempotency-Key": "another"})).status_code == 202
+    writer.write(sent[-20:])
+    assert b"202 Accepted" in (await reader.read()).partition(b"\r\n")[0]
+    writer.close()
+    await writer.wait_closed()
+    answer = await house.post(headers={"Idempotency-Key": "one"})
+    assert (answer.status_code, answer.headers["Idempotent-Replayed"]) == (202, "true")
+
+
+async def test_a_key_is_free_again_when_its_first_request_came_to_nothing(house: Daemon) -> None:
+    headers = {"Idempotency-Key": "one", "Prefer": "wait=60"}
+    assert (await house.post(file=b"no CV", headers=headers)).status_code == 415
+    body = form(("cv_code", None, CODE.encode()), ("cv", "cv.pdf", PDF))
+    _, writer = await asyncio.open_connection("127.0.0.1", house.web.port)
+    writer.write(request(body, more="Idempotency-Key: one\r\n")[:-20])
+    await until(lambda: "one" in house.service.intake._keys)
+    writer.transport.abort()
+    await until(lambda: not house.service.intake._keys)
+    answer = await house.post(headers=headers)
+    assert answer.status_code == 200
+    assert "Idempotent-Replayed" not in answer.headers
+
+
+async def test_a_key_is_free_again_after_a_day(
+    house: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Idempotency-Key": "one", "Prefer": "wait=60"}
+    first = await house.post(headers=headers)
+    later = house.service.intake._clock.now_ms() + 24 * 3_600_000 - 60_000
+    monkeypatch.setattr(house.service.intake._clock, "now_ms", lambda: later)
+    again = await house.post(headers={"Idempotency-Key": "one"})
+    assert (again.json()["id"], again.headers["Idempotent-Replayed"]) == (
+        first.json()["id"],
+        "true",
+    )
+    monkeypatch.setattr(house.service.intake._clock, "now_ms", lambda: later + 60_000)
+    anew = await house.post(file=docx(), headers={"Idempotency-Key": "one"})
+    assert anew.status_code == 202
+    assert anew.json()["id"] != first.json()["id"]
 
 
 async def test_a_key_used_for_other_bytes_is_refused(house: Daemon) -> None:
