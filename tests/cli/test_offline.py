@@ -50,7 +50,11 @@ async def test_a_ref_is_that_of_the_logs(tmp_path: Path) -> None:
     ended = await cli(tmp_path, "ref", stdin=code.encode() + b"\n", env=env)
     assert (ended.status, ended.out) == (0, expected + "\n")
     ended = await cli(tmp_path, "ref", "--json", stdin=code.encode(), env=env)
-    assert ended.objects() == [{"cv_ref": expected}]
+    assert ended.objects() == [{"cv_ref": expected, "cv_ref_before": None}]
+    earlier = cv_ref(KEY[::-1].encode(), CvCode(code))
+    both = env | {"CV_REF_KEY_PREVIOUS": KEY[::-1]}
+    ended = await cli(tmp_path, "ref", "--json", stdin=code.encode(), env=both)
+    assert ended.objects() == [{"cv_ref": expected, "cv_ref_before": earlier}]
     ended = await cli(tmp_path, "ref", stdin=b"SECRET\t1", env=env)
     assert ended.status == 64
     assert "control character" in ended.err
