@@ -51,7 +51,7 @@ class Pace:
     reply_s: float
 
 
-FEW, MANY = Pace(2.0, 2.0, 1.5), Pace(6.0, 4.0, 5.0)
+FEW, MANY = Pace(2.0, 2.0, 1.5), Pace(8.0, 6.0, 8.0)
 """For a handful of updates; for hundreds on a slow machine."""
 
 
@@ -97,7 +97,7 @@ class Home:
         )
 
     async def quiet(self, events: int) -> None:
-        """All is closed, each update that was applied has had its ``events``, and no lane rests."""
+        """All is closed, the ``events`` of each update applied are heard, and no lane rests."""
         for name in list(self.submissions):
             await self.closed(name)
         await self.upstream.ledger.until(
@@ -107,13 +107,15 @@ class Home:
         async with asyncio.timeout(QUIET_S):
             for code in set(self.submissions.values()):
                 while True:
-                    if not await self._rests(code):
+                    if await self._rests_no_more(code):
                         break
                     await asyncio.sleep(0.05)  # that a rest is over is told to nobody
 
-    async def _rests(self, code: CvCode) -> bool:
-        lane = await self.service.engine.lane(code)
-        return lane.rest_until_ms is not None or self.service.hearer.pending(code)
+    async def _rests_no_more(self, code: CvCode) -> bool:
+        hearer = self.service.hearer
+        if hearer.heard_count < len(self.upstream.ledger.events()) or hearer.pending(code):
+            return False
+        return (await self.service.engine.lane(code)).rest_until_ms is None
 
 
 @asynccontextmanager
@@ -130,7 +132,7 @@ async def home(folder: Path, pace: Pace) -> AsyncIterator[Home]:
                 "CV_API_UPLOAD_TIMEOUT": str(pace.reply_s),
                 "CV_CONFIRM_TIMEOUT": str(pace.confirm_s),
                 "CV_SETTLE_PERIOD": str(pace.settle_s),
-                "CV_ENQUIRIES": "1",
+                "CV_ENQUIRIES": str(pace.settle_s),
                 "CV_MAX_IN_FLIGHT": "50",
                 "CV_LOG_FORMAT": "json",
             },

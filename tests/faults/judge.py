@@ -41,11 +41,20 @@ class Case:
         return [post for post in self.posts if post.applied]
 
     @cached_property
-    def others(self) -> int:
-        """How many updates of this code, applied by whomever, are not its own."""
-        posts = (p for p in self.ledger.posts(self.code) if p.applied)
-        applied_by_others = sum(not self._own(post.request_id) for post in posts)
-        return applied_by_others + len(self.ledger.foreign(self.code))
+    def others(self) -> list[int]:
+        """When updates of this code that are not its own were applied, or told of in an event."""
+        posts = (p for p in self.ledger.posts(self.code) if not self._own(p.request_id))
+        applied = [post.applied_ms for post in posts if post.applied_ms is not None]
+        foreign = [entry.applied_ms for entry in self.ledger.foreign(self.code)]
+        own = {event.number for event in self.own_events}
+        told = [event.emitted_ms for event in self.events if event.number not in own]
+        return [*applied, *foreign, *told]
+
+    @property
+    def long_ago(self) -> bool:
+        """Whether all others were over a settle period before it was first sent."""
+        first_ms = self.posts[0].received_ms if self.posts else 0
+        return all(at_ms + self.policy.settle_ms < first_ms + CLOCKS_MS for at_ms in self.others)
 
     @cached_property
     def events(self) -> list[EventEntry]:
@@ -67,7 +76,13 @@ class Case:
     @property
     def alone(self) -> bool:
         """Whether all that is known of this code can only be this one update's."""
-        return not self.others and len(self.applied) <= 1 and len(self.events) <= 1
+        return len(self.applied) <= 1 and len(self.events) <= 1 and not self.others
+
+    def answered(self, post: PostEntry) -> bool:
+        """Whether its answer came, as we say ourselves: it may have been too late for us."""
+        results = {attempt.number: attempt.result for attempt in self.submission.attempts}
+        result = results.get(_number(post))
+        return result is not None and result.http_status == post.status
 
     def path_before(self, post: PostEntry) -> str | None:
         """The path that the last reading before a POST showed."""
@@ -96,7 +111,7 @@ def posts_too_many(case: Case) -> Iterator[str]:
             if earlier.applied:
                 yield "sent again after it was throttled, and applied"
             continue
-        if earlier.status is not None and earlier.status < 500:
+        if earlier.status is not None and earlier.status < 500 and case.answered(earlier):
             yield f"sent again after it was answered {earlier.status}"
         if earlier.applied_ms is not None and earlier.applied_ms <= later.received_ms:
             yield f"sent again after it was applied ({earlier.fault})"
@@ -129,7 +144,8 @@ def _number(post: PostEntry) -> int:
 
 def _fits(attempt: Attempt, post: PostEntry) -> bool:
     kind = None if attempt.result is None else attempt.result.kind
-    if post.status is None or post.status >= 500 or post.status == 408:
+    unread = attempt.result is not None and attempt.result.http_status is None
+    if unread or post.status is None or post.status >= 500 or post.status == 408:
         return kind is PostKind.POSSIBLY_SENT
     if post.status == 429:
         return kind is PostKind.THROTTLED
@@ -170,13 +186,16 @@ def _allowed(case: Case) -> list[tuple[Outcome, str | None]]:
 
 
 def _attribution(case: Case) -> Iterator[str]:
-    """Exclusive where nothing else is known of its code, contended where there is."""
+    """Exclusive where nothing else is known of its code, contended where there is; either, where
+    that was long ago."""
     submission = case.submission
-    wanted = None
+    wanted: list[Attribution | None] = [None]
     if submission.outcome is Outcome.CONFIRMED:
-        wanted = Attribution.EXCLUSIVE if case.alone else Attribution.CONTENDED
-    if submission.attribution is not wanted:
-        yield f"attributed as {submission.attribution}, and it should be {wanted}"
+        wanted = [Attribution.EXCLUSIVE if case.alone else Attribution.CONTENDED]
+        if case.long_ago and len(case.own_events) <= 1:
+            wanted.append(Attribution.EXCLUSIVE)
+    if submission.attribution not in wanted:
+        yield f"attributed as {submission.attribution}, and it should be {wanted[0]}"
 
 
 def _times(case: Case) -> Iterator[str]:

@@ -40,14 +40,17 @@ SENDING = b"\0\0\1\0"
 AWAITING, IN_DOUBT = SENDING + b"\2\3", SENDING + b"\2\4"
 AGAIN = IN_DOUBT + b"\5\6\6\0\4\0"
 UNCONFIRMED = AWAITING + b"\6\2\4\3"
+CONTENDED = UNCONFIRMED + b"\0\0\6\2\4\3\1\0\2\3"
 BEGINNINGS = (
     *(b"\0\0", SENDING, SENDING + b"\3\0", SENDING + b"\2\0", SENDING + b"\3\0\2\2"),
     *(AWAITING, AWAITING + b"\0\0", IN_DOUBT, SENDING + b"\2\x43", AGAIN, AGAIN + b"\1\0"),
     *(AWAITING + b"\3\0", AWAITING + b"\3\0\3\0", UNCONFIRMED, UNCONFIRMED + b"\0\0\6\2\4\3"),
+    *(CONTENDED, CONTENDED + b"\3\0", CONTENDED + b"\3\0\3\0"),
     *(b"\x09\0" + AWAITING, b"\x09\0" + AWAITING + b"\x09\1\6\2\4\3"),
 )
 """Queued, sending, with an event held, not sent, contradicted; awaiting, one behind it, in doubt,
-never to be sent again, to be sent again, sending again; closed in one way and another; deaf."""
+never to be sent again, to be sent again, sending again; closed in one way and another; contended,
+without candidates and with; deaf."""
 
 LIVES = (*BEGINNINGS * 4, *(seed[2:] for seed in seeds()))
 LONGEST_MS = 90_000_000
