@@ -137,3 +137,15 @@ def test_links_between_the_papers_lead_somewhere() -> None:
 
 def test_generated_papers_say_what_the_source_says() -> None:
     assert stale() == [], "run `make docs`"
+
+
+def test_every_test_that_a_paper_names_is_there() -> None:
+    there = {name for _, text in texts(".py") for name in re.findall(r"def (test_\w+)", text)}
+    named = {
+        name
+        for page, text in texts(".md")
+        if page.startswith("docs/")
+        for name in re.findall(r"`(test_\w+)`", text)
+    }
+    assert named
+    assert named <= there, named - there
