@@ -307,10 +307,9 @@ class Hearer:
             offered = signal.pid is not None
             self._log.emit("subscription.established", recovery_offered=offered, **known)
             return
-        heard_ms = self.last_event_ms
         self._log.emit(
             "subscription.restored",
-            last_event_age_ms=None if heard_ms is None else max(0, signal.at_ms - heard_ms),
+            last_event_age_ms=self._event_age_ms(),
             touched=told,
             **known,
         )

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from listener.core.evidence import Reading
 from listener.core.names import CvCode, State
 from listener.ports.event_source import Resume
@@ -159,6 +161,35 @@ def test_the_end_of_an_incident_tells_what_speaks_for_its_reason() -> None:
         assert tries >= 3
 
     lived(story, recovery=True)
+
+
+@pytest.mark.parametrize("recovery", [True, False])
+def test_a_queue_that_was_full_is_an_incident_with_its_reason(recovery: bool) -> None:
+    async def story(life: Life) -> None:
+        hearer, taken = service_of(life).hearer, asyncio.Event()
+        await listening(life)
+        real = hearer._journal.append_events
+
+        async def append_events(rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
+            await taken.wait()
+            await real(rows, resume)
+
+        hearer._journal.append_events = append_events  # type: ignore[method-assign]  # a slow disk
+        for number in range(12):
+            life.upstream.emit(CvCode(f"Sim#{number}"))
+            await asyncio.sleep(0.3)
+        taken.set()
+        await hearer.wait_change()
+        await listening(life)
+        await asyncio.sleep(5)
+        (lost,) = [line.fields for line in life.log.lines if line.event == "subscription.lost"]
+        assert (lost["reason"], lost["error"]) == ("overflow", "our queue is full")
+        (told,) = [line.fields for line in life.log.lines if line.event == "subscription.restored"]
+        reason = None if recovery else "overflow"
+        assert (told["recovered"], told.get("gap_reason")) == (recovery, reason)
+        assert (hearer.heard_count == 12) is recovery
+
+    lived(story, recovery=recovery, fast_path=False, queue_limit=4)
 
 
 def test_a_first_connection_that_was_hard_to_have_tells_of_that_too() -> None:

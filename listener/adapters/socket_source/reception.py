@@ -48,7 +48,6 @@ class Reception:
         """Whether offsets are told to the reader. Those of a new session are not until it knows of
         the session: they would be stored beside the old one's id, and a restart between the two
         would take another session's offset for proof."""
-        self.dropped = 0
         self.heard_ms: Millis | None = None
         """When the last event was heard."""
 
@@ -127,7 +126,6 @@ class Reception:
             return False
         if self.queue.events < self.queue.limit:
             return True
-        self.dropped += 1
         self._open = False
         self._recovery.overflowed()
         self._link.close(End("overflow", "our queue is full", overflow=True))

@@ -216,7 +216,6 @@ async def test_after_the_first_event_that_was_lost_none_is_taken() -> None:
     assert reception.take('["cv_updated",{"cv_code":"4"},"offset-4"]')
     await reception.handle(Arrival("something_else", wants_ack=False), "offset-5")
     assert len(queue) == 0 and recovery.offer() == Resume("pid", "offset-2")
-    assert reception.dropped == 1
 
 
 async def test_a_reading_of_events_that_raises_costs_no_connection() -> None:
