@@ -130,6 +130,23 @@ class DaemonProcess:
         self._process.send_signal(signal.SIGHUP)
 
     @property
+    def url(self) -> str:
+        """Where it serves, as it is reached."""
+        assert self._client is not None
+        return str(self._client.base_url).rstrip("/")
+
+    @property
+    def port(self) -> int:
+        """Of that."""
+        assert self._client is not None and self._client.base_url.port is not None
+        return self._client.base_url.port
+
+    @property
+    def token(self) -> str:
+        """The one of its state folder."""
+        return (self.state_dir / "token").read_text().strip()
+
+    @property
     def pid(self) -> int:
         """The running process's."""
         assert self._process is not None
