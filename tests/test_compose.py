@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from listener.compose import daemon, expect_journal, open_log, outcome_handlers
+from listener.compose import daemon, expect_journal, gateway_open, open_log, outcome_handlers
 from listener.core.endings import exit_status
 from listener.core.errors import JournalFault, SettingsInvalid
 from listener.settings import Settings, load
@@ -93,3 +93,18 @@ def test_a_handler_that_cannot_be_called_is_named(tmp_path: Path, name: str) -> 
 
     with pytest.raises(SettingsInvalid, match="CV_OUTCOME_HANDLERS"):
         named()
+
+
+@pytest.mark.parametrize(
+    ("host", "opened"),
+    [
+        *(("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LOCALHOST", True)),
+        *(("0.0.0.0", False), ("::", False), ("192.0.2.7", False), ("cv.internal", False)),  # noqa: S104 - asked of, not listened on
+    ],
+)
+def test_the_gateway_is_open_where_nobody_else_can_come(
+    tmp_path: Path, host: str, opened: bool
+) -> None:
+    assert gateway_open(settings(tmp_path, CV_INTAKE_HOST=host)) is opened
+    assert gateway_open(settings(tmp_path, CV_INTAKE_HOST=host, CV_GATEWAY_OPEN="on"))
+    assert not gateway_open(settings(tmp_path, CV_INTAKE_HOST=host, CV_GATEWAY_OPEN="off"))
