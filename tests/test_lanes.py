@@ -20,7 +20,8 @@ from listener.compose import Daemon, daemon, open_log
 from listener.emulator import Emulator, Options
 from listener.settings import load
 from tests.cli.terminal import Ended, cli, end, start
-from tests.faults.proxy import FaultProxy, Stall
+from tests.faults.modes import Stall
+from tests.faults.proxy import FaultProxy
 
 CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
 FILE = b"%PDF-1.7\n" + b"x" * 2_000

@@ -25,7 +25,12 @@ Frame = str | Callable[[], None]
 
 
 class Client(Protocol):
-    """The other end of a wire."""
+    """The other end of a wire. ``memory``: the same over all connections of one process."""
+
+    @property
+    def memory(self) -> object:
+        """What tells processes apart."""
+        ...
 
     def receive(self, frame: Frame) -> bool:
         """A frame arrived. False: it is not being read now; ``Wire.resume`` when it is."""
@@ -72,8 +77,11 @@ class Wire:
         """From when on nothing gets through, with nobody told."""
         self.ended_s: float | None = None
         self._ended_pings: int | None = None
+        self.engine_id = ""
         self.pid: str | None = None
         self.subscribed = False
+        self.memory = client.memory
+        self.out_of_rooms = False
         self.closing = False
         self.deafened = False
 
@@ -85,9 +93,10 @@ class Wire:
 
     @property
     def deaf(self) -> bool:
-        """Whether it looks sound and would not be handed an event that is emitted now."""
+        """Whether it looks sound and would not be handed an event that is emitted now, by no fault
+        of the client's."""
         alive = self.quiet_s is None and self.ended_s is None and not self.closing
-        return alive and self.subscribed and self.deafened
+        return alive and self.subscribed and self.deafened and not self.out_of_rooms
 
     def send(self, frame: Frame) -> None:
         """On its way, if the connection stands."""
@@ -235,6 +244,7 @@ class SocketServer:
         self.acknowledged: list[int] = []
         """Numbers of the emissions that a client acknowledged."""
         self.connections = 0
+        self._known: set[str] = set()
         self._sessions: dict[str, tuple[float, bool]] = {}
         self._packets: deque[Emission] = deque()
         self._started_s = asyncio.get_running_loop().time()
@@ -284,7 +294,9 @@ class SocketServer:
             "pingInterval": self.ping_s * 1000,
             "pingTimeout": (self.patience_s - self.ping_s) * 1000,
         }
-        handshake = json.dumps({"sid": f"engine-{self.connections}", **patience})
+        wire.engine_id = f"engine-{self.connections}"
+        self._known.add(wire.engine_id)
+        handshake = json.dumps({"sid": wire.engine_id, **patience})
         wire.send("0" + (handshake[:9] if treatment == "garbage" else handshake))
         return wire
 
@@ -324,18 +336,41 @@ class SocketServer:
         wire.subscribed = True
 
     def part(self, wire: Wire, at_s: float) -> None:
-        """A connection ended, as the server sees it at ``at_s``: its session can be recovered."""
-        if wire.pid is not None:
-            self._sessions[wire.pid] = at_s, wire.subscribed
+        """A connection ended, as the server sees it at ``at_s``."""
+        loop = asyncio.get_running_loop()
+        if at_s > loop.time():
+            loop.call_at(at_s, self._notice, wire)
+        else:
+            self._notice(wire)
+
+    def knows(self, engine_id: str) -> bool:
+        """Whether it holds this connection for alive."""
+        return engine_id in self._known
+
+    def _notice(self, wire: Wire) -> None:
+        """Its session can be recovered. If it was already, while this one was held for alive, the
+        other one is out of every room from now on: to the server both are the same. (Not where
+        another process is at the other end, which knows nothing of the older one: against that
+        there is no help, and it is not played.)"""
+        if wire.engine_id not in self._known:
+            return
+        self._known.discard(wire.engine_id)
+        if wire.pid is None:
+            return
+        now = asyncio.get_running_loop().time()
+        self._sessions[wire.pid] = now, wire.subscribed and not wire.out_of_rooms
+        for other in self.wires:
+            if other is not wire and (other.pid, other.memory) == (wire.pid, wire.memory):
+                other.deafened = other.out_of_rooms = True
 
     def _missed(self, pid: str | None, offset: str | None) -> Sequence[Emission] | None:
-        """What came after ``offset``; None where the server cannot know: it has no such session,
-        or has not noticed that it ended, or dropped that packet (though it is the last)."""
+        """What came after ``offset``; None where the server cannot know: it has no such session
+        (none before it first noticed its end), or dropped that packet (though it is the last)."""
         now = asyncio.get_running_loop().time()
         if pid is None or offset is None or pid not in self._sessions:
             return None
         parted_s, subscribed = self._sessions[pid]
-        if now < parted_s or parted_s + self.window_s < now:
+        if parted_s + self.window_s < now:
             return None
         sweeps = math.floor((now - self._started_s) / SWEEP_S)
         oldest_s = self._started_s + sweeps * SWEEP_S - self.window_s
@@ -375,6 +410,7 @@ class SocketServer:
         for wire in list(self.wires):
             wire.shut()
             wire.pid = None
+        self._known.clear()
         self._sessions.clear()
         self._packets.clear()
         self._started_s = asyncio.get_running_loop().time()

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
 import aiohttp
@@ -135,6 +135,11 @@ class ScriptedConnection(Connection):
     def _client(self, session: aiohttp.ClientSession) -> Any:
         return ScriptedClient(self, self._server, self._clock)
 
+    async def _let_go(
+        self, session: aiohttp.ClientSession, url: str, holders: Sequence[str]
+    ) -> bool:
+        return self._server.up and not any(map(self._server.knows, holders))
+
     async def _watch(self, client: Any) -> None:
         """The wire tells of every end, silence too: there is nothing to look at."""
         await self.link.wait_end()
@@ -163,6 +168,11 @@ class ScriptedClient:
         self._auth: Callable[[], Mapping[str, Any]] = dict
         self._treatment = "ok"
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def memory(self) -> object:
+        """What it remembers of the connections before it."""
+        return self._connection._recovery
 
     # ------------------------------------------------------------- as the library's client has it
 

@@ -14,7 +14,8 @@ from tests.adapters.socket_source.ear import Ear, now_ms
 from tests.interop.node_server import NodeServer
 
 from .account import Account, Emission
-from .proxy import FaultProxy, Slow
+from .modes import Slow
+from .proxy import FaultProxy
 from .spoils import (
     Fault,
     Impossible,

@@ -1,11 +1,7 @@
 """A TCP proxy that spoils the line in front of any server, by modes that change while it runs.
 
-``up`` is what the client sends to the server, ``down`` what comes back; each has its own mode.
-``after`` counts, on each connection and in that direction, the bytes forwarded since the mode was
-set (or since the connection was made, where that is later): exactly so many still pass. With a
-``mark`` they are counted from its first byte on, and all passes until it comes; below zero they
-reach back as far as the chunk goes that brought the mark. A mode acts on the bytes that come next;
-``cut`` acts now, and ``refuse`` on those who come next.
+``up`` is what the client sends to the server, ``down`` what comes back; each has its own mode. A
+mode acts on the bytes that come next; ``cut`` acts now, and ``refuse`` on those who come next.
 """
 
 from __future__ import annotations
@@ -18,73 +14,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from .modes import Garbage, Mode, Pass, Reset, Slow, Stall, Swallow, Truncate
+
 CHUNK = 64 * 1024
 SLICES_PER_SECOND = 50
 
 POLITE_S = 1.0
 """How long a side that was sent a FIN may take to send its own, before it is closed on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """As it comes; each chunk ``latency_ms`` later."""
-
-    latency_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """After so many bytes, so many bytes a second."""
-
-    bytes_per_s: int
-    after: int = 0
-    mark: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """After so many bytes both sides get an RST."""
-
-    after: int = 0
-    mark: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Truncate:
-    """After so many bytes both sides are closed with a FIN, as if all had been said."""
-
-    after: int = 0
-    mark: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Stall:
-    """After so many bytes nothing is read or forwarded, and both sides stay open; the sender's
-    buffers fill up. Under another mode it goes on, and nothing was lost."""
-
-    after: int = 0
-    mark: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Swallow:
-    """After so many bytes all is read and thrown away, the end too: a line that is half open. It
-    stays so, whatever the mode is later."""
-
-    after: int = 0
-    mark: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Garbage:
-    """After so many bytes these come in between, once a connection; then all goes on."""
-
-    data: bytes = b"\x00\xff\x13\x37garbage\r\n\r\n"
-    after: int = 0
-    mark: bytes = b""
-
-
-Mode = Pass | Slow | Reset | Truncate | Stall | Swallow | Garbage
 
 
 @dataclass(slots=True)
@@ -264,6 +200,7 @@ class _Line:
         self._server = server
         self._pumps: tuple[asyncio.Task[None], ...] = ()
         self._politely = False
+        self._orphaned = False
         for _, writer in (client, server):
             # A drained writer then has nothing left: what was let out is in the kernel's hands.
             writer.transport.set_write_buffer_limits(0)
@@ -272,8 +209,8 @@ class _Line:
         """Until both sides have ended, or one broke off, or ``end`` was called. What is still open
         when this returns is to be reset."""
         self._pumps = (
-            asyncio.create_task(self._pump(self._client[0], self._server[1], up)),
-            asyncio.create_task(self._pump(self._server[0], self._client[1], down)),
+            asyncio.create_task(self._pump(self._client[0], _Gate(self._server[1], up), up)),
+            asyncio.create_task(self._pump(self._server[0], _Gate(self._client[1], down), down)),
         )
         try:
             await asyncio.wait(self._pumps, return_when=asyncio.FIRST_EXCEPTION)
@@ -306,13 +243,12 @@ class _Line:
         for _, writer in (self._client, self._server):
             writer.close()
 
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way
-    ) -> None:
-        gate = _Gate(writer, way)
+    async def _pump(self, reader: asyncio.StreamReader, gate: _Gate, way: Way) -> None:
         try:
             while data := await reader.read(CHUNK):
                 way.count.received += len(data)
+                if self._orphaned:
+                    continue
                 politely = await gate.deal(data)
                 if politely is not None:
                     self.end(politely=politely)
@@ -321,6 +257,10 @@ class _Line:
             # An RST is thrown away with the rest, where the line is half open.
             if not gate.swallows():
                 raise
+        # Who left, and is not to be known to have left, is not reached any more, either.
+        self._orphaned = self._orphaned or gate.swallows()
+        if self._orphaned:
+            await asyncio.Event().wait()
         await gate.deal_end()
 
 
@@ -397,6 +337,7 @@ class _Gate:
         """Whether the end of what is sent is thrown away, too; from now on it is."""
         if isinstance(mode := self._mode(), Swallow) and self._acts(mode):
             self._dead = True
+            self._way.bitten.set()
         return self._dead
 
     def _acts(self, mode: Stall | Swallow) -> bool:
@@ -404,10 +345,8 @@ class _Gate:
 
     async def deal_end(self) -> None:
         """The sender's FIN: it is held back where bytes would be."""
-        while not self.swallows() and isinstance(mode := self._mode(), Stall) and self._acts(mode):
+        while isinstance(mode := self._mode(), Stall) and self._acts(mode):
             await self._way.changed()
-        if self._dead:
-            await asyncio.Event().wait()
         self._writer.write_eof()
 
     async def _trickle(self, mode: Slow, data: bytes) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
 
-from .proxy import Garbage, Mode, Pass, Reset, Slow, Stall, Swallow, Truncate
+from .modes import Garbage, Mode, Pass, Reset, Slow, Stall, Swallow, Truncate
 
 FAR_BACK = 64 * 1024
 """More than a chunk: a place so far before a mark is the beginning of what brought it."""

@@ -20,7 +20,8 @@ from listener.emulator import Emulator, Options
 from listener.service.intake import Accepted
 from listener.settings import load
 
-from .proxy import FaultProxy, Garbage, Reset, Slow, Stall, Swallow, Truncate
+from .modes import Garbage, Reset, Slow, Stall, Swallow, Truncate
+from .proxy import FaultProxy
 
 FILE = b"%PDF-1.7\n" + b"x" * 200_000
 CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"

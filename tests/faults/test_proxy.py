@@ -11,18 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.faults.proxy import (
-    FaultProxy,
-    Garbage,
-    Mode,
-    Pass,
-    Reset,
-    Slow,
-    Stall,
-    Swallow,
-    Truncate,
-    abort,
-)
+from tests.faults.modes import Garbage, Mode, Pass, Reset, Slow, Stall, Swallow, Truncate
+from tests.faults.proxy import FaultProxy, abort
 
 BOUND_S = 20
 FIN = "fin"
@@ -322,9 +312,30 @@ async def test_a_half_open_line_swallows_bytes_and_end(street: Street) -> None:
     assert street.proxy.up.count.forwarded == 4
     street.proxy.heal()
     await server.send(b"and back")
-    assert await client.has(b"and back")
     await quiet()
     assert server.got == b"some"
+    assert client.got == b""
+    assert server.how is None
+    assert client.how is None
+
+
+@pytest.mark.parametrize("politely", [False, True])
+async def test_of_who_leaves_a_half_open_line_nobody_hears(street: Street, politely: bool) -> None:
+    client, server = await street.connect()
+    await client.send(b"x")
+    assert await server.has(b"x")
+    street.proxy.up.mode = Swallow()
+    if politely:
+        client.writer.close()
+    else:
+        await abort(client.writer)
+    async with asyncio.timeout(BOUND_S):
+        await street.proxy.up.bitten.wait()
+    street.proxy.heal()
+    await server.send(b"are you there?")
+    await quiet()
+    await server.send(b"are you there?")
+    await quiet()
     assert server.how is None
 
 

@@ -263,7 +263,8 @@ async function route(request, url, body) {
   if (call === 'GET _emissions') return [200, emissions];
   if (call === 'GET _status') {
     const room = io.of(options.namespace).adapter.rooms.get('audience');
-    return [200, { ...status, clients: sockets().length, audience: room ? room.size : 0 }];
+    const connected = { engine: io.engine.clientsCount, clients: sockets().length };
+    return [200, { ...status, ...connected, audience: room ? room.size : 0 }];
   }
   if (call === 'POST _control' && tail in CONTROLS) {
     await CONTROLS[tail](body.length ? JSON.parse(body) : {});

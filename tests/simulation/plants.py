@@ -33,6 +33,7 @@ from tests.core.exploration.test_planted_faults import (
     an_event_confirms_what_was_never_sent,
     resend_on_timeout_without_enquiry,
 )
+from tests.fakes.source_scripted import ScriptedConnection
 
 Patch = pytest.MonkeyPatch
 
@@ -263,6 +264,15 @@ def _accept_without_key(real: Callable[..., Any]) -> Callable[..., Any]:
     return accept
 
 
+def offer_a_session_that_lives(patch: Patch) -> None:
+    """A session is offered though the server may hold an older connection of it for alive."""
+
+    async def let_go(*_: object) -> bool:
+        return True
+
+    patch.setattr(ScriptedConnection, "_let_go", let_go)
+
+
 def trust_the_clock_between_runs(patch: Patch) -> None:
     """Timers of an earlier run are held against the new run's clock as they are."""
 
@@ -320,4 +330,5 @@ PLANTS = (
     Plant(no_line_told_again, "I7"),
     Plant(forget_the_idempotency_key, "I1"),
     Plant(trust_the_clock_between_runs),
+    Plant(offer_a_session_that_lives),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from listener.ports.event_source import Listening, Resume
 
 from .client import SILENT, TrackedClient, end_tasks
 from .endpoint import Endpoint, OnConnect
+from .holders import let_go
 from .link import SERVER_2X, End, FrameClock, Link
 from .packets import HEARD, HeardPacket, fast_prefixes
 from .reasons import name_failure, name_loss, name_refusal, presentable, says_no
@@ -58,6 +59,7 @@ class Connection:
         self.answered = False
         self.listened = False
         self._listened_ms: Millis | None = None
+        self._may_offer = True
         self._recovered = False
         self._gap_reason: GapReason | None = None
         self._secrets: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class Connection:
         session = self._session(target["headers"])
         client = self._client(session)
         try:
+            await self._ask_for_holders(session, target["url"])
             await self._connect(client, target)
             if self.link.end is None and not self.listened:
                 await self._subscribe(client)
@@ -137,10 +140,11 @@ class Connection:
 
         def auth_with_offer() -> dict[str, Any]:
             # Called when the handshake's answer is there: only then is the offer sent.
-            if "websocket" in endpoint.transports:
+            if "websocket" in endpoint.transports and self._may_offer:
                 self.offered = self._recovery.offer()
             if self.offered is None:
                 return auth
+            self._recovery.offered(self.link.engine_id)
             return {**auth, "pid": self.offered.pid, "offset": self.offered.offset}
 
         return {
@@ -203,6 +207,8 @@ class Connection:
         self._recovered, self._gap_reason = self._recovery.answered(
             self.link.pid, client.transport(), self.offered
         )
+        if not self._recovered and self.link.pid != getattr(self.offered, "pid", None):
+            self._recovery.begun(self.link.engine_id)
         self._reception.connected = True
         if self._recovered or not self._endpoint.on_connect:
             self._listen(client)
@@ -223,6 +229,19 @@ class Connection:
             self.link.close(name_loss(self.link))
 
     # ------------------------------------------------------------------------------- its phases
+
+    async def _ask_for_holders(self, session: aiohttp.ClientSession, url: str) -> None:
+        """Before the handshake: whether our session may be offered in it."""
+        holders = self._recovery.holders
+        if holders and self._recovery.offer() is not None:
+            self._may_offer = await self._let_go(session, url, holders)
+            if self._may_offer:
+                self._recovery.let_go()
+
+    async def _let_go(
+        self, session: aiohttp.ClientSession, url: str, holders: Sequence[str]
+    ) -> bool:
+        return await let_go(session, url, self._endpoint.path, holders)
 
     async def _connect(self, client: TrackedClient, target: dict[str, Any]) -> None:
         raised: BaseException | None = None

@@ -104,6 +104,8 @@ class Link:
         clock.restart()
         self.patience_s: float | None = None
         """After so long without a frame the server is gone. None until its handshake."""
+        self.engine_id: str | None = None
+        """What the server calls the connection."""
         self.sid: str | None = None
         self.pid: str | None = None
         self.status: int | None = None
@@ -163,9 +165,10 @@ class Link:
     def _observe_open(self, frame: str) -> None:
         try:
             said = HeardPacket.json.loads(frame[1:])
+            self.engine_id = _id(said.get("sid"))
             patience_ms = int(said["pingInterval"]) + int(said["pingTimeout"])
             self.patience_s = max(SHORTEST_PATIENCE_S, patience_ms / 1000)
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             self.close(End("bad_handshake", "the server's handshake cannot be read"))
 
     def _observe_session(self, encoded: str) -> None:
@@ -181,6 +184,11 @@ class Link:
         elif isinstance(packet.data, dict):
             self.sid = _text(packet.data.get("sid"))
             self.pid = _text(packet.data.get("pid"))
+
+
+def _id(value: object) -> str | None:
+    """For a URL: what is no id of Engine.IO's is none."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w-]{1,64}", value, re.A) else None
 
 
 def storable(text: str) -> bool:

@@ -29,6 +29,8 @@ class Recovery:
         self._poisoned = False
         self._overflowed = False
         self._bare = False
+        self._holders: list[str] = []
+        self._offered = False
 
     @property
     def pid(self) -> str | None:
@@ -40,6 +42,28 @@ class Recovery:
         if self._pid is None or self._offset is None:
             return None
         return Resume(self._pid, self._offset)
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The connections that a server may hold the session in hand for, and that it must have let
+        go of before the session is offered again: see ``holders``. None, where it was never
+        offered: the server has something to recover only once it has noticed the session's end."""
+        return tuple(self._holders) if self._offered else ()
+
+    def begun(self, engine_id: str | None) -> None:
+        """A new session began on this connection."""
+        self._holders = [engine_id] if engine_id is not None else []
+        self._offered = False
+
+    def offered(self, engine_id: str | None) -> None:
+        """The session was offered on this connection, and may be recovered for it."""
+        self._offered = True
+        if engine_id is not None:
+            self._holders.append(engine_id)
+
+    def let_go(self) -> None:
+        """The server knows none of the holders any more."""
+        self._holders.clear()
 
     def received(self, offset: str) -> None:
         """An event that carried this offset is in the queue, or needs none (not one of ours)."""

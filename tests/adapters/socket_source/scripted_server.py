@@ -110,6 +110,9 @@ class ScriptedServer:
             transport.abort()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if "Upgrade" not in request.headers:
+            # Of what ended here nothing is left.
+            return web.json_response({"code": 1, "message": "Session ID unknown"}, status=400)
         scene = self._scenes[min(self.connections, len(self._scenes) - 1)]
         self.connections += 1
         if request.transport is not None:
