@@ -12,7 +12,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from listener.core.errors import InvalidFile, SpoolFault, SpoolFull
 from listener.core.names import Millis, SubmissionId
@@ -203,6 +203,20 @@ class DiskSpool:
             raise ValueError("expected a submission id, found a text that could leave the spool")
         return self._folder / submission_id
 
+    async def holds(self, submission_id: SubmissionId) -> bool:
+        """As the port says."""
+        return await self._whole(self.path(submission_id).is_file)
+
+    async def read(self, submission_id: SubmissionId) -> AsyncIterator[bytes]:
+        """As the port says."""
+        path = self.path(submission_id)
+        file = await self._whole(lambda: _opened(path))
+        try:
+            while chunk := await self._whole(lambda: _chunk(file, path.parent)):
+                yield chunk
+        finally:
+            file.close()
+
     async def remove(self, submission_id: SubmissionId) -> None:
         # Not synced: a deletion that a power cut undoes is swept at the next start.
         path = self.path(submission_id)
@@ -270,6 +284,21 @@ class DiskSpool:
                 task.exception()  # seen: the cancel is what is told
             raise cancelled
         return task.result()
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        with _told(path.parent):
+            raise
+
+
+def _chunk(file: BinaryIO, folder: Path) -> bytes:
+    with _told(folder):
+        return file.read(BATCH_BYTES)
 
 
 @contextlib.contextmanager

@@ -118,6 +118,10 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("submission.joined", _I,
               "The same code and bytes came again while it was open: whoever sent them waits for "
               "the same reply, and nothing new was accepted.", *_OF_SUBMISSION, "state"),
+        _spec("submission.retried", _I,
+              "Accepted again by hand, as a submission of its own. movement: the record now, "
+              "against the baseline of the first.",
+              *_OF_SUBMISSION, "retry_of", "movement", "overruled"),
         _spec("submission.requeued", _W, "In doubt, settled and unmoved: it will be sent again.",
               *_OF_SUBMISSION, "attempts",
               do="Nothing for one. Many: the upstream, or a proxy before it, loses requests."),

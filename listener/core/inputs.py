@@ -22,12 +22,14 @@ class Input:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit(Input):
     """A new update was spooled and asks for acceptance. Its id must be new to the lane. ``join``:
-    if it only repeats one that is open (``standing.same_update``), it is not to be taken."""
+    if it only repeats one that is open (``standing.same_update``), it is not to be taken.
+    ``forced``: it is taken though something speaks against this retry (``retry.objection``)."""
 
     submission_id: SubmissionId
     file: FileFacts
     retry_of: SubmissionId | None = None
     join: bool = False
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

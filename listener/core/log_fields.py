@@ -38,6 +38,7 @@ FIELDS: dict[str, str] = {
     "submission_version": "Grows with each change of the submission.",
     "reason": "Why: a stable word, explained below; of subscription.restored, why it was lost.",
     "last_reason": "Why the last try to connect failed.",
+    "overruled": "What spoke against it, and was overruled: evidence_improved or newer_update.",
     "retry_of": "The submission that this one repeats.",
     "enhancement": "Verdict on the enhancement job's dispatch.",
     "analysis": "Verdict on the analysis job's dispatch.",

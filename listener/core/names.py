@@ -112,6 +112,15 @@ class Disposition(StrEnum):
     MALFORMED = "malformed"
 
 
+class Objection(StrEnum):
+    """Why an update is not sent again by hand. The first two can be overruled."""
+
+    EVIDENCE_IMPROVED = "evidence_improved"
+    NEWER_UPDATE = "newer_update"
+    STILL_OPEN = "still_open"
+    FILE_GONE = "file_gone"
+
+
 class GapReason(StrEnum):
     """Why there was no proven-continuous subscription."""
 

@@ -18,6 +18,7 @@ from .facts import (
 )
 from .inputs import AttemptEnded, CancelRequested, SendBegins, Submit
 from .names import LanePolicy, Millis, Movement, Outcome, PostKind, State
+from .retry import objection_in
 from .standing import (
     foreign_update_seen,
     movement_of,
@@ -36,6 +37,10 @@ def submit(draft: Draft, given: Submit) -> str | None:
         raise IllegalInput("expected a new submission id, found one the lane already has")
     if given.join and same_update(draft.lane, given.file) is not None:
         return "joined"
+    if given.retry_of is not None and not given.forced:
+        against = objection_in(draft.lane, given.retry_of, draft.at_ms)
+        if against is not None:
+            return against.value
     policy = draft.policy
     if policy.lane_policy is LanePolicy.REJECT and any(open_submissions(draft.lane)):
         return "lane_busy"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from listener.core.errors import JournalFault
-from listener.core.names import Attribution, Millis, Outcome, State, SubmissionId
+from listener.core.names import Attribution, Millis, Objection, Outcome, State, SubmissionId
 
 from .journal import Tally
 from .upstream import NoReply, RawReply
@@ -36,6 +36,22 @@ class Turned:
     """
 
     reason: str
+
+
+OpenFile = Callable[[], Awaitable[tuple[AsyncIterator[bytes], str]]]
+"""Begins to read a file that came with a request: its bytes, and its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What a retry would do, and did. ``told``: what has changed since the close, in the public
+    form. ``submission``: the new one, None where none was made. ``objection``: what spoke, or
+    speaks, against it. ``repeated``: as in ``Taken``."""
+
+    told: Public
+    submission: Public | None
+    objection: Objection | None
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +179,24 @@ class Front(Protocol):
     async def cancel(self, submission_id: SubmissionId) -> Public | Turned | None:
         """Withdraw one (DESIGN section 3 rule 13); how it stands afterwards, None if unknown.
         Idempotent."""
+        ...
+
+    async def retry(
+        self,
+        submission_id: SubmissionId,
+        file: OpenFile | None,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Retry | Turned | None:
+        """Accept a closed one again, as a submission of its own: with ``file``, or else with the
+        file that is kept of it. Not where something speaks against it, save by ``force``; not at
+        all by a ``dry_run``, which only looks. None if unknown. What is looked at is as it is now:
+        the record is read for it.
+
+        ``file`` is called once nothing speaks against it. Raises as ``submit`` does.
+        """
         ...
 
     async def wait_closed(self, submission_id: SubmissionId, timeout_s: float) -> Public | None:

@@ -26,6 +26,15 @@ class Spool(Protocol):
         """Where the file is, or would be."""
         ...
 
+    async def holds(self, submission_id: SubmissionId) -> bool:
+        """Whether the file is there."""
+        ...
+
+    def read(self, submission_id: SubmissionId) -> AsyncIterator[bytes]:
+        """Its bytes, in chunks. A file that is removed meanwhile is read to its end. Raises
+        FileNotFoundError where there is none to begin with, and SpoolFault."""
+        ...
+
     async def remove(self, submission_id: SubmissionId) -> None:
         """Delete one file. Idempotent."""
         ...

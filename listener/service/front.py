@@ -10,6 +10,8 @@ import orjson
 
 from listener.core.errors import JournalFault
 from listener.core.names import State, SubmissionId
+from listener.core.retry import REDISPATCHED
+from listener.core.retry import shown as drift_shown
 from listener.core.submission import Lane
 from listener.core.view import public, rfc3339
 from listener.core.wire import check_code
@@ -20,9 +22,11 @@ from listener.ports.front import (
     Filter,
     Listing,
     News,
+    OpenFile,
     Place,
     Public,
     Readiness,
+    Retry,
     Sending,
     Taken,
     Turned,
@@ -33,6 +37,7 @@ from listener.ports.upstream import NoReply, RawReply, Upstream
 
 from .intake import Declined
 from .replies import replied, timed_out
+from .retrying import Look
 from .service import Service, World
 
 JOURNAL_ANSWERS_S = 2.0
@@ -116,6 +121,46 @@ class ServiceFront:
         if await self._service.intake.cancel(submission_id) is None:
             return None
         return await self.submission(submission_id)
+
+    async def retry(
+        self,
+        submission_id: SubmissionId,
+        file: OpenFile | None,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Retry | Turned | None:
+        """As the port says."""
+        if (closed := self._closed()) is not None:
+            return closed
+        retrying, sent = self._service.retrying, file is not None
+        if dry_run:
+            look = await retrying.look(submission_id, sent=sent)
+            if look is None:
+                return None
+            return Retry(self._looked_at(look, sent), None, look.objection)
+        found = await retrying.retry(
+            submission_id, file, force=force, idempotency_key=idempotency_key
+        )
+        if found is None:
+            return None
+        if isinstance(found.answer, Declined):
+            return Turned(found.answer.reason)
+        told, new = self._looked_at(found.look, sent), None
+        if found.answer is None:
+            return Retry(told, None, found.objection)
+        new = await self.submission(found.answer.submission_id)
+        return Retry(told, new, None, found.answer.repeated)
+
+    def _looked_at(self, look: Look, sent: bool) -> Public:
+        return {
+            "retry_of": self._show(look.old, None),
+            "file": "sent" if sent else "kept" if look.kept else "gone",
+            "redispatches": list(REDISPATCHED),
+            "deletes_stored_file": True,
+            "drift": drift_shown(look.old.submission, look.drift),
+        }
 
     async def wait_closed(self, submission_id: SubmissionId, timeout_s: float) -> Public | None:
         """As the port says."""

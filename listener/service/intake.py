@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from listener.core.errors import IllegalInput, JournalFault, SpoolFault, SpoolFull
 from listener.core.inputs import CancelRequested, Submit
@@ -35,9 +35,39 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class Declined:
     """Nothing was stored. ``reason``: ``lane_busy``, ``key_reused``, ``draining``, ``in_flight``
-    (another with the same idempotency key is not through yet)."""
+    (another with the same idempotency key is not through yet), or, of a retry, an ``Objection``."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One submission as it is asked for, its file spooled."""
+
+    code: CvCode = field(repr=False)
+    submission_id: SubmissionId
+    facts: FileFacts = field(repr=False)
+    key: str | None
+    retry_of: SubmissionId | None
+    join: bool
+    forced: bool
+
+    def given(self, moment: Moment) -> Submit:
+        return Submit(
+            at_ms=moment.at_ms,
+            hearing=moment.hearing,
+            submission_id=self.submission_id,
+            file=self.facts,
+            retry_of=self.retry_of,
+            join=self.join,
+            forced=self.forced,
+        )
+
+    def fingerprint(self) -> str:
+        what = f"{self.code}\0{self.facts.sha256}"
+        if self.retry_of is not None:
+            what += f"\0{self.retry_of}"
+        return hashlib.sha256(what.encode()).hexdigest()
 
 
 class Intake:
@@ -77,9 +107,10 @@ class Intake:
         idempotency_key: str | None = None,
         retry_of: SubmissionId | None = None,
         join: bool = False,
+        forced: bool = False,
     ) -> Accepted | Declined:
         """Accept one file for one code; with ``join``, an open one that it only repeats stands for
-        it.
+        it. ``forced``: a retry is taken whatever speaks against it.
 
         Raises InvalidCode, InvalidFile, SpoolFull or SpoolFault, with nothing stored.
         """
@@ -96,8 +127,8 @@ class Intake:
         except BaseException:
             self._keys.discard(key)
             raise
-        accepting = self._accept(code, submission_id, facts, key, retry_of, join)
-        return await self._behind.see_through(accepting)
+        asked = _Asked(code, submission_id, facts, key, retry_of, join, forced)
+        return await self._behind.see_through(self._accept(asked))
 
     async def cancel(self, submission_id: SubmissionId) -> StoredSubmission | None:
         """Withdraw one submission (rule 13); as it stands afterwards, None if unknown."""
@@ -139,60 +170,33 @@ class Intake:
         self.incidents.taken()
         return facts
 
-    async def _accept(
-        self,
-        code: CvCode,
-        submission_id: SubmissionId,
-        facts: FileFacts,
-        key: str | None,
-        retry_of: SubmissionId | None,
-        join: bool,
-    ) -> Accepted | Declined:
+    async def _accept(self, asked: _Asked) -> Accepted | Declined:
         try:
-            return await self._commit(code, submission_id, facts, key, retry_of, join)
+            return await self._commit(asked)
         finally:
-            self._keys.discard(key)
+            self._keys.discard(asked.key)
 
-    async def _commit(
-        self,
-        code: CvCode,
-        submission_id: SubmissionId,
-        facts: FileFacts,
-        key: str | None,
-        retry_of: SubmissionId | None,
-        join: bool,
-    ) -> Accepted | Declined:
+    async def _commit(self, asked: _Asked) -> Accepted | Declined:
         record = None
-        if key is not None:
-            fingerprint, now = _fingerprint(code, facts, retry_of), self._clock.now_ms()
-            known = await self._journal.idempotency(key, now)
+        if asked.key is not None:
+            fingerprint, now = asked.fingerprint(), self._clock.now_ms()
+            known = await self._journal.idempotency(asked.key, now)
             if known is not None:
-                await self._spool.remove(submission_id)
+                await self._spool.remove(asked.submission_id)
                 return _again(known, fingerprint)
-            record = IdempotencyKey(key, fingerprint, submission_id, now)
-
-        def make(moment: Moment) -> Submit:
-            return Submit(
-                at_ms=moment.at_ms,
-                hearing=moment.hearing,
-                submission_id=submission_id,
-                file=facts,
-                retry_of=retry_of,
-                join=join,
-            )
-
-        decision = await self._engine.give(code, make, record)
+            record = IdempotencyKey(asked.key, fingerprint, asked.submission_id, now)
+        decision = await self._engine.give(asked.code, asked.given, record)
         if decision.refusal is not None:
-            await self._spool.remove(submission_id)
+            await self._spool.remove(asked.submission_id)
             if decision.refusal == "joined":
-                return self._joined(code, decision.lane, facts)
+                return self._joined(asked.code, decision.lane, asked.facts)
             # Another submission with the same key came first, by a moment.
             if decision.refusal == "key_taken" and record is not None:
                 taken = await self._journal.idempotency(record.key, record.created_ms)
                 if taken is not None:
                     return _again(taken, record.fingerprint)
             return Declined(decision.refusal)
-        return Accepted(submission_id)
+        return Accepted(asked.submission_id)
 
     def _joined(self, code: CvCode, lane: Lane, facts: FileFacts) -> Accepted:
         found = same_update(lane, facts)
@@ -212,8 +216,3 @@ def _again(known: IdempotencyKey, fingerprint: str) -> Accepted | Declined:
     if known.fingerprint != fingerprint:
         return Declined("key_reused")
     return Accepted(known.submission_id, repeated=True)
-
-
-def _fingerprint(code: CvCode, facts: FileFacts, retry_of: SubmissionId | None) -> str:
-    what = f"{code}\0{facts.sha256}" + ("" if retry_of is None else f"\0{retry_of}")
-    return hashlib.sha256(what.encode()).hexdigest()

@@ -36,6 +36,7 @@ from .pausing import Pause
 from .reactor import Reactor, at_once
 from .references import References
 from .replies import Replies
+from .retrying import Retrying
 from .silence import Silence
 from .timers import Timers
 
@@ -121,18 +122,10 @@ class Service:
             journal, clock, log, world.handlers, told=self.engine.lane, written=world.written
         )
         self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id, self.fail)
-        self.heartbeat = Heartbeat(
-            journal,
-            world.source,
-            self.hearer,
-            self.dispatcher,
-            self.enquirer,
-            clock,
-            log,
-            every_s=policy.heartbeat_s,
-            paused_ms=self.pause.for_ms,
-            dropped_lines=world.dropped_lines,
+        self.retrying = Retrying(
+            journal, world.spool, world.upstream, self.intake, clock, log, world.new_id
         )
+        self.heartbeat = self._heartbeat()
         self.silence = Silence(journal, log, lambda: self.hearer.heard_count, policy.listens_for)
         self.engine.connect(self.hearer, self)
         self.engine.on_closed = self.silence.closed
@@ -140,6 +133,21 @@ class Service:
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._fault: JournalFault | None = None
+
+    def _heartbeat(self) -> Heartbeat:
+        world = self._world
+        return Heartbeat(
+            world.journal,
+            world.source,
+            self.hearer,
+            self.dispatcher,
+            self.enquirer,
+            world.clock,
+            world.log,
+            every_s=self._policy.heartbeat_s,
+            paused_ms=self.pause.for_ms,
+            dropped_lines=world.dropped_lines,
+        )
 
     def _housekeeping(self) -> Housekeeping:
         world, policy = self._world, self._policy

@@ -107,6 +107,41 @@ async def test_what_is_no_cv_is_refused_and_leaves_nothing(
     assert await spool.sweep([]) == 0
 
 
+async def test_what_is_stored_is_read_as_it_was(spool: Spool) -> None:
+    content = pdf_of(MAX)
+    assert not await spool.holds(an_id(1))
+    await spool.take(an_id(1), in_chunks(content), "cv.pdf")
+    assert await spool.holds(an_id(1))
+    assert b"".join([chunk async for chunk in spool.read(an_id(1))]) == content
+    copied = await spool.take(an_id(2), spool.read(an_id(1)), "")
+    assert copied.sha256 == hashlib.sha256(content).hexdigest()
+    await spool.remove(an_id(1))
+    assert not await spool.holds(an_id(1))
+    with pytest.raises(FileNotFoundError):
+        await anext(aiter(spool.read(an_id(1))))
+    with pytest.raises(FileNotFoundError):
+        await spool.take(an_id(3), spool.read(an_id(1)), "")
+    assert not await spool.holds(an_id(3))
+    assert spool.used_bytes() == MAX
+
+
+async def test_a_file_that_is_removed_meanwhile_is_read_to_its_end(disk: DiskSpool) -> None:
+    content = pdf_of(MAX)
+    await disk.take(an_id(1), in_chunks(content), "cv.pdf")
+    found = b""
+    async for chunk in disk.read(an_id(1)):
+        await disk.remove(an_id(1))
+        found += chunk
+    assert found == content
+
+
+async def test_a_file_that_cannot_be_read_is_a_fault(disk: DiskSpool) -> None:
+    disk.path(an_id(1)).mkdir()
+    with pytest.raises(SpoolFault, match="expected a folder"):
+        await anext(aiter(disk.read(an_id(1))))
+    assert not await disk.holds(an_id(1))
+
+
 async def test_a_file_of_just_the_limit_is_taken(spool: Spool) -> None:
     assert (await spool.take(an_id(1), in_chunks(pdf_of(MAX)), "cv.pdf")).size == MAX
 

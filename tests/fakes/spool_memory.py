@@ -47,6 +47,15 @@ class MemorySpool:
     def path(self, submission_id: SubmissionId) -> Path:
         return Path("/nowhere") / submission_id
 
+    async def holds(self, submission_id: SubmissionId) -> bool:
+        return submission_id in self.files
+
+    async def read(self, submission_id: SubmissionId) -> AsyncIterator[bytes]:
+        content = self.files.get(submission_id)
+        if content is None:
+            raise FileNotFoundError
+        yield content
+
     async def remove(self, submission_id: SubmissionId) -> None:
         self.files.pop(submission_id, None)
 

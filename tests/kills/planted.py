@@ -32,15 +32,15 @@ def _acknowledge_before_commit() -> None:
     accept, shown = Intake._accept, ServiceFront.submission
     later: set[asyncio.Task[Any]] = set()
 
-    async def hasty(self: Intake, code: Any, submission_id: Any, *rest: Any) -> Any:
+    async def hasty(self: Intake, asked: Any) -> Any:
         async def commit() -> None:
             await asyncio.sleep(LATE_S)
-            await accept(self, code, submission_id, *rest)
+            await accept(self, asked)
 
         task = asyncio.create_task(commit())
         later.add(task)
         task.add_done_callback(later.discard)
-        return Accepted(submission_id)
+        return Accepted(asked.submission_id)
 
     async def from_memory(self: ServiceFront, submission_id: Any) -> Any:
         found = await shown(self, submission_id)
@@ -101,9 +101,10 @@ def _leak_code() -> None:
     """A code stands in a line of output."""
     accept = Intake._accept
 
-    async def talkative(self: Intake, code: Any, *rest: Any) -> Any:
-        os.write(1, json.dumps({"event": "noted", "level": "debug", "code": code}).encode() + b"\n")
-        return await accept(self, code, *rest)
+    async def talkative(self: Intake, asked: Any) -> Any:
+        line = {"event": "noted", "level": "debug", "code": asked.code}
+        os.write(1, json.dumps(line).encode() + b"\n")
+        return await accept(self, asked)
 
     _plant(Intake, "_accept", talkative)
 

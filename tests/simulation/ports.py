@@ -92,6 +92,12 @@ class ProcessSpool:
     def path(self, submission_id: SubmissionId) -> Path:
         return self._life.spool.path(submission_id)
 
+    async def holds(self, submission_id: SubmissionId) -> bool:
+        return await self._life.spool.holds(submission_id)
+
+    def read(self, submission_id: SubmissionId) -> AsyncIterator[bytes]:
+        return self._life.spool.read(submission_id)
+
     async def remove(self, submission_id: SubmissionId) -> None:
         self._alive()
         await self._life.spool.remove(submission_id)

@@ -29,5 +29,9 @@ def as_check(check: Check) -> dict[str, object]:
 
 def known(shown: Public | None) -> Public:
     if shown is None:
-        raise Refused("not_found", "expected the id of a submission, found none by that id")
+        raise unknown()
     return shown
+
+
+def unknown() -> Refused:
+    return Refused("not_found", "expected the id of a submission, found none by that id")

@@ -10,6 +10,7 @@ from listener.core.names import Attribution, Outcome, State, SubmissionId
 from listener.ports.front import Filter
 
 from .parameters import FLAG, MOMENT, Parameter, number, read_query, text, word
+from .preferences import read_preferences
 from .problems import Refused
 
 WAIT_S = 300
@@ -21,7 +22,6 @@ _HEX_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 AN_ID = text(_HEX_ID, "the id of a submission")
 A_REF = text(r"cv_[0-9a-f]{12}", "cv_ and 12 hexadecimal digits")
 
-_WAIT = re.compile(r"""(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:[,;]|$)""", re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -34,8 +34,7 @@ def submission_id(request: web.Request) -> SubmissionId:
 
 def wait_s(request: web.Request) -> int | None:
     """Seconds; None where no waiting is preferred. Preferences not understood are ignored."""
-    found = _WAIT.search(", ".join(request.headers.getall("Prefer", [])))
-    return None if found is None else min(int(found[1]), WAIT_S)
+    return read_preferences(request.headers.getall("Prefer", []), WAIT_S).wait_s
 
 
 def idempotency_key(request: web.Request) -> str | None:
@@ -80,3 +79,9 @@ def listing_filter(request: web.Request) -> Filter:
         before=given.get("cursor"),
         limit=given.get("limit", 50),
     )
+
+
+RETRY = (
+    Parameter("force", FLAG, "Send it though evidence_improved or newer_update speaks against it."),
+    Parameter("dry_run", FLAG, "Only look: nothing is sent, and nothing is read of a file."),
+)

@@ -34,6 +34,10 @@ KINDS: Mapping[str, Kind] = {
     "too_slow": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long"),
     "lane_busy": Kind(HTTPStatus.CONFLICT, "Another update of this CV is open"),
     "in_flight": Kind(HTTPStatus.CONFLICT, "The same request is not through yet"),
+    "still_open": Kind(HTTPStatus.CONFLICT, "It is still open"),
+    "evidence_improved": Kind(HTTPStatus.CONFLICT, "It was applied, by what is known now"),
+    "newer_update": Kind(HTTPStatus.CONFLICT, "A newer update of this CV exists"),
+    "file_gone": Kind(HTTPStatus.CONFLICT, "Its file is no longer kept"),
     "too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The CV file is too large"),
     "wrong_kind": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The CV file is no PDF and no DOCX"),
     "not_a_form": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not a form"),
@@ -54,7 +58,8 @@ KINDS: Mapping[str, Kind] = {
 
 
 class Refused(Exception):
-    """A request that is answered with a problem. ``cause`` is a finer slug, where there is one."""
+    """A request that is answered with a problem. ``cause`` is a finer slug, where there is one;
+    ``also`` are members of its own."""
 
     def __init__(
         self,
@@ -63,12 +68,14 @@ class Refused(Exception):
         *,
         cause: str | None = None,
         headers: Mapping[str, str] | None = None,
+        also: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
         self.cause = cause
         self.headers = dict(headers or {})
+        self.also = dict(also or {})
 
 
 def problem(refused: Refused) -> web.Response:
@@ -83,6 +90,7 @@ def problem(refused: Refused) -> web.Response:
     }
     if refused.cause is not None:
         body["cause"] = refused.cause
+    body |= refused.also
     return web.Response(
         status=kind.status.value,
         body=json.dumps(body).encode(),

@@ -19,6 +19,7 @@ from .control import Control
 from .events import Events
 from .gate import Names, Tokens
 from .gateway import Gateway, GatewayPolicy
+from .retries import Retries
 from .submissions import Submissions
 from .traces import remove_address, write_address
 from .upload import Uploads
@@ -101,6 +102,7 @@ class WebServer:
         api = Api(front, tokens, known, log)
         routes = [
             *Submissions(front, uploads, self._stopping).routes(),
+            *Retries(front, uploads, self._stopping).routes(),
             *Control(front, version).routes(),
             *Events(front, self._stopping).routes(),
         ]

@@ -6,15 +6,15 @@ import asyncio
 
 from aiohttp import web
 
-from listener.core.names import State, SubmissionId
-from listener.ports.front import Front, Public, Turned
+from listener.core.names import State
+from listener.ports.front import Front, Turned
 
 from . import asked
 from .answers import as_json, known
 from .gate import Scope
 from .routes import Route
 from .upload import Uploads, turned
-from .waiting import unless
+from .waiting import until_closed
 
 ALL = "/v1/submissions"
 ONE = ALL + "/{id}"
@@ -40,9 +40,7 @@ class Submissions:
     async def _submit(self, request: web.Request) -> web.StreamResponse:
         wait_s = asked.wait_s(request)
         taken = await self._uploads.take(request, asked.idempotency_key(request))
-        shown = taken.submission
-        if wait_s and shown["state"] != State.CLOSED:
-            shown = await self._wait(SubmissionId(shown["id"]), wait_s) or shown
+        shown = await until_closed(self._front, self._stopping, taken.submission, wait_s)
         done = bool(wait_s) and shown["state"] == State.CLOSED
         headers = {"Location": f"{ALL}/{shown['id']}"}
         if taken.repeated:
@@ -57,17 +55,11 @@ class Submissions:
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         submission_id, wait_s = asked.submission_id(request), asked.wait_s(request)
-        shown = await self._front.submission(submission_id)
-        if shown is not None and wait_s and shown["state"] != State.CLOSED:
-            shown = await self._wait(submission_id, wait_s)
-        return as_json(known(shown))
+        shown = known(await self._front.submission(submission_id))
+        return as_json(await until_closed(self._front, self._stopping, shown, wait_s))
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         answer = await self._front.cancel(asked.submission_id(request))
         if isinstance(answer, Turned):
             raise turned(answer)
         return as_json(known(answer))
-
-    async def _wait(self, submission_id: SubmissionId, wait_s: int) -> Public | None:
-        closed = await unless(self._stopping, self._front.wait_closed(submission_id, wait_s))
-        return closed or await self._front.submission(submission_id)

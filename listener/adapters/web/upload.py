@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 from aiohttp import web
 
 from listener.core.errors import InvalidCode, InvalidFile, SpoolFault, SpoolFull
 from listener.core.wire import sanitise_filename
-from listener.ports.front import Front, Taken, Turned
+from listener.ports.front import Front, OpenFile, Taken, Turned
 
 from .form import FormMalformed, FormReader, FormTooLarge, Part
 from .problems import Refused
+
+T = TypeVar("T")
 
 CODE_BYTES = 4096
 """Of the field cv_code: room for any code, and for the refusal of one too long to say so."""
@@ -63,14 +66,39 @@ class Uploads:
         an open update joins it."""
         return await self._taken(request, lambda form: self._submit_cv(form, code))
 
+    async def with_cv(
+        self, request: web.Request, use: Callable[[OpenFile | None], Awaitable[T]]
+    ) -> T:
+        """What ``use`` makes of the file in the form's one field ``cv``, or of None where the
+        request has no body. Raises Refused, with nothing stored."""
+        with self._told(request):
+            if not request.body_exists or request.content_length == 0:
+                return await use(None)
+            form = self._reader(request)
+
+            async def opened() -> tuple[AsyncIterator[bytes], str]:
+                cv = await _expect(form, "cv")
+                return _to_the_end(form, cv), sanitise_filename(cv.filename or "")
+
+            return await use(opened)
+
     async def _taken(
         self, request: web.Request, submit: Callable[[FormReader], Awaitable[Taken | Turned]]
     ) -> Taken:
+        with self._told(request):
+            answer = await submit(self._reader(request))
+        if isinstance(answer, Turned):
+            raise turned(answer)
+        return answer
+
+    @contextmanager
+    def _told(self, request: web.Request) -> Iterator[None]:
+        """Whatever is wrong with what was sent, or with where it is to be stored, as a refusal."""
         size = request.content_length
         if size is not None and size > self._max_file_bytes + FORM_BYTES:
             raise self._too_large()
         try:
-            answer = await submit(self._reader(request))
+            yield
         except (FormMalformed, web.RequestPayloadError) as error:
             malformed = isinstance(error, FormMalformed)
             detail = str(error) if malformed else "expected a whole body, found a broken one"
@@ -85,9 +113,6 @@ class Uploads:
             raise Refused("spool_full", str(error)) from None
         except SpoolFault as error:
             raise Refused("spool_failed", str(error)) from None
-        if isinstance(answer, Turned):
-            raise turned(answer)
-        return answer
 
     def _reader(self, request: web.Request) -> FormReader:
         content_type = request.headers.get("Content-Type", "")
@@ -197,7 +222,7 @@ def _named(part: Part | None, name: str) -> Part:
     if part.name != name:
         raise Refused(
             "unexpected_field",
-            f"expected the fields cv_code and cv, once each; found another where {name} was due",
+            f"expected the field {name} here, found another: each comes once, and no other does",
         )
     return part
 

@@ -96,6 +96,7 @@ class Script:
         *,
         digest: str = FILE.sha256,
         join: bool = False,
+        forced: bool = False,
     ) -> Self:
         return self.give(
             Submit(
@@ -106,6 +107,7 @@ class Script:
                 file=replace(FILE, sha256=digest),
                 retry_of=None if retry_of is None else SubmissionId(retry_of),
                 join=join,
+                forced=forced,
             )
         )
 
