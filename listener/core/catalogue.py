@@ -86,6 +86,7 @@ _BY = {
     "result": {"not_sent": _W, "throttled": _W, "refused": _W, "possibly_sent": _W},
     "disposition": {"contradiction": _W, "malformed": _W},
     "verdict": {"first_deaf": _W, "second_failed": _W},
+    "worst": {"presumed": _W, "unconfirmed": _W, "not_dispatched": _W},
 }
 
 _LOOK = (
@@ -200,6 +201,12 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               do="first_deaf: what it touched is enquired of; tell the upstream's side that a "
               "connection lost its subscription without a word. second_failed: check that the "
               "upstream takes two connections of ours."),
+        _spec("gap.settled", _I,
+              "All that waited in a gap has closed: what it held up, and what became of that.",
+              "gap_reason", "since", "until", "duration_ms", "touched", "became", "worst",
+              "repeated", by="worst", words={"gap_reason": GAP},
+              do="Nothing for one: what is not confirmed has a line of its own. Many: look at what "
+              "stands between the upstream and here, and whether the upstream offers recovery."),
         _spec("subscription.failed", _W,
               "A try to connect failed; another follows. The 1st, 2nd, 4th, 8th … are told.",
               "reason", "error", "failures", "retry_in_s", words=_DEAF,

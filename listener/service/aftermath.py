@@ -21,11 +21,9 @@ class Aftermath:
         self._engine = engine
         self._ended = asyncio.Event()
 
-    def gap_ended(self) -> int:
-        """Tell all whom it concerns, soon; how many those are now. While a round is under way,
-        another follows."""
+    def gap_ended(self) -> None:
+        """Tell all whom it concerns, soon. While a round is under way, another follows."""
         self._ended.set()
-        return len(self._engine.watched())
 
     async def run(self) -> None:
         """Make rounds until cancelled."""

@@ -46,7 +46,7 @@ class Hearer:
 
     ``unsettled_ms`` bounds how long, after a loss, no reading of the record decides anything
     because a replay may still come. ``gap_ended`` is called when a gap is over whose events will
-    not be replayed, and when we first listen; it returns how many lanes that concerns.
+    not be replayed, and when we first listen.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Hearer:
         *,
         unsettled_ms: int,
         late_window_ms: int,
-        gap_ended: Callable[[], int],
+        gap_ended: Callable[[], None],
     ) -> None:
         self._source = source
         self._journal = journal
@@ -271,6 +271,7 @@ class Hearer:
             )
 
     async def _on_listening(self, signal: Listening) -> None:
+        gap: Gap | None = None
         # Before the gap ends: a process that dies after its end must leave word of when it heard.
         await self._journal.mark_alive(signal.at_ms)
         if signal.recovered:
@@ -278,17 +279,17 @@ class Hearer:
         else:
             await self._journal.store_resume(Resume(pid=signal.pid))
             reason = signal.gap_reason or GapReason.NOT_RECOVERED
-            await self._journal.close_gap(signal.at_ms, reason)
+            gap = await self._journal.close_gap(signal.at_ms, reason)
         self._pid = signal.pid
         await self._refresh_gaps()
         self._set_listening(True)
-        told = 0
         if not signal.recovered or not self._ever_listened:
             # An earlier run may have died before all were told of the last gap that it knew of.
-            told = self._gap_ended()
-        self._say_listening(signal, told)
+            self._gap_ended()
+        touched = 0 if gap is None else (await self._journal.gap_account(gap)).touched
+        self._say_listening(signal, touched)
 
-    def _say_listening(self, signal: Listening, told: int) -> None:
+    def _say_listening(self, signal: Listening, touched: int) -> None:
         incident, self._incident = self._incident, None
         first, self._ever_listened = not self._ever_listened, True
         known: dict[str, object] = {
@@ -310,7 +311,7 @@ class Hearer:
         self._log.emit(
             "subscription.restored",
             last_event_age_ms=self._event_age_ms(),
-            touched=told,
+            touched=touched,
             **known,
         )
 

@@ -29,6 +29,7 @@ from .ear import Hearer
 from .engine import Engine
 from .enquirer import Enquirer
 from .fan_out import for_each
+from .gap_book import GapBook
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
 from .intake import Intake
@@ -121,6 +122,7 @@ class Service:
         self.reactor = Reactor(
             journal, clock, log, world.handlers, told=self.engine.lane, written=world.written
         )
+        self.gap_book = GapBook(journal, clock, log, world.written)
         self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id, self.fail)
         self.retrying = Retrying(
             journal, world.spool, world.upstream, self.intake, clock, log, world.new_id
@@ -201,6 +203,7 @@ class Service:
         """A submission has a new version."""
         self.bulletin.post(effect.submission_id)
         self.reactor.wake()
+        self.gap_book.wake()
 
     def due(self, at_ms: Millis) -> None:
         """A lane wants to be woken then."""
@@ -212,6 +215,7 @@ class Service:
         """From the journal alone: correlate what was heard, then hold every lane's timers against
         this run's clock, then clean up. Before anything is sent or any timer runs (rule 14)."""
         journal, log = self._world.journal, self._world.log
+        await self.gap_book.recover()
         found = await journal.first_look()
         self.pause.recover(found.notes)
         codes = found.lanes
@@ -251,6 +255,7 @@ class Service:
                 ("timers", self.timers.run),
                 ("housekeeping", self.housekeeping.run),
                 ("reactor", self.reactor.run),
+                ("gap book", self.gap_book.run),
                 ("heartbeat", self.heartbeat.run),
             ]
             tasks = [ear, *(group.create_task(self._endless(*room)) for room in rooms)]

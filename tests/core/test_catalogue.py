@@ -118,6 +118,7 @@ def test_a_level_can_follow_a_field() -> None:
 def test_what_a_level_follows_is_a_word_of_the_vocabulary() -> None:
     vocabularies: dict[str, type[StrEnum]] = {
         "outcome": Outcome,
+        "worst": Outcome,
         "result": PostKind,
         "disposition": Disposition,
         "verdict": Comparison,

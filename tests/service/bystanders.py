@@ -207,7 +207,7 @@ async def _hear(
         witness,
         unsettled_ms=60_000,
         late_window_ms=policy.late_window_ms,
-        gap_ended=lambda: 0,
+        gap_ended=lambda: None,
     )
     engine.connect(hearer, witness)
     engine.remember([code for code, machine in lanes.items() if machine.lane.submissions])

@@ -34,6 +34,15 @@ class InboxEntry:
     disposition: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a gap's row says: when it was, and what became of what it touched; None: not settled."""
+
+    start_ms: int
+    end_ms: int
+    became: Counter[str] | None
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Read once, when a life is over."""
@@ -61,6 +70,27 @@ class Evidence:
     def gaps(self) -> list[tuple[int, int | None]]:
         """The journal's: (start, end) in its milliseconds, end None while open."""
         return self.life.disk.ask("SELECT start_ms, end_ms FROM gaps ORDER BY start_ms")
+
+    @cached_property
+    def accounts(self) -> list[Account]:
+        """The journal's, of the gaps that have ended."""
+        rows = self.life.disk.ask(
+            "SELECT start_ms, end_ms, settled_ms, became FROM gaps WHERE end_ms IS NOT NULL"
+        )
+        return [
+            Account(start, end, None if settled is None else Counter(json.loads(became)))
+            for start, end, settled, became in rows
+        ]
+
+    @cached_property
+    def outcomes(self) -> dict[SubmissionId, set[str]]:
+        """The journal's facts: every outcome that a submission ever had, corrected ones too."""
+        found: dict[SubmissionId, set[str]] = defaultdict(set)
+        for (body,) in self.life.disk.ask("SELECT body FROM facts"):
+            for event, fact in json.loads(body):
+                if event in ("submission.closed", "submission.corrected"):
+                    found[SubmissionId(fact["submission_id"])].add(fact["outcome"])
+        return found
 
     @cached_property
     def postponed(self) -> dict[SubmissionId, int]:

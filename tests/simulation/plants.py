@@ -12,11 +12,11 @@ from typing import Any, cast
 import apsw
 import pytest
 
-from listener.adapters.journal_sqlite import SqliteJournal, reads, transactions
+from listener.adapters.journal_sqlite import SqliteJournal, gap_accounts, reads, transactions
 from listener.adapters.journal_sqlite.transactions import Job, Transactions
 from listener.core import correlation, draft, enquiry, restart, sending, standing, transitions
 from listener.core.draft import Draft
-from listener.core.evidence import Heard
+from listener.core.evidence import Gap, Heard
 from listener.core.inputs import Restarted
 from listener.core.names import (
     Attribution,
@@ -27,7 +27,8 @@ from listener.core.names import (
 )
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
-from listener.service import dispatcher, ear, engine, intake, reactor, timers
+from listener.ports.gaps import GapAccount, GapRow
+from listener.service import dispatcher, ear, engine, gap_book, intake, reactor, timers
 from tests.core.exploration.test_planted_faults import (
     a_moved_record_is_sent_again,
     an_event_confirms_what_was_never_sent,
@@ -288,6 +289,29 @@ def trust_the_clock_between_runs(patch: Patch) -> None:
     patch.setattr(restart, "_restart_one", restart_one)
 
 
+def settle_what_is_still_open(patch: Patch) -> None:
+    """A gap's account is settled at its end, and counts what has closed by then alone."""
+
+    def gap_account(db: apsw.Connection, gap: Gap) -> GapAccount:
+        return replace(real(db, gap), open=0)
+
+    real = gap_accounts.gap_account
+    patch.setattr(gap_accounts, "gap_account", gap_account)
+    patch.setattr(gap_accounts, "_RIPE", gap_accounts._RIPE.replace("closed_ms IS NULL", "FALSE"))
+
+
+def settle_a_gap_before_its_line(patch: Patch) -> None:
+    """The account is crossed off first, and told then."""
+
+    async def settle(self: gap_book.GapBook, rows: Sequence[GapRow], **_: bool) -> None:
+        await self._journal.settle_gaps(rows, self._clock.now_ms())
+        for row in rows:
+            if row.account.touched:
+                self._tell(row, False)
+
+    patch.setattr(gap_book.GapBook, "_settle", settle)
+
+
 @dataclass(frozen=True, slots=True)
 class Plant:
     """One bug. ``caught_by``: how the violation begins that must show it (any, where empty)."""
@@ -331,4 +355,6 @@ PLANTS = (
     Plant(forget_the_idempotency_key, "I1"),
     Plant(trust_the_clock_between_runs),
     Plant(offer_a_session_that_lives),
+    Plant(settle_what_is_still_open, "gaps"),
+    Plant(settle_a_gap_before_its_line, "gaps"),
 )

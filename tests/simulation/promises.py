@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -10,11 +10,12 @@ from listener.adapters.socket_source.link import STILL_S
 from listener.core import standing
 from listener.core.names import Attribution, CvCode, Outcome, PostKind, State, SubmissionId
 from listener.core.submission import Submission
+from listener.core.view import rfc3339
 from tests.fakes.upstream_scripted import Post
 
-from .evidence import Evidence
+from .evidence import Account, Evidence
 from .life import LONGEST_DELAY_S, LONGEST_STALL_S, START_NS, Life
-from .ports import Told
+from .ports import Line, Told
 
 SLACK_MS = 10_000
 """Between the time at which a file may go, and the round that sweeps it."""
@@ -280,6 +281,51 @@ def no_event_missed_silently(e: Evidence) -> Iterator[str]:
         yield f"emission {emission.number} at {emission.at_s:.3f} s was missed, and no gap tells it"
 
 
+def every_gap_is_accounted_for(e: Evidence) -> Iterator[str]:
+    """Each gap's row counts what it touched as the submissions have it, and a line has told it:
+    once, or again where it says so, for a crash may come between the line and the row."""
+    told: dict[tuple[object, object], list[Line]] = defaultdict(list)
+    for line in e.lines["gap.settled"]:
+        told[line.fields["since"], line.fields["until"]].append(line)
+    for account in e.accounts:
+        since, until = rfc3339(account.start_ms), rfc3339(account.end_ms)
+        where = f"of the gap from {since} to {until}"
+        if account.became is None:
+            yield f"the account {where} was never settled"
+            continue
+        lines = told.pop((since, until), [])
+        if sum("repeated" not in line.fields for line in lines) > 1:
+            yield f"the account {where} was told {len(lines)} times"
+        if e.life.scenario.clock_jumps:
+            continue  # a start on another clock moves what it finds: told in decision 3
+        if bool(lines) != bool(account.became):
+            yield f"the account {where} has {len(lines)} lines and holds {dict(account.became)}"
+        if lines and lines[-1].fields["became"] != account.became:
+            yield f"the line says {lines[-1].fields['became']} {where}, not {account.became}"
+        yield from _miscounted(e, account, where)
+    if told:
+        yield f"accounts were told of gaps that are none: {list(told)}"
+
+
+def _miscounted(e: Evidence, account: Account, where: str) -> Iterator[str]:
+    """What was corrected may be counted by either outcome: it depends on which came first."""
+    left, may_be = Counter(account.became), Counter[str]()
+    for name, (_, submission) in e.submissions.items():
+        first, closed_ms = standing.first_sent(submission), submission.closed_ms
+        if first is None or closed_ms is None:
+            continue
+        if first.began_ms <= account.end_ms and closed_ms >= account.start_ms:
+            outcomes = e.outcomes[name]
+            if len(outcomes) == 1:
+                left.subtract(outcomes)
+            else:
+                may_be.update(outcomes)
+                left["corrected"] -= 1
+    corrected = -left.pop("corrected", 0)
+    if sum(left.values()) != corrected or any(not 0 <= left[o] <= may_be[o] for o in left):
+        yield f"{dict(account.became or {})} is not what became of the touched {where}"
+
+
 def _lanes(e: Evidence) -> Iterator[str]:
     """Rule 1, as the log tells it: one update of a code in flight at a time."""
     flying: dict[object, object] = {}
@@ -310,5 +356,6 @@ PROMISES: dict[str, Callable[[Evidence], Iterator[str]]] = {
     "I9": closes_in_bounded_time,
     "I10": no_file_past_its_time,
     "P4": no_event_missed_silently,
+    "gaps": every_gap_is_accounted_for,
 }
 """By name. P4 is the promise of section "hearing": no event is missed silently."""

@@ -35,6 +35,7 @@ POINTS = (
     "log: lane.released",
     "log: subscription.lost",
     "log: subscription.restored",
+    "log: gap.settled",
 )
 """Where a process may be made to die. Each is counted, passed and died at."""
 
