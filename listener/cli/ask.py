@@ -1,4 +1,4 @@
-"""Commands that ask the daemon: status, list, show, cancel."""
+"""Commands that ask the daemon: status, list, gaps, show, cancel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from .command import Command, json_option
 
 _STATES = click.Choice([state.value for state in State])
 _OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
+
+_limit_option = click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+_all_option = click.option("--all", "all_", is_flag=True, help="Without limit.")
 
 
 def _any_of(choice: click.Choice[str]) -> str:
@@ -44,8 +47,8 @@ def status(as_json: bool) -> None:
 @click.command("list", cls=Command)
 @click.option("--state", type=_STATES, metavar="STATE", help="Only those: " + _any_of(_STATES))
 @click.option("--outcome", type=_OUTCOMES, metavar="OUTCOME", help="Only: " + _any_of(_OUTCOMES))
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--all", "all_", is_flag=True, help="Without limit.")
+@_limit_option
+@_all_option
 @json_option
 def list_(state: str | None, outcome: str | None, limit: int, all_: bool, as_json: bool) -> None:
     """List submissions, newest first. Codes are secrets: a cv_ref stands for each."""
@@ -53,12 +56,28 @@ def list_(state: str | None, outcome: str | None, limit: int, all_: bool, as_jso
     wanted = {name: value for name, value in filters.items() if value is not None}
     most = None if all_ else limit
     with configured.daemon() as daemon:
-        found = daemon.listing(wanted, most)
+        found = daemon.listing("submissions", wanted, most)
         if as_json:
             for shown in found:
                 output.write_json(shown)
         elif not output.write_rows(found):
             click.echo("none" if wanted else "none yet: cv-listener submit CODE FILE", err=True)
+
+
+@click.command(cls=Command)
+@_limit_option
+@_all_option
+@json_option
+def gaps(limit: int, all_: bool, as_json: bool) -> None:
+    """List when events may have been missed, newest first: how long, why, how many submissions
+    waited for theirs meanwhile, and what became of them."""
+    with configured.daemon() as daemon:
+        found = daemon.listing("gaps", {}, None if all_ else limit)
+        if as_json:
+            for shown in found:
+                output.write_json(shown)
+        elif not output.write_gaps(found):
+            click.echo("none", err=True)
 
 
 @click.command(cls=Command)

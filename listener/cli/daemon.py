@@ -165,17 +165,19 @@ class Daemon:
                 self._read(answer)
             yield answer.iter_lines()
 
-    def listing(self, filters: Mapping[str, str], most: int | None) -> Iterator[dict[str, Any]]:
-        """Submissions, newest first, ``most`` at most."""
+    def listing(
+        self, what: str, filters: Mapping[str, str], most: int | None
+    ) -> Iterator[dict[str, Any]]:
+        """``submissions`` or ``gaps``, newest first, ``most`` at most."""
         cursor: str | None = None
         left = most
         while left is None or left > 0:
             query: dict[str, str | int] = {**filters, "limit": min(left or 500, 500)}
             if cursor is not None:
                 query["cursor"] = cursor
-            page = self.get("/v1/submissions", query)
-            yield from page["submissions"]
-            left = None if left is None else left - len(page["submissions"])
+            page = self.get(f"/v1/{what}", query)
+            yield from page[what]
+            left = None if left is None else left - len(page[what])
             cursor = page["next_cursor"]
             if cursor is None:
                 return

@@ -91,6 +91,43 @@ def write_rows(submissions: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
+def write_gaps(gaps: Iterable[Mapping[str, Any]]) -> int:
+    """One row each: since when, for how long, why, what it touched and what became of that.
+    Returns how many."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading, width in (("since (UTC)", 14), ("lasted", 10), ("reason", 19), ("touched", 7)):
+        table.add_column(heading, width=width, no_wrap=True)
+    table.add_column("what became of them", overflow="fold")
+    count = 0
+    for shown in gaps:
+        count += 1
+        words = {**shown["became"], "open": shown["open"]}
+        told = [Text(f"{n} {plain(name)}", STYLES.get(name, "")) for name, n in words.items() if n]
+        table.add_row(
+            moment(shown["start_at"], short=True) + moment(shown["start_at"])[16:19],
+            _lasted(shown),
+            plain(shown["reason"]),
+            plain(shown["touched"]),
+            Text(", ").join(told),
+        )
+    if count:
+        _write_table(table)
+    return count
+
+
+def _lasted(shown: Mapping[str, Any]) -> str:
+    """``0.52 s``, or hours, minutes and seconds; an ellipsis while it lasts."""
+    ms = int(shown["duration_ms"])
+    seconds = ms // 1000
+    text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    if seconds < 10:
+        text = f"{ms / 1000:.2f} s"
+    return text if shown["end_at"] else text + " …"
+
+
 def write_one(shown: Mapping[str, Any]) -> None:
     """All that is known of one submission, a line a thing."""
     write_pairs(_things(shown))

@@ -45,6 +45,7 @@ COMMANDS = {
     "submit": Home("listener.cli.submit", "submit", "Submit CV files; wait for their outcome."),
     "status": Home("listener.cli.ask", "status", "How the daemon is, and its counts."),
     "list": Home("listener.cli.ask", "list_", "List submissions, newest first."),
+    "gaps": Home("listener.cli.ask", "gaps", "List when events may have been missed."),
     "show": Home("listener.cli.ask", "show", "Show one submission."),
     "tail": Home("listener.cli.tail", "tail", "See what happens, as it happens."),
     "cancel": Home("listener.cli.ask", "cancel", "Withdraw one submission."),

@@ -77,6 +77,15 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class GapListing:
+    """A page of gaps, newest first, each in its public JSON form. ``after`` is the number to
+    continue below, None at the end."""
+
+    gaps: tuple[Public, ...]
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """What to list. ``before``: the id to continue below. Created at or after ``created_from_ms``,
     and before ``created_to_ms``."""
@@ -174,6 +183,10 @@ class Front(Protocol):
 
     async def submissions(self, wanted: Filter) -> Listing:
         """One page."""
+        ...
+
+    async def gaps(self, before: int | None, limit: int) -> GapListing:
+        """One page; ``before``: the number to continue below."""
         ...
 
     async def cancel(self, submission_id: SubmissionId) -> Public | Turned | None:

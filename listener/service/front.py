@@ -20,6 +20,7 @@ from listener.ports.front import (
     Awaited,
     Check,
     Filter,
+    GapListing,
     Listing,
     News,
     OpenFile,
@@ -35,6 +36,7 @@ from listener.ports.journal import Journal, Query, StoredSubmission, Tally, Told
 from listener.ports.log import Log
 from listener.ports.upstream import NoReply, RawReply, Upstream
 
+from .gap_book import public_gap
 from .intake import Declined
 from .replies import replied, timed_out
 from .retrying import Look
@@ -113,6 +115,13 @@ class ServiceFront:
         page = found[: wanted.limit]
         shown = tuple([self._show(stored, await self._lane_of(stored)) for stored in page])
         return Listing(shown, page[-1].submission.id if len(found) > wanted.limit else None)
+
+    async def gaps(self, before: int | None, limit: int) -> GapListing:
+        """As the port says."""
+        found = await self._journal.gaps(before, limit + 1)
+        page, now_ms = found[:limit], self._clock.now_ms()
+        shown = tuple(public_gap(row, now_ms) for row in page)
+        return GapListing(shown, page[-1].number if len(found) > limit else None)
 
     async def cancel(self, submission_id: SubmissionId) -> Public | Turned | None:
         """As the port says."""

@@ -102,6 +102,22 @@ async def test_listing_and_showing(house: Daemon, tmp_path: Path) -> None:
     assert (ended.status, ended.out) == (64, "")
 
 
+async def test_gaps_are_listed(house: Daemon, tmp_path: Path) -> None:
+    house.upstream.open.clear()
+    await submitted(tmp_path)
+    await house.upstream.arrived.wait()
+    await house.deaf("polling")
+    ended = await cli(tmp_path, "gaps")
+    heading, newest, oldest = ended.out.splitlines()
+    assert heading.startswith("since (UTC)")
+    assert newest.split()[3:] == ["s", "polling", "1", "1", "open"]
+    assert oldest.split()[4:] == ["started", "0"]
+    house.upstream.open.set()
+    ended = await cli(tmp_path, "gaps", "--json", "--limit", "1")
+    assert [gap["reason"] for gap in ended.objects()] == ["polling"]
+    assert len((await cli(tmp_path, "gaps", "--all", "--json")).objects()) == 2
+
+
 async def test_the_status_is_told(house: Daemon, tmp_path: Path) -> None:
     await submitted(tmp_path, "--wait")
     ended = await cli(tmp_path, "status")
@@ -142,7 +158,8 @@ async def test_a_token_that_does_not_reach(house: Daemon, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "args", [["status"], ["list"], ["submit", "X", "cv.pdf", "--wait"], ["show", "0" * 36]]
+    "args",
+    [["status"], ["list"], ["gaps"], ["submit", "X", "cv.pdf", "--wait"], ["show", "0" * 36]],
 )
 async def test_without_a_daemon_it_is_said_how_to_start_one(
     tmp_path: Path, args: list[str]

@@ -67,6 +67,31 @@ def test_rows(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_gaps(capsys: pytest.CaptureFixture[str]) -> None:
+    gap = {
+        "start_at": "2026-01-31T12:00:07.900Z",
+        "end_at": "2026-01-31T12:00:08.420Z",
+        "duration_ms": 520,
+        "reason": "no_recovery_offered",
+        "touched": 1234,
+        "open": 0,
+        "became": {"confirmed": 1200, "presumed": 30, "unconfirmed": 4},
+        "settled_at": None,
+    }
+    lasting = {**gap, "end_at": None, "duration_ms": 97 * 3_600_000 + 65_000, "reason": "a\x1b"}
+    assert output.write_gaps([gap, {**lasting, "touched": 2, "open": 2, "became": {}}]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.rstrip() for line in lines] == [
+        "since (UTC)    lasted     reason              touched what became of them",
+        "01-31 12:00:07 0.52 s     no_recovery_offered 1234    1200 confirmed, 30",
+        "                                                      presumed, 4 unconfirmed",
+        "01-31 12:00:07 97:01:05 … a\\x1b               2       2 open",
+    ]
+    assert output.write_gaps([]) == 0
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [

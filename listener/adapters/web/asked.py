@@ -20,6 +20,7 @@ PAGE = 500
 
 _HEX_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 AN_ID = text(_HEX_ID, "the id of a submission")
+A_NUMBER = text(r"[0-9]{1,18}", "a number that an earlier answer gave")
 A_REF = text(r"cv_[0-9a-f]{12}", "cv_ and 12 hexadecimal digits")
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -79,6 +80,18 @@ def listing_filter(request: web.Request) -> Filter:
         before=given.get("cursor"),
         limit=given.get("limit", 50),
     )
+
+
+GAPS = (
+    Parameter("limit", number(1, PAGE, 50), "How many, at most."),
+    Parameter("cursor", A_NUMBER, "The page before gave it, as next_cursor."),
+)
+
+
+def gaps_page(request: web.Request) -> tuple[int | None, int]:
+    """The number to continue below, None at the beginning, and how many."""
+    given = read_query(request, GAPS)
+    return (int(given["cursor"]) if "cursor" in given else None), given.get("limit", 50)
 
 
 RETRY = (

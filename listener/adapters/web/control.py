@@ -9,13 +9,14 @@ from aiohttp import web
 from listener.core.view import rfc3339
 from listener.ports.front import Front, Sending
 
+from . import asked
 from .answers import as_check, as_json
 from .gate import Scope
 from .routes import Route
 
 
 class Control:
-    """Probes, the status, and the three commands: each may be repeated."""
+    """Probes, the status, when it was deaf, and the three commands: each may be repeated."""
 
     def __init__(self, front: Front, version: str) -> None:
         self._front = front
@@ -27,6 +28,7 @@ class Control:
             Route("GET", "/livez", self._livez, None),
             Route("GET", "/readyz", self._readyz, None),
             Route("GET", "/v1/status", self._status, Scope.READ),
+            Route("GET", "/v1/gaps", self._gaps, Scope.READ),
             Route("POST", "/v1/pause", self._pause, Scope.ADMIN),
             Route("POST", "/v1/resume", self._resume, Scope.ADMIN),
             Route("POST", "/v1/drain", self._drain, Scope.ADMIN),
@@ -58,6 +60,11 @@ class Control:
                 "oldest_open_at": rfc3339(tally.oldest_open_ms),
             }
         )
+
+    async def _gaps(self, request: web.Request) -> web.StreamResponse:
+        page = await self._front.gaps(*asked.gaps_page(request))
+        after = None if page.after is None else str(page.after)
+        return as_json({"gaps": page.gaps, "next_cursor": after})
 
     async def _pause(self, request: web.Request) -> web.StreamResponse:
         return as_json(_as_sending(await self._front.pause()))

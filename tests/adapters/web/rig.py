@@ -22,7 +22,7 @@ from listener.core.names import CvCode, GapReason, LanePolicy, Millis, PostKind,
 from listener.core.policy import Policy
 from listener.core.submission import FileFacts
 from listener.core.wire import cv_ref
-from listener.ports.event_source import Listening, ReceivedEvent, Signal
+from listener.ports.event_source import Listening, Lost, ReceivedEvent, Signal
 from listener.ports.journal import Journal, Query
 from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
 from listener.service.front import ServiceFront
@@ -91,6 +91,12 @@ class Ear:
         now = self._clock.now_ms()
         self._queue.put_nowait(Listening(now, False, GapReason.STARTED, None, "websocket"))
         await asyncio.Event().wait()
+
+    def lose(self, reason: str) -> None:
+        """The subscription is lost, and back at once."""
+        now = self._clock.now_ms()
+        self._queue.put_nowait(Lost(now, reason))
+        self._queue.put_nowait(Listening(now, False, GapReason(reason), None, "websocket"))
 
     def hear(self, text: str) -> None:
         """One event arrives."""
@@ -211,6 +217,12 @@ class Daemon:
             files={"cv": (name, file)},
             headers=headers,
         )
+
+    async def deaf(self, reason: str) -> None:
+        """A gap, from its beginning to its end."""
+        before = len(self.log.of("subscription.restored"))
+        self.ear.lose(reason)
+        await until(lambda: len(self.log.of("subscription.restored")) > before)
 
     async def assert_nothing_stored(self) -> None:
         """Neither in the journal nor in the spool."""

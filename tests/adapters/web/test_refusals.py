@@ -300,6 +300,7 @@ async def test_a_token_that_does_not_reach(
         ("GET", "/v1/submissions"),
         ("GET", "/v1/submissions/0199a1b2-0000-7000-8000-000000000001"),
         ("POST", "/v1/submissions/0199a1b2-0000-7000-8000-000000000001/cancel"),
+        ("GET", "/v1/gaps"),
         ("GET", "/v1/status"),
         ("HEAD", "/v1/status"),
     ],
