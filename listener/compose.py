@@ -41,7 +41,7 @@ from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
 from listener.ports.front import Front
 from listener.ports.journal import Journal
-from listener.ports.reaction import OutcomeHandler
+from listener.ports.reaction import Handler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
 from listener.service.service import Service, ServicePolicy, World
@@ -151,16 +151,15 @@ def ref_key_before(settings: Settings) -> tuple[bytes, float] | None:
     return previous_key(settings.state_dir / "ref.key", settings.rotation_period_s)
 
 
-def outcome_handlers(
-    settings: Settings, log: StructuredLog
-) -> Sequence[tuple[str, OutcomeHandler]]:
+def outcome_handlers(settings: Settings, log: StructuredLog) -> Sequence[Handler]:
     """The handlers that the settings name: ``log``, or ``package.module:function``."""
-    found: list[tuple[str, OutcomeHandler]] = []
+    found: list[Handler] = []
     for name in settings.outcome_handlers:
         if name == "log":
-            found.append((name, outcome_log(log)))
+            found.append(Handler(name, outcome_log(log)))
             continue
-        found.append((name, imported("CV_OUTCOME_HANDLERS", name, otherwise="'log'")))
+        function = imported("CV_OUTCOME_HANDLERS", name, otherwise="'log'")
+        found.append(Handler(name, function))
     return found
 
 

@@ -303,9 +303,25 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "error_type", "error", "trace", do=_REPORT),
         _spec("outcome.reported", _D, "Handlers have heard of this version of the outcome.",
               *_OF_SUBMISSION, "outcome", "attribution", "late", "submission_version"),
-        _spec("handler.failed", _E, "An outcome handler failed; it is asked again, ever later.",
-              "handler", "submission_id", "tries", "error_type", "error", "trace",
-              do="Mend the handler."),
+        _spec("handler.failed", _W,
+              "A handler failed, and an incident begins: what it failed with is tried again, ever "
+              "later. Of an incident the 1st, 2nd, 4th, 8th … failure is told.",
+              "handler", "submission_id", "tries", "failures", "retry_in_s", "error_type", "error",
+              do="Nothing, if handler.recovered follows. Otherwise mend the handler, or whom it "
+              "calls; no outcome is lost meanwhile."),
+        _spec("handler.recovered", _W, "The handler serves again: the incident ends.",
+              "handler", "failures", "duration_ms", do="Nothing for one. Many: see whom it calls."),
+        _spec("handler.disabled", _C, "The handler has done nothing but fail for five days "
+              "(failing), or whom it calls wants nothing more (gone). What it has not heard of "
+              "waits. A failing one is tried again every twelve hours, and told each time; one "
+              "that is gone, at the next start.",
+              "handler", "reason", "failures", "duration_ms", "waiting", "error",
+              do="Mend what the error says and restart; or take the handler out of "
+              "CV_OUTCOME_HANDLERS. Other handlers go on."),
+        _spec("handler.unnamed", _W, "Outcomes wait for a handler that is not named any more.",
+              "handler", "waiting",
+              do="Name it in CV_OUTCOME_HANDLERS again, and they are told; or leave them: they go "
+              "with their submissions, after CV_RETENTION_DAYS."),
     ),
     "What went wrong elsewhere": (
         _spec("loop.failed", _E, "Something failed where nobody was waiting for it.",

@@ -82,7 +82,7 @@ class LaneCommit:
     ``reply`` takes the place of an earlier one of its submission, which must be among the
     ``changed``; with the commit that closes a submission its reply goes, or is not stored at all.
     ``due_ms``: when the lane next wants attention (None: never). ``reactions`` are the
-    (submission, version) pairs that outcome handlers still have to hear of.
+    (submission, version) pairs to be announced: to the log, and to the outcome handlers.
     """
 
     code: CvCode
@@ -125,6 +125,10 @@ class StoredSubmission:
     submission: Submission
 
 
+ANNOUNCED = ""
+"""Whose reaction it is, before it is given out to the handlers."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToldFact:
     """One fact of a submission. ``sequence``: of its commit; ``place``: within that, from 0.
@@ -141,10 +145,12 @@ class ToldFact:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """One outcome that handlers have not all heard of. At least once, keyed by id and version."""
+    """One outcome that ``handler`` has not heard of. At least once, keyed by id and version. Until
+    it is given out to the handlers it is ``ANNOUNCED``, which is nobody's."""
 
     submission_id: SubmissionId
     version: int
+    handler: str
     tries: int
     due_ms: Millis
 
@@ -331,18 +337,39 @@ class Journal(Protocol):
         """Counts by state and outcome."""
         ...
 
-    async def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
-        """Reactions whose time has come, oldest first."""
+    async def due_reactions(self, handler: str, now_ms: Millis, limit: int) -> list[Reaction]:
+        """One handler's reactions whose time has come, oldest first; ``ANNOUNCED``: those that are
+        not given out."""
         ...
 
-    async def finish_reaction(self, submission_id: SubmissionId, version: int) -> None:
-        """All handlers heard of it. Idempotent."""
+    async def give_out(
+        self,
+        announced: Sequence[tuple[SubmissionId, int]],
+        handlers: Sequence[str],
+        told: bool,
+    ) -> None:
+        """Of what is announced still, give each handler a reaction of its own, due at once; one
+        that it has keeps its tries. ``told``: the announcement itself is crossed off with it."""
+        ...
+
+    async def finish_reaction(
+        self, submission_id: SubmissionId, version: int, handler: str
+    ) -> None:
+        """This handler heard of that version, and so of every earlier one. Idempotent."""
         ...
 
     async def postpone_reaction(
-        self, submission_id: SubmissionId, version: int, due_ms: Millis
+        self, submission_id: SubmissionId, version: int, handler: str, due_ms: Millis
     ) -> None:
-        """A handler failed: again at ``due_ms``, one try more."""
+        """This handler failed: again at ``due_ms``, one try more."""
+        ...
+
+    async def hasten_reactions(self, handler: str, now_ms: Millis) -> None:
+        """What this handler's was put off beyond ``now_ms`` is due then."""
+        ...
+
+    async def reactions_waiting(self) -> dict[str, int]:
+        """How many reactions each handler has, ``ANNOUNCED`` included; those with none left out."""
         ...
 
     async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:

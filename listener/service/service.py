@@ -17,7 +17,7 @@ from listener.ports.clock import Clock
 from listener.ports.event_source import EventSource
 from listener.ports.journal import Journal, StoredSubmission
 from listener.ports.log import Log
-from listener.ports.reaction import OutcomeHandler
+from listener.ports.reaction import Handler
 from listener.ports.spool import Orphans, Spool
 from listener.ports.upstream import Upstream
 
@@ -55,7 +55,7 @@ class World:
     clock: Clock
     log: Log
     new_id: Callable[[], SubmissionId]
-    handlers: Sequence[tuple[str, OutcomeHandler]] = ()
+    handlers: Sequence[Handler] = ()
     dropped_lines: Callable[[], int] = lambda: 0
     written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None

@@ -5,6 +5,7 @@ Written from the port's docstrings, not from either store, so that all three can
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -24,6 +25,7 @@ from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
 from listener.ports.journal import (
+    ANNOUNCED,
     KEY_KEPT_MS,
     Claim,
     FirstLook,
@@ -46,7 +48,7 @@ class Kept:
     code: CvCode
     now: Submission
     facts: list[Fact] = field(default_factory=list)
-    reactions: dict[int, Reaction] = field(default_factory=dict)
+    reactions: dict[tuple[int, str], Reaction] = field(default_factory=dict)
     file_gone: bool = False
     reply: StoredReply | None = None
 
@@ -114,7 +116,8 @@ class JournalModel:
                 self.inbox[seq] = replace(self.inbox[seq], disposition=disposition)
         self.add_refs([(ref, commit.code) for ref in commit.refs])
         for name, of in commit.reactions:
-            self.kept[name].reactions.setdefault(of, Reaction(name, of, 0, Millis(0)))
+            new = Reaction(name, of, ANNOUNCED, 0, Millis(0))
+            self.kept[name].reactions.setdefault((of, ANNOUNCED), new)
         return version
 
     def due_lanes(self, now_ms: Millis, limit: int) -> list[CvCode]:
@@ -293,20 +296,49 @@ class JournalModel:
             min((s.created_ms for s in waiting), default=None),
         )
 
-    def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
-        all_of_them = [r for kept in self.kept.values() for r in kept.reactions.values()]
-        due = [(r.due_ms, r.submission_id, r.version, r) for r in all_of_them if r.due_ms <= now_ms]
-        return [row[3] for row in sorted(due, key=lambda row: row[:3])][:limit]
+    def reactions(self) -> list[Reaction]:
+        return [r for kept in self.kept.values() for r in kept.reactions.values()]
 
-    def finish_reaction(self, name: SubmissionId, version: int) -> None:
+    def due_reactions(self, handler: str, now_ms: Millis, limit: int) -> list[Reaction]:
+        due = [r for r in self.reactions() if r.handler == handler and r.due_ms <= now_ms]
+        return sorted(due, key=lambda r: (r.due_ms, r.submission_id, r.version))[:limit]
+
+    def give_out(
+        self, announced: list[tuple[SubmissionId, int]], handlers: list[str], told: bool
+    ) -> None:
+        for name, version in announced:
+            reactions = self.kept[name].reactions if name in self.kept else {}
+            if (version, ANNOUNCED) not in reactions:
+                continue
+            for handler in handlers:
+                new = Reaction(name, version, handler, 0, Millis(0))
+                reactions.setdefault((version, handler), new)
+            if told:
+                del reactions[version, ANNOUNCED]
+
+    def finish_reaction(self, name: SubmissionId, version: int, handler: str) -> None:
         if name in self.kept:
-            self.kept[name].reactions.pop(version, None)
+            left = self.kept[name].reactions
+            heard = [key for key in left if key[0] <= version and key[1] == handler]
+            for key in heard:
+                del left[key]
 
-    def postpone_reaction(self, name: SubmissionId, version: int, due_ms: Millis) -> None:
+    def postpone_reaction(
+        self, name: SubmissionId, version: int, handler: str, due_ms: Millis
+    ) -> None:
         reactions = self.kept[name].reactions if name in self.kept else {}
-        if version in reactions:
-            tries = reactions[version].tries + 1
-            reactions[version] = Reaction(name, version, tries, due_ms)
+        if (version, handler) in reactions:
+            tries = reactions[version, handler].tries + 1
+            reactions[version, handler] = Reaction(name, version, handler, tries, due_ms)
+
+    def hasten_reactions(self, handler: str, now_ms: Millis) -> None:
+        for kept in self.kept.values():
+            for key, reaction in kept.reactions.items():
+                if key[1] == handler and reaction.due_ms > now_ms:
+                    kept.reactions[key] = replace(reaction, due_ms=now_ms)
+
+    def reactions_waiting(self) -> dict[str, int]:
+        return dict(Counter(r.handler for r in self.reactions()))
 
     # ----------------------------------------------------------------------------- files, leaving
 

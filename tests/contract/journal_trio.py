@@ -62,7 +62,9 @@ class Trio:
         questions: list[Call] = [
             *((name, ()) for name in ("first_look", "next_due_ms", "undisposed", "highest_seq")),
             *((name, ()) for name in ("resume_cursor", "last_alive_ms", "tally", "files_kept")),
-            *((name, (EVER, LONG)) for name in ("due_lanes", "due_reactions", "files_due")),
+            *((name, (EVER, LONG)) for name in ("due_lanes", "files_due")),
+            *(("due_reactions", (name, EVER, LONG)) for name in self.model.reactions_waiting()),
+            ("reactions_waiting", ()),
             ("gaps_since", (Millis(0),)),
             ("gaps", (None, LONG)),
             ("ripe_gaps", (LONG,)),

@@ -20,6 +20,7 @@ from listener.core.names import (
 )
 from listener.core.submission import Attempt, FileFacts, Lane, Submission
 from listener.ports.journal import (
+    ANNOUNCED,
     KEY_KEPT_MS,
     Claim,
     IdempotencyKey,
@@ -145,7 +146,7 @@ async def test_a_stale_commit_changes_nothing(journal: Journal, expected: int) -
     assert await journal.facts_of(an_id(1)) == []
     assert len(await journal.undisposed()) == 1
     assert await journal.idempotency("key", at(99)) is None
-    assert await journal.due_reactions(at(99), 9) == []
+    assert await journal.due_reactions(ANNOUNCED, at(99), 9) == []
     assert await journal.next_due_ms() is None
 
 
@@ -167,7 +168,7 @@ async def test_all_parts_of_a_commit_are_stored(journal: Journal) -> None:
     assert await journal.commit(commit) is not None
     assert [row.heard.seq for row in await journal.undisposed()] == [2]
     assert await journal.idempotency("key", at(99)) == key
-    assert [r.version for r in await journal.due_reactions(at(0), 9)] == [1, 2]
+    assert [r.version for r in await journal.due_reactions(ANNOUNCED, at(0), 9)] == [1, 2]
     assert len(await journal.facts_of(an_id(1))) == 1
 
 

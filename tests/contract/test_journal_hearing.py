@@ -1,4 +1,4 @@
-"""What is heard: inbox, sequence, recovery cursor, gaps. And reactions, told at least once."""
+"""What is heard: inbox, sequence, recovery cursor, gaps."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import Disposition
 from listener.core.submission import Lane
 from listener.ports.event_source import Resume
-from listener.ports.journal import InboxRow, Journal, LaneCommit, Reaction
+from listener.ports.journal import InboxRow, Journal, LaneCommit
 
-from .journals import CODE, OTHER, Store, accepting, an_id, at, queued
+from .journals import CODE, OTHER, Store, accepting, at, queued
 
 
 def heard(seq: int) -> InboxRow:
@@ -106,36 +106,3 @@ async def test_gaps_that_end_later_come_by_start(journal: Journal) -> None:
     await journal.open_gap(Gap(at(70)))
     assert [gap.start_ms for gap in await journal.gaps_since(at(20))] == [at(30), at(50), at(70)]
     assert [gap.start_ms for gap in await journal.gaps_since(at(99))] == [at(70)]
-
-
-async def test_reactions_wait_until_finished(store: Store) -> None:
-    first, second = (an_id(1), 1), (an_id(2), 3)
-    await store.journal.commit(replace(accepting(CODE, 1, 2), reactions=(first, second)))
-    await store.restart()
-    journal = store.journal
-    due = await journal.due_reactions(at(0), 9)
-    assert [(r.submission_id, r.version, r.tries) for r in due] == [(*first, 0), (*second, 0)]
-    assert len(await journal.due_reactions(at(0), 1)) == 1
-    await journal.finish_reaction(*first)
-    await journal.finish_reaction(*first)
-    assert [r.submission_id for r in await journal.due_reactions(at(0), 9)] == [an_id(2)]
-
-
-async def test_a_failed_reaction_is_tried_again_later(journal: Journal) -> None:
-    await journal.commit(replace(accepting(CODE, 1), reactions=((an_id(1), 1),)))
-    await journal.postpone_reaction(an_id(1), 1, at(10))
-    await journal.postpone_reaction(an_id(1), 1, at(20))
-    await journal.postpone_reaction(an_id(5), 1, at(20))
-    assert await journal.due_reactions(at(19), 9) == []
-    assert await journal.due_reactions(at(20), 9) == [Reaction(an_id(1), 1, 2, at(20))]
-
-
-async def test_a_reaction_already_waiting_keeps_its_tries(journal: Journal) -> None:
-    version = await journal.commit(replace(accepting(CODE, 1), reactions=((an_id(1), 1),)))
-    await journal.postpone_reaction(an_id(1), 1, at(10))
-    assert version is not None
-    await journal.commit(
-        replace(accepting(CODE, 1, version=version), reactions=((an_id(1), 1), (an_id(1), 2)))
-    )
-    due = await journal.due_reactions(at(10), 9)
-    assert [(r.version, r.tries) for r in due] == [(2, 0), (1, 1)]

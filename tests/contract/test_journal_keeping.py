@@ -9,6 +9,7 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import Attribution, CvCode, Disposition, Outcome, State
 from listener.core.submission import Lane
 from listener.ports.journal import (
+    ANNOUNCED,
     FirstLook,
     IdempotencyKey,
     InboxRow,
@@ -219,7 +220,7 @@ async def test_purging_spares_what_is_open_remembered_recent_or_has_a_file(store
     assert await listed(journal, Query()) == [5, 4, 2, 1]
     for n in range(1, 7):
         assert len(await journal.facts_of(an_id(n))) == (0 if n in (3, 6) else 1)
-    left = [r.submission_id for r in await journal.due_reactions(at(0), 9)]
+    left = [r.submission_id for r in await journal.due_reactions(ANNOUNCED, at(0), 9)]
     assert left == [an_id(n) for n in (1, 2, 4, 5)]
     assert await journal.purge(at(50)) == 0
 
@@ -291,7 +292,7 @@ async def test_forgetting_leaves_nothing_of_the_code(store: Store) -> None:
     assert [row.code for row in await journal.undisposed()] == [OTHER]
     assert await journal.idempotency("key-1", at(99)) is None
     assert await journal.due_lanes(at(9), 9) == [OTHER]
-    assert [r.submission_id for r in await journal.due_reactions(at(0), 9)] == [an_id(2)]
+    assert [r.submission_id for r in await journal.due_reactions(ANNOUNCED, at(0), 9)] == [an_id(2)]
     assert await journal.claim_lane(CODE, "two", at(1), at(99)) is not None
     assert await journal.claim_lane(OTHER, "two", at(1), at(99)) is None
     assert len(await journal.facts_of(an_id(2))) == 1

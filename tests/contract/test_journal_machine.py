@@ -26,6 +26,7 @@ from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount
 from listener.ports.journal import (
+    ANNOUNCED,
     KEY_KEPT_MS,
     Claim,
     IdempotencyKey,
@@ -39,6 +40,7 @@ from .journal_trio import EVER, LONG, Trio
 from .journals import a_fact, an_id, at, queued
 
 CODES = tuple(CvCode(text) for text in ("a", "A", "日本\U0010ffff/%#$"))
+HANDLERS = (ANNOUNCED, "log", "webhook")
 KEYS = ("key-1", "key-2", "")
 OPEN = (State.QUEUED, State.SENDING, State.AWAITING, State.IN_DOUBT)
 
@@ -190,7 +192,8 @@ class JournalMachine(RuleBasedStateMachine):
         due = self.trio.ask("due_lanes", now, limit)
         first = self.trio.ask("next_due_ms")
         assert bool(due) == (first is not None and first <= now)
-        self.trio.ask("due_reactions", now, limit)
+        for handler in HANDLERS:
+            self.trio.ask("due_reactions", handler, now, limit)
         self.trio.ask("files_due", now, limit)
         self.trio.ask("gaps_since", now)
         self.trio.ask("gaps", limit + 1, limit)
@@ -252,12 +255,34 @@ class JournalMachine(RuleBasedStateMachine):
 
     # ----------------------------------------------------------------------- reactions and leaving
 
-    @rule(which=st.integers(0, 30), version=st.integers(0, 9), again=perhaps)
-    def react(self, which: int, version: int, again: Millis | None) -> None:
+    @rule(
+        which=st.integers(0, 30),
+        version=st.integers(0, 9),
+        handler=st.sampled_from(HANDLERS),
+        again=perhaps,
+    )
+    def react(self, which: int, version: int, handler: str, again: Millis | None) -> None:
         if again is None:
-            self.trio.ask("finish_reaction", an_id(which), version)
+            self.trio.ask("finish_reaction", an_id(which), version, handler)
         else:
-            self.trio.ask("postpone_reaction", an_id(which), version, again)
+            self.trio.ask("postpone_reaction", an_id(which), version, handler, again)
+
+    @rule(
+        strangers=st.lists(st.tuples(st.integers(0, 30).map(an_id), st.integers(0, 9)), max_size=2),
+        handlers=st.sets(st.sampled_from(HANDLERS[1:])),
+        told=st.booleans(),
+    )
+    def give_out(
+        self, strangers: list[tuple[SubmissionId, int]], handlers: set[str], told: bool
+    ) -> None:
+        """All that is announced, and some that may not be."""
+        announced = self.model.due_reactions(ANNOUNCED, EVER, LONG)
+        these = [*strangers, *((r.submission_id, r.version) for r in announced)]
+        self.trio.ask("give_out", these, sorted(handlers), told)
+
+    @rule(handler=st.sampled_from(HANDLERS), now=moments)
+    def hasten(self, handler: str, now: Millis) -> None:
+        self.trio.ask("hasten_reactions", handler, now)
 
     @rule(numbers=st.none() | st.lists(st.integers(1, 30), max_size=6))
     def files_leave(self, numbers: list[int] | None) -> None:

@@ -18,6 +18,7 @@ from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
 from listener.ports.journal import (
+    ANNOUNCED,
     KEY_KEPT_MS,
     Claim,
     FirstLook,
@@ -58,7 +59,7 @@ class _Kept:
     keys: dict[str, IdempotencyKey] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     refs: set[tuple[str, CvCode]] = field(default_factory=set)
-    reactions: dict[tuple[SubmissionId, int], Reaction] = field(default_factory=dict)
+    reactions: dict[tuple[SubmissionId, int, str], Reaction] = field(default_factory=dict)
     claims: dict[CvCode, Claim] = field(default_factory=dict)
     replies: dict[SubmissionId, StoredReply] = field(default_factory=dict)
     last_token: int = 0
@@ -308,26 +309,57 @@ class MemoryJournal:
             oldest_open_ms=min((s.created_ms for s in waiting), default=None),
         )
 
-    async def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
+    async def due_reactions(self, handler: str, now_ms: Millis, limit: int) -> list[Reaction]:
         self._check()
-        due = (r for r in self._kept.reactions.values() if r.due_ms <= now_ms)
+        due = [r for r in self._reactions(handler) if r.due_ms <= now_ms]
         return sorted(due, key=lambda r: (r.due_ms, r.submission_id, r.version))[:limit]
 
-    async def finish_reaction(self, submission_id: SubmissionId, version: int) -> None:
+    async def give_out(
+        self,
+        announced: Sequence[tuple[SubmissionId, int]],
+        handlers: Sequence[str],
+        told: bool,
+    ) -> None:
         await self._before()
-        self._kept.reactions.pop((submission_id, version), None)
+        reactions = self._kept.reactions
+        for this in announced:
+            if (*this, ANNOUNCED) not in reactions:
+                continue
+            for handler in handlers:
+                reactions.setdefault((*this, handler), Reaction(*this, handler, 0, Millis(0)))
+            if told:
+                del reactions[*this, ANNOUNCED]
+        await self._after()
+
+    async def finish_reaction(
+        self, submission_id: SubmissionId, version: int, handler: str
+    ) -> None:
+        await self._before()
+        for reaction in self._reactions(handler):
+            if reaction.submission_id == submission_id and reaction.version <= version:
+                del self._kept.reactions[submission_id, reaction.version, handler]
         await self._after()
 
     async def postpone_reaction(
-        self, submission_id: SubmissionId, version: int, due_ms: Millis
+        self, submission_id: SubmissionId, version: int, handler: str, due_ms: Millis
     ) -> None:
         await self._before()
-        reaction = self._kept.reactions.get((submission_id, version))
-        if reaction is not None:
-            self._kept.reactions[submission_id, version] = replace(
-                reaction, tries=reaction.tries + 1, due_ms=due_ms
-            )
+        this = (submission_id, version, handler)
+        if (reaction := self._kept.reactions.get(this)) is not None:
+            tries = reaction.tries + 1
+            self._kept.reactions[this] = replace(reaction, tries=tries, due_ms=due_ms)
         await self._after()
+
+    async def hasten_reactions(self, handler: str, now_ms: Millis) -> None:
+        await self._before()
+        for this, reaction in self._kept.reactions.items():
+            if reaction.handler == handler and reaction.due_ms > now_ms:
+                self._kept.reactions[this] = replace(reaction, due_ms=now_ms)
+        await self._after()
+
+    async def reactions_waiting(self) -> dict[str, int]:
+        self._check()
+        return dict(Counter(reaction.handler for reaction in self._kept.reactions.values()))
 
     async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:
         self._check()
@@ -445,9 +477,8 @@ class MemoryJournal:
             if seq in kept.inbox:
                 kept.inbox[seq] = replace(kept.inbox[seq], disposition=disposition)
         for submission_id, of_version in commit.reactions:
-            kept.reactions.setdefault(
-                (submission_id, of_version), Reaction(submission_id, of_version, 0, Millis(0))
-            )
+            announced = Reaction(submission_id, of_version, ANNOUNCED, 0, Millis(0))
+            kept.reactions.setdefault((submission_id, of_version, ANNOUNCED), announced)
         if commit.idempotency is not None:
             kept.keys[commit.idempotency.key] = commit.idempotency
         kept.refs |= {(ref, code) for ref in commit.refs}
@@ -472,6 +503,9 @@ class MemoryJournal:
         kept = self._kept
         codes = {s.code for s in kept.submissions.values()}
         kept.refs = {(ref, code) for ref, code in kept.refs if code in codes}
+
+    def _reactions(self, handler: str) -> list[Reaction]:
+        return [r for r in self._kept.reactions.values() if r.handler == handler]
 
     def _open_gap(self) -> GapRow | None:
         return next((row for row in self._kept.gaps if row.gap.end_ms is None), None)

@@ -17,7 +17,7 @@ from listener.core.inputs import Restarted
 from listener.core.names import Attribution, Outcome, State
 from listener.service.front import ServiceFront
 from listener.service.intake import Accepted, Intake
-from listener.service.reactor import Reactor
+from listener.service.reactor import Outcomes, Reactor
 
 LATE_S = 0.3
 
@@ -141,13 +141,13 @@ def _delete_before_close() -> None:
 
 def _finish_reaction_before_handlers() -> None:
     """A reaction is crossed off before any handler heard of it."""
-    real = Reactor._ask_all
+    real = Outcomes.prepare
 
-    async def eager(self: Reactor, reaction: Any) -> None:
-        await self._journal.finish_reaction(reaction.submission_id, reaction.version)
-        await real(self, reaction)
+    async def eager(self: Outcomes, errand: Any) -> Any:
+        await self.finish(errand, errand.version)
+        return await real(self, errand)
 
-    _plant(Reactor, "_ask_all", eager)
+    _plant(Outcomes, "prepare", eager)
 
 
 def _sweep_nothing() -> None:

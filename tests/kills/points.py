@@ -187,8 +187,20 @@ POINTS: dict[str, Point] = {
         most=4,
     ),
     "close.performing": Point(_PERFORM, "after", "some effects performed, others forgotten"),
+    "reaction.told": Point(
+        f"{JOURNAL}.give_out",
+        "before",
+        "the line is told again after a restart, or never",
+        most=4,
+    ),
+    "reaction.given_out": Point(
+        f"{JOURNAL}.give_out",
+        "after",
+        "the line is told again after a restart; no handler is asked",
+        most=4,
+    ),
     "reaction.begun": Point(
-        "listener.service.reactor:Reactor._call",
+        "listener.service.caller:Caller._made",
         "before",
         "a handler never hears of a close",
         most=4,
@@ -202,7 +214,7 @@ POINTS: dict[str, Point] = {
     "reaction.finished": Point(
         f"{JOURNAL}.finish_reaction",
         "after",
-        "the line is told again after a restart",
+        "a handler is asked again after a restart",
         most=4,
     ),
     "file.before_deletion": Point(

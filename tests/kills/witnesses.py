@@ -81,7 +81,11 @@ async def read_books(path: Path) -> Books:
         while page := await journal.submissions(Query(before=before, limit=500)):
             stored += page
             before = page[-1].submission.id
-        due = await journal.due_reactions(FOR_EVER, 10_000)
+        due = [
+            reaction
+            for handler in await journal.reactions_waiting()
+            for reaction in await journal.due_reactions(handler, FOR_EVER, 10_000)
+        ]
         return Books(
             {s.submission.id: s.code for s in stored},
             {s.submission.id: s.submission for s in stored},

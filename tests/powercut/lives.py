@@ -19,7 +19,7 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import CvCode, Disposition, Millis
 from listener.core.submission import Lane
 from listener.ports.event_source import Resume
-from listener.ports.journal import IdempotencyKey, InboxRow, LaneCommit, Query
+from listener.ports.journal import ANNOUNCED, IdempotencyKey, InboxRow, LaneCommit, Query
 from tests.contract.journals import a_fact, an_id, queued
 
 from .books import Books, PowerLost
@@ -150,9 +150,8 @@ async def _of_lane(journal: SqliteJournal, told: Acknowledged, lane: int) -> lis
         return broken
     base, newest = an_id(10_000 * lane), an_id(10_000 * lane + there)
     facts = await journal.facts_of(base)
-    reactions = [
-        r for r in await journal.due_reactions(Millis(0), 10_000) if r.submission_id == base
-    ]
+    announced = await journal.due_reactions(ANNOUNCED, Millis(0), 10_000)
+    reactions = [reaction for reaction in announced if reaction.submission_id == base]
     key = await journal.idempotency(f"{lane}:{there}", Millis(0))
     too_new = await journal.idempotency(f"{lane}:{there + 1}", Millis(0))
     listed = await journal.submissions(Query(code=code_of(lane), limit=10_000))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -11,6 +11,7 @@ from listener.adapters.clock import SystemClock
 from listener.core.names import CvCode, FileKind, Millis, Outcome, State, SubmissionId
 from listener.core.submission import FileFacts, Lane, Submission
 from listener.ports.journal import LaneCommit
+from listener.ports.reaction import Handler
 from listener.service import reactor
 from listener.service.reactor import Reactor
 from tests.adapters.logs.sinks import BOUND_S, written
@@ -48,9 +49,15 @@ class Watched(MemoryJournal):
         super().__init__()
         self.finished: asyncio.Queue[str] = asyncio.Queue()
 
-    async def finish_reaction(self, submission_id: SubmissionId, version: int) -> None:
-        await super().finish_reaction(submission_id, version)
-        self.finished.put_nowait(submission_id)
+    async def give_out(
+        self,
+        announced: Sequence[tuple[SubmissionId, int]],
+        handlers: Sequence[str],
+        told: bool,
+    ) -> None:
+        await super().give_out(announced, handlers, told)
+        for submission_id, _ in announced if told else ():
+            self.finished.put_nowait(submission_id)
 
 
 async def test_where_nobody_reads_the_log_handlers_go_on_and_are_crossed_off_later(
@@ -74,9 +81,8 @@ async def test_where_nobody_reads_the_log_handlers_go_on_and_are_crossed_off_lat
             raise
 
     with written() as sink:
-        room = Reactor(
-            journal, SystemClock(), sink.log, [("test", handler)], told=lane, written=until_read
-        )
+        handlers = [Handler("test", handler)]
+        room = Reactor(journal, SystemClock(), sink.log, handlers, told=lane, written=until_read)
         running = asyncio.create_task(room.run())
         async with asyncio.timeout(BOUND_S):
             for name in ("one", "two"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -115,48 +115,6 @@ def test_a_room_that_dies_unseen_ends_the_service() -> None:
         with pytest.raises(ExceptionGroup) as told:
             await service.run()
         assert told.group_contains(RuntimeError, match="timers")
-
-    lived(story)
-
-
-@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, ValueError])
-def test_a_handler_may_raise_anything_and_is_asked_again(error: type[BaseException]) -> None:
-    async def story(life: Life) -> None:
-        asked: list[float] = []
-
-        async def handler(submission: Mapping[str, object]) -> None:
-            asked.append(life.loop.time())
-            if len(asked) < 3:
-                raise error
-
-        service_of(life).reactor._handlers = [("own", handler)]
-        name = await submit(life, CODE)
-        await until(life, name, State.CLOSED)
-        await asyncio.sleep(60)
-        assert len(asked) == 3
-        assert 0.5 < asked[1] - asked[0] < 5
-
-    lived(story)
-
-
-def test_a_handler_that_hangs_holds_up_nobody_else() -> None:
-    async def story(life: Life) -> None:
-        heard: list[str] = []
-
-        async def handler(submission: Mapping[str, object]) -> None:
-            if not heard:
-                heard.append("hangs")
-                await asyncio.sleep(3600)
-            heard.append(str(submission["id"]))
-
-        service_of(life).reactor._handlers = [("own", handler)]
-        names = [await submit(life, CvCode(f"{CODE}{number}")) for number in range(3)]
-        for name in names:
-            await until(life, name, State.CLOSED)
-        await asyncio.sleep(1)
-        assert len(heard) == 3
-        await asyncio.sleep(60)
-        assert set(heard) == {"hangs", *map(str, names)}
 
     lived(story)
 

@@ -13,6 +13,7 @@ from listener.adapters.clock import SystemClock
 from listener.adapters.socket_source import OnConnect
 from listener.core.errors import JournalFault
 from listener.core.names import CvCode, Millis, SubmissionId
+from listener.ports.reaction import Handler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.service import Service, ServicePolicy, World
 from tests.fakes.socket_server import SocketServer
@@ -196,7 +197,7 @@ async def _main(life: Life, process: Process) -> None:
             clock=clock,
             log=ProcessLog(life, process),
             new_id=new_id,
-            handlers=[("witness", Witness(life, process))],
+            handlers=[Handler("witness", Witness(life, process))],
         ),
         ServicePolicy(core=drawn.policy, sending=SendingPolicy(max_in_flight=4), retention_days=30),
     )

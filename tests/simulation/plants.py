@@ -233,12 +233,12 @@ class _SignlessJournal:
 def finish_a_reaction_before_its_handler(patch: Patch) -> None:
     """The journal is told that handlers ran before they did."""
 
-    async def ask_all(self: reactor.Reactor, reaction: Any) -> None:
-        await self._journal.finish_reaction(reaction.submission_id, reaction.version)
-        await real(self, reaction)
+    async def prepare(self: reactor.Outcomes, errand: Any) -> Any:
+        await self.finish(errand, errand.version)
+        return await real(self, errand)
 
-    real = reactor.Reactor._ask_all
-    patch.setattr(reactor.Reactor, "_ask_all", ask_all)
+    real = reactor.Outcomes.prepare
+    patch.setattr(reactor.Outcomes, "prepare", prepare)
 
 
 def no_line_told_again(patch: Patch) -> None:

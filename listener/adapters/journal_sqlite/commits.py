@@ -13,6 +13,7 @@ from listener.ports.journal import KEY_KEPT_MS, Claim, LaneCommit, StoredReply
 
 from .codec import encode_facts, encode_headers, encode_lane, encode_submission
 from .listings import add_refs
+from .reactions import announce
 
 _ADD_LANE = "INSERT INTO lanes (code, version, members, doc, due_ms) VALUES (?, ?, ?, ?, ?)"
 _SET_LANE = "UPDATE lanes SET version = ?, members = ?, doc = ?, due_ms = ? WHERE code = ?"
@@ -212,8 +213,7 @@ def _write_reply(db: apsw.Connection, prepared: PreparedCommit) -> None:
 def _write_rest(db: apsw.Connection, commit: LaneCommit) -> None:
     for seq, disposition in commit.dispositions:
         db.execute("UPDATE inbox SET disposition = ? WHERE seq = ?", (disposition, seq))
-    for submission_id, version in commit.reactions:
-        db.execute("INSERT OR IGNORE INTO reactions VALUES (?, ?, 0, 0)", (submission_id, version))
+    announce(db, commit.reactions)
     if commit.refs:
         add_refs(db, [(ref, commit.code) for ref in commit.refs])
     key = commit.idempotency

@@ -1,4 +1,4 @@
-"""Writes of the ear: inbox, cursor, sign of life, gaps. And of reactions, which are as small."""
+"""Writes of the ear: inbox, cursor, sign of life, gaps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import apsw
 
 from listener.core.evidence import Gap
-from listener.core.names import Millis, SubmissionId
+from listener.core.names import Millis
 from listener.ports.event_source import Resume
 from listener.ports.journal import InboxRow
 
@@ -63,21 +63,3 @@ def close_gap(db: apsw.Connection, end_ms: Millis, reason: str) -> Gap | None:
 def drop_gap(db: apsw.Connection) -> None:
     """As the port says."""
     db.execute("DELETE FROM gaps WHERE end_ms IS NULL")
-
-
-def finish_reaction(db: apsw.Connection, submission_id: SubmissionId, version: int) -> None:
-    """As the port says."""
-    db.execute(
-        "DELETE FROM reactions WHERE submission_id = ? AND version = ?", (submission_id, version)
-    )
-
-
-def postpone_reaction(
-    db: apsw.Connection, submission_id: SubmissionId, version: int, due_ms: Millis
-) -> None:
-    """As the port says."""
-    db.execute(
-        "UPDATE reactions SET tries = tries + 1, due_ms = ?"
-        " WHERE submission_id = ? AND version = ?",
-        (due_ms, submission_id, version),
-    )

@@ -30,7 +30,7 @@ from listener.ports.journal import (
     ToldFact,
 )
 
-from . import commits, gap_accounts, hearing, listings, notes, reads, retention
+from . import commits, gap_accounts, hearing, listings, notes, reactions, reads, retention
 from .store import Pragmas, Store, open_store
 from .transactions import Health, Transactions
 from .worker import Desk, Worker
@@ -175,25 +175,54 @@ class SqliteJournal:
     async def tally(self) -> Tally:
         return await self._reader.submit(reads.tally)
 
-    async def due_reactions(self, now_ms: Millis, limit: int) -> list[Reaction]:
-        return await self._reader.submit(partial(reads.due_reactions, now_ms=now_ms, limit=limit))
-
-    async def finish_reaction(self, submission_id: SubmissionId, version: int) -> None:
-        await self._writer.submit(
-            partial(hearing.finish_reaction, submission_id=submission_id, version=version)
+    async def due_reactions(self, handler: str, now_ms: Millis, limit: int) -> list[Reaction]:
+        return await self._reader.submit(
+            partial(reads.due_reactions, handler=handler, now_ms=now_ms, limit=limit)
         )
 
-    async def postpone_reaction(
-        self, submission_id: SubmissionId, version: int, due_ms: Millis
+    async def give_out(
+        self,
+        announced: Sequence[tuple[SubmissionId, int]],
+        handlers: Sequence[str],
+        told: bool,
+    ) -> None:
+        pairs, names = tuple(announced), tuple(handlers)
+        await self._writer.submit(
+            partial(reactions.give_out, announced=pairs, handlers=names, told=told)
+        )
+
+    async def finish_reaction(
+        self, submission_id: SubmissionId, version: int, handler: str
     ) -> None:
         await self._writer.submit(
             partial(
-                hearing.postpone_reaction,
+                reactions.finish_reaction,
                 submission_id=submission_id,
                 version=version,
+                handler=handler,
+            )
+        )
+
+    async def postpone_reaction(
+        self, submission_id: SubmissionId, version: int, handler: str, due_ms: Millis
+    ) -> None:
+        await self._writer.submit(
+            partial(
+                reactions.postpone_reaction,
+                submission_id=submission_id,
+                version=version,
+                handler=handler,
                 due_ms=due_ms,
             )
         )
+
+    async def hasten_reactions(self, handler: str, now_ms: Millis) -> None:
+        await self._writer.submit(
+            partial(reactions.hasten_reactions, handler=handler, now_ms=now_ms)
+        )
+
+    async def reactions_waiting(self) -> dict[str, int]:
+        return await self._reader.submit(reads.reactions_waiting)
 
     async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:
         return await self._reader.submit(partial(reads.files_due, now_ms=now_ms, limit=limit))

@@ -202,16 +202,23 @@ def tally(db: apsw.Connection) -> Tally:
     )
 
 
-def due_reactions(db: apsw.Connection, now_ms: Millis, limit: int) -> list[Reaction]:
+def due_reactions(db: apsw.Connection, handler: str, now_ms: Millis, limit: int) -> list[Reaction]:
     """As the port says."""
     rows = db.execute(
-        "SELECT submission_id, version, tries, due_ms FROM reactions WHERE due_ms <= ?"
-        " ORDER BY due_ms, submission_id, version LIMIT ?",
-        (now_ms, limit),
+        "SELECT submission_id, version, tries, due_ms FROM reactions"
+        " WHERE handler = ? AND due_ms <= ? ORDER BY due_ms, submission_id, version LIMIT ?",
+        (handler, now_ms, limit),
     )
     return [
-        Reaction(SubmissionId(i), version, tries, Millis(due)) for i, version, tries, due in rows
+        Reaction(SubmissionId(i), version, handler, tries, Millis(due))
+        for i, version, tries, due in rows
     ]
+
+
+def reactions_waiting(db: apsw.Connection) -> dict[str, int]:
+    """As the port says."""
+    rows = db.execute("SELECT handler, count(*) FROM reactions GROUP BY handler")
+    return {handler: count for handler, count in rows}  # noqa: C416 - a cursor's rows are no pairs
 
 
 def files_due(db: apsw.Connection, now_ms: Millis, limit: int) -> list[SubmissionId]:

@@ -1,0 +1,282 @@
+"""Calls one handler of the users' for each errand that the journal has for it, until it succeeds.
+
+What one handler does is its own affair: it neither holds up nor repeats another. Errands that fail
+are put off, each ever longer. A handler that fails for all of them is not asked about each: after
+some failures in a row one is tried at a time, ever more rarely, and the others wait untouched. One
+that has done nothing but fail for days is disabled: told as such, and tried twice a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from listener.core.errors import place_of
+from listener.core.names import Millis, SubmissionId
+from listener.ports.clock import Clock
+from listener.ports.log import Log
+from listener.ports.reaction import HandlerFailed
+
+from .breaker import Breaker
+
+BATCH = 256
+LONGEST_SLEEP_MS = 30_000
+FIRST_WAIT_MS = 1_000
+LONGEST_WAIT_MS = 6 * 3_600_000
+"""Between the tries of one errand: each wait is four times as long as the one before."""
+IN_A_ROW = 5
+PAUSE_MS = 1_000
+LONGEST_PAUSE_MS = 15 * 60_000
+"""Of a handler that failed so often in a row: between the errands that it is tried with."""
+DISABLED_AFTER_MS = 5 * 24 * 3_600_000
+PROBE_EVERY_MS = 12 * 3_600_000
+CALM_MS = 60_000
+"""A success so long after the last failure ends an incident, whatever still waits."""
+AILING_MOST = 10_000
+NEVER = Millis(1 << 62)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One call to be made. Two of one ``key`` are never under way together."""
+
+    key: str
+    version: int
+    tries: int
+    due_ms: Millis
+    submission_id: SubmissionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An errand, ready to be made. ``version``: what the handler hears of by it."""
+
+    make: Callable[[], Awaitable[None]]
+    version: int
+
+
+class Errands(Protocol):
+    """Where the errands of one handler are kept. Raises JournalFault."""
+
+    async def due(self, until_ms: Millis, limit: int) -> Sequence[Errand]:
+        """Those whose time comes by then, in the order in which they are to be made."""
+        ...
+
+    async def prepare(self, errand: Errand) -> Call | None:
+        """None: there is nothing to be done any more."""
+        ...
+
+    async def finish(self, errand: Errand, version: int) -> None:
+        """It is done, and all that came before that version. Idempotent."""
+        ...
+
+    async def postpone(self, errand: Errand, due_ms: Millis) -> None:
+        """It failed: again at ``due_ms``."""
+        ...
+
+    async def hasten(self, now_ms: Millis) -> None:
+        """What was put off is due now."""
+        ...
+
+    async def waiting(self) -> int:
+        """How many there are."""
+        ...
+
+
+@dataclass(slots=True)
+class Incident:
+    """A handler that fails, from its first line to its last."""
+
+    start_ms: Millis
+    last_ms: Millis
+    failures: int = 0
+
+
+class Caller:
+    """One handler. ``run`` calls it until cancelled."""
+
+    def __init__(
+        self,
+        name: str,
+        errands: Errands,
+        clock: Clock,
+        log: Log,
+        *,
+        at_once: int = 64,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self.name = name
+        self._errands = errands
+        self._clock = clock
+        self._log = log
+        self._at_once = at_once
+        self._timeout_s = timeout_s
+        self._news = asyncio.Event()
+        self._busy: set[str] = set()
+        self._gate = Breaker(IN_A_ROW, PAUSE_MS, LONGEST_PAUSE_MS)
+        self._incident: Incident | None = None
+        self._ailing: set[str] = set()
+        self._failing_since_ms: Millis | None = None
+        self._probe_ms: Millis | None = None
+
+    def wake(self) -> None:
+        """There may be a new errand."""
+        self._news.set()
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it has done nothing but fail for days, or asked to be left alone."""
+        return self._probe_ms is not None
+
+    async def run(self) -> None:
+        """One task for each errand, so that one that hangs holds up none but its own kind."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._news.clear()
+                now = self._clock.now_ms()
+                wake_ms = now + LONGEST_SLEEP_MS
+                if self._room(now) > 0:
+                    until, most = Millis(wake_ms), BATCH + len(self._busy)
+                    due = await self._errands.due(until, most)
+                    for errand in due:
+                        ready = errand.due_ms <= now and errand.key not in self._busy
+                        if ready and self._room(now) > 0:
+                            self._busy.add(errand.key)
+                            group.create_task(self._see_to(errand, self._gate.began()))
+                    later = [errand.due_ms for errand in due if errand.due_ms > now]
+                    wake_ms = min(later, default=wake_ms)
+                await self._sleep(min(wake_ms, self._opens_ms(now)) - now)
+
+    def _room(self, now: Millis) -> int:
+        """How many more calls may begin."""
+        if self._probe_ms is not None and now < self._probe_ms:
+            return 0
+        return self._at_once - len(self._busy) if self._gate.allows(now) else 0
+
+    def _opens_ms(self, now: Millis) -> int:
+        """When there may be room again without news: what is under way tells of its end."""
+        pause = self._gate.opens_in_ms(now)
+        opens = now + pause if pause else NEVER
+        if self._probe_ms is not None and self._probe_ms > now:
+            opens = max(self._probe_ms, now + pause)
+        return opens
+
+    async def _sleep(self, milliseconds: int) -> None:
+        try:
+            async with asyncio.timeout(max(1, milliseconds) / 1000):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    async def _see_to(self, errand: Errand, attempt: object) -> None:
+        try:
+            call = await self._errands.prepare(errand)
+            version = errand.version if call is None else call.version
+            error = None if call is None else await self._made(call)
+            if error is None:
+                await self._errands.finish(errand, version)
+            else:
+                await self._failed(errand, error)
+            if call is not None and error is None:
+                await self._succeeded(errand)
+        finally:
+            self._gate.gone(attempt)
+            self._busy.discard(errand.key)
+            self._news.set()
+
+    async def _made(self, call: Call) -> HandlerFailed | None:
+        """Make it; how it failed, in words that hold no secret."""
+        bound = asyncio.timeout(self._timeout_s)
+        try:
+            async with bound:
+                await call.make()
+        except HandlerFailed as error:
+            return error
+        except BaseException as error:  # a user's: SystemExit is told too
+            if _we_are_stopping(error):
+                raise
+            words = f"raised {type(error).__name__} at {place_of(error)}"
+            if bound.expired():
+                words = f"expected to be done within {self._timeout_s:g} s, and was not"
+            failed = HandlerFailed(words)
+            failed.__cause__ = error
+            return failed
+        return None
+
+    # --------------------------------------------------------------------------- how it fares
+
+    async def _succeeded(self, errand: Errand) -> None:
+        now = self._clock.now_ms()
+        self._ailing.discard(errand.key)
+        reopened = self._gate.record(True, now) is not None or self.disabled
+        since, self._failing_since_ms, self._probe_ms = self._failing_since_ms, None, None
+        if reopened and since is not None and now - since >= CALM_MS:
+            # It serves again: what was put off meanwhile need not wait any longer.
+            await self._errands.hasten(now)
+        incident = self._incident
+        if incident is not None and (not self._ailing or now - incident.last_ms >= CALM_MS):
+            self._incident = None
+            self._log.emit(
+                "handler.recovered",
+                handler=self.name,
+                failures=incident.failures,
+                duration_ms=now - incident.start_ms,
+            )
+
+    async def _failed(self, errand: Errand, error: HandlerFailed) -> None:
+        """All is noted before the first await: meanwhile another call may succeed."""
+        now = self._clock.now_ms()
+        self._gate.record(False, now)
+        since = self._failing_since_ms = self._failing_since_ms or now
+        if len(self._ailing) < AILING_MOST:
+            self._ailing.add(errand.key)
+        incident = self._incident = self._incident or Incident(now, now)
+        incident.failures += 1
+        incident.last_ms = now
+        failures, was = incident.failures, self._probe_ms
+        if error.gone or now - since >= DISABLED_AFTER_MS:
+            self._probe_ms = NEVER if error.gone else Millis(now + PROBE_EVERY_MS)
+        wait_ms = max(wait_after(errand), round(error.again_in_s * 1000))
+        await self._errands.postpone(errand, Millis(now + wait_ms))
+        if not self.disabled and failures & (failures - 1) == 0:
+            # Powers of two: a flood of them is some lines, not as many.
+            cause = error.__cause__
+            self._log.emit(
+                "handler.failed",
+                handler=self.name,
+                submission_id=errand.submission_id,
+                tries=errand.tries + 1,
+                failures=failures,
+                retry_in_s=wait_ms / 1000,
+                error_type=type(cause or error).__name__,
+                error=str(error),
+            )
+        elif self.disabled and was != NEVER:
+            self._log.emit(
+                "handler.disabled",
+                handler=self.name,
+                reason="gone" if error.gone else "failing",
+                failures=failures,
+                duration_ms=now - since,
+                waiting=await self._errands.waiting(),
+                error=str(error),
+            )
+
+
+def wait_after(errand: Errand) -> int:
+    """How long a failed errand is put off, in milliseconds. Errands that fail together do not come
+    again together: each has a spread of its own, of a fifth more or less, always the same."""
+    wait = min(LONGEST_WAIT_MS, FIRST_WAIT_MS << 2 * min(errand.tries, 16))
+    chance = zlib.crc32(f"{errand.key} {errand.tries}".encode()) / 2**32
+    return round(wait * (0.8 + 0.4 * chance))
+
+
+def _we_are_stopping(error: BaseException) -> bool:
+    """Whether a cancellation is meant for us, and is not one that a handler let escape."""
+    task = asyncio.current_task()
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
