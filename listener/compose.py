@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
+import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +15,11 @@ from typing import TextIO
 
 import listener
 from handlers import cv_updated
+from handlers.chat import chat
 from handlers.log import outcome_log
+from handlers.posting import Poster
+from handlers.program import program
+from handlers.webhook import webhook
 from listener.adapters.clock import SystemClock
 from listener.adapters.credentials import Asked, CredentialsFailed, Fresh
 from listener.adapters.folders import make_folder
@@ -41,13 +46,16 @@ from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
 from listener.ports.front import Front
 from listener.ports.journal import Journal
-from listener.ports.reaction import Handler
+from listener.ports.reaction import Handler, OutcomeHandler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
 from listener.service.service import Service, ServicePolicy, World
 from listener.settings import Named, Settings, imported, known_settings
 
 MAX_RESPONSE_BYTES = 1 << 20
+
+AT_ONCE = {"webhook": 16, "chat": 1, "program": 4}
+"""How many calls of a handler at one time."""
 
 
 @dataclass(slots=True)
@@ -151,16 +159,41 @@ def ref_key_before(settings: Settings) -> tuple[bytes, float] | None:
     return previous_key(settings.state_dir / "ref.key", settings.rotation_period_s)
 
 
-def outcome_handlers(settings: Settings, log: StructuredLog) -> Sequence[Handler]:
-    """The handlers that the settings name: ``log``, or ``package.module:function``."""
-    found: list[Handler] = []
-    for name in settings.outcome_handlers:
-        if name == "log":
-            found.append(Handler(name, outcome_log(log)))
-            continue
-        function = imported("CV_OUTCOME_HANDLERS", name, otherwise="'log'")
-        found.append(Handler(name, function))
-    return found
+def outcome_handlers(
+    settings: Settings, log: StructuredLog, stack: AsyncExitStack
+) -> Sequence[Handler]:
+    """The handlers that the settings name; what they have open is closed by ``stack``."""
+    return [
+        Handler(
+            name,
+            _outcome_handler(name, settings, log, stack),
+            at_once=AT_ONCE.get(name, 64),
+            timeout_s=settings.handler_timeout_s,
+        )
+        for name in settings.outcome_handlers
+    ]
+
+
+def _outcome_handler(
+    name: str, settings: Settings, log: StructuredLog, stack: AsyncExitStack
+) -> OutcomeHandler:
+    match name:
+        case "log":
+            return outcome_log(log)
+        case "program":
+            return program(settings.program, os.environ.get("PATH", os.defpath))
+        case "webhook" | "chat":
+            poster = Poster(
+                ssl_context=client_context(settings.tls_ca_file),
+                user_agent=f"cv-listener/{listener.__version__}",
+                proxy=settings.handler_proxy_plain(),
+            )
+            stack.push_async_callback(poster.close)
+            if name == "chat":
+                return chat(poster, settings.chat_url_plain())
+            return webhook(poster, settings.webhook_url_plain(), settings.webhook_secret_plain())
+    ours = "'log', 'webhook', 'chat', 'program'"
+    return imported("CV_OUTCOME_HANDLERS", name, otherwise=ours)
 
 
 def credentials(settings: Settings, log: StructuredLog) -> dict[str, Fresh]:
@@ -270,7 +303,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             clock=clock,
             log=log,
             new_id=new_submission_id,
-            handlers=outcome_handlers(settings, log),
+            handlers=outcome_handlers(settings, log, stack),
             dropped_lines=log.dropped_lines,
             found_by=log.found_by,
             written=log.written,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_a_handler_that_cannot_be_called_is_named(tmp_path: Path, name: str) -> 
         known = settings(tmp_path, CV_OUTCOME_HANDLERS=name)
         log = open_log(known, io.StringIO())
         try:
-            outcome_handlers(known, log)
+            outcome_handlers(known, log, AsyncExitStack())
         finally:
             log.close()
 

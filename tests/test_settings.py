@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ from listener.settings import read as read_with_sources
 from tests.tree import ROOT
 
 SECRET = "hunter2-hunter2"
+WEBHOOK_SECRET = f"whsec_{b64encode(SECRET.encode() * 2).decode()}"
+WEBHOOK = {"CV_WEBHOOK_URL": "https://h/", "CV_WEBHOOK_SECRET": WEBHOOK_SECRET}
+WEBHOOK["CV_OUTCOME_HANDLERS"] = "log,webhook"
+WITH = {
+    "CV_WEBHOOK_URL": WEBHOOK,
+    "CV_WEBHOOK_SECRET": WEBHOOK,
+    "CV_CHAT_URL": {"CV_OUTCOME_HANDLERS": "chat"},
+}
+"""What a setting wants set with it."""
 
 
 def read(**env: str) -> Settings:
@@ -529,15 +539,21 @@ ALL_SECRETS = {
     "CV_INTAKE_TOKENS": f'{{"read": "{SECRET}"}}',
     "CV_REF_KEY": f"{SECRET}{SECRET}",
     "CV_REF_KEY_PREVIOUS": f"{SECRET}{SECRET}",
+    "CV_WEBHOOK_URL": f"https://user:{SECRET}@h/outcomes",
+    "CV_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    "CV_CHAT_URL": f"https://h/{SECRET}",
+    "CV_HANDLER_PROXY": f"http://user:{SECRET}@h:1",
 }
 
 
 @pytest.mark.parametrize("name", sorted(ALL_SECRETS))
 def test_no_secret_shows(name: str) -> None:
-    known = read(**{name: ALL_SECRETS[name]})
-    assert SECRET not in repr(known) + str(known) + repr(known.changed())
+    known = read(**{**WITH.get(name, {}), name: ALL_SECRETS[name]})
+    shown = repr(known) + str(known) + repr(known.changed())
+    assert SECRET not in shown and WEBHOOK_SECRET not in shown
     assert known.changed()[name] == "(secret)"
     whole = SECRET * 2 if name.startswith("CV_REF_KEY") else SECRET
+    whole = WEBHOOK_SECRET if name == "CV_WEBHOOK_SECRET" else whole
     assert whole in known.secrets()
     assert "Bearer" not in known.secrets()
 
@@ -589,6 +605,8 @@ def test_every_example_is_a_good_value(tmp_path: Path) -> None:
         for known in known_settings()
         if known.name not in ("CV_TLS_CA_FILE", "CV_INTAKE_TOKENS")
     }
+    examples |= {"CV_WEBHOOK_SECRET": WEBHOOK_SECRET, "CV_PROGRAM": "/bin/sh"}
+    examples["CV_OUTCOME_HANDLERS"] += ",webhook,chat,program"
     read(**examples)
 
 

@@ -9,6 +9,27 @@ from .names import Millis, Movement, Outcome, State, UpstreamJob, Verdict
 from .standing import accepted, baseline_of, movement_of, possibly_sent, sendable
 from .submission import Lane, Submission
 
+OUTCOME_VARIABLES = {
+    "id": "CV_OUTCOME_ID",
+    "version": "CV_OUTCOME_VERSION",
+    "cv_ref": "CV_OUTCOME_CV_REF",
+    "outcome": "CV_OUTCOME",
+    "outcome_before": "CV_OUTCOME_BEFORE",
+    "attribution": "CV_OUTCOME_ATTRIBUTION",
+    "late": "CV_OUTCOME_LATE",
+    "reason": "CV_OUTCOME_REASON",
+    "enhancement": "CV_OUTCOME_ENHANCEMENT",
+    "analysis": "CV_OUTCOME_ANALYSIS",
+    "attempts": "CV_OUTCOME_ATTEMPTS",
+    "deaf_ms": "CV_OUTCOME_DEAF_MS",
+    "retry_of": "CV_OUTCOME_RETRY_OF",
+    "created_at": "CV_OUTCOME_CREATED_AT",
+    "closed_at": "CV_OUTCOME_CLOSED_AT",
+    "corrected_at": "CV_OUTCOME_CORRECTED_AT",
+}
+"""What a program of the user's finds in its environment, by field of the public form, verdicts by
+the job's name. They are no settings."""
+
 
 def rfc3339(at_ms: int | None) -> str | None:
     """``2026-01-31T12:00:00.000Z``, or None."""

@@ -50,7 +50,34 @@ def disagreements(settings: Settings) -> Iterator[str]:
             "CV_SPOOL_WATCH: expected a folder of its own, found one that is CV_STATE_DIR, holds it"
             " or lies within it: choose another"
         )
+    yield from _handlers(settings)
 
 
 def _inside(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _handlers(settings: Settings) -> Iterator[str]:
+    """A handler that is named has what it needs; what is set for one is set for one that is
+    named."""
+    needs: dict[str, dict[str, object]] = {
+        "webhook": {
+            "CV_WEBHOOK_URL": settings.webhook_url,
+            "CV_WEBHOOK_SECRET": settings.webhook_secret,
+        },
+        "chat": {"CV_CHAT_URL": settings.chat_url},
+        "program": {"CV_PROGRAM": settings.program},
+    }
+    for handler, given in needs.items():
+        named = handler in settings.outcome_handlers
+        for name, value in given.items():
+            if named and not value:
+                yield (
+                    f"{name}: expected it to be set, because CV_OUTCOME_HANDLERS names {handler},"
+                    f" found nothing: set it, or take {handler} out of CV_OUTCOME_HANDLERS"
+                )
+            elif value and not named:
+                yield (
+                    f"{name}: expected {handler} in CV_OUTCOME_HANDLERS, found it not named there:"
+                    f" add it, or take {name} out"
+                )

@@ -6,7 +6,10 @@ what it expected; what was found is added by :mod:`.load`, for it may be a secre
 
 from __future__ import annotations
 
+import base64
 import re
+import shlex
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -50,6 +53,8 @@ class Form:
             return ""
         if self.secret:
             return "(secret)"
+        if self.read is read_command:
+            return shlex.join(cast(Sequence[str], value))
         return _show_size(value) if self.read is read_size else _show(value)
 
 
@@ -195,15 +200,16 @@ def _split(value: str) -> SplitResult:
     return parts
 
 
-def url(*schemes: str, path_belongs: str = "", credentials: bool = False) -> Callable[[Any], Any]:
-    """A reader of URLs without query and fragment. ``path_belongs``: where its path is to stand
-    instead."""
+def url(
+    *schemes: str, path_belongs: str = "", credentials: bool = False, query: bool = False
+) -> Callable[[Any], Any]:
+    """A reader of URLs without a fragment. ``path_belongs``: where its path is to stand instead."""
 
     def read(value: Any) -> Any:
         if not isinstance(value, str):
             return value
         parts = _split(value)
-        if parts.scheme not in schemes or parts.query or parts.fragment:
+        if parts.scheme not in schemes or parts.fragment or (parts.query and not query):
             raise ValueError
         if not credentials and (parts.username or parts.password):
             raise ValueError("a URL without credentials: they belong into headers or auth")
@@ -251,4 +257,32 @@ def read_token(value: Any) -> Any:
     """A bearer token that a header can carry."""
     if isinstance(value, str) and (len(value) < 8 or _TOKEN.fullmatch(value) is None):
         raise ValueError
+    return value
+
+
+def read_webhook_secret(value: Any) -> Any:
+    """As Standard Webhooks spells a symmetric secret."""
+    if isinstance(value, str):
+        prefix, _, text = value.partition("_")
+        try:
+            size = len(base64.b64decode(text, validate=True))
+        except ValueError:
+            raise ValueError from None
+        if prefix != "whsec" or not 24 <= size <= 64:
+            raise ValueError
+    return value
+
+
+def read_command(value: Any) -> Any:
+    """A program that is there, and its arguments, by a shell's quoting; nothing else of a shell."""
+    if isinstance(value, str):
+        try:
+            value = tuple(shlex.split(value))
+        except ValueError:
+            raise ValueError from None
+    if isinstance(value, tuple):
+        if not value or "\0" in "".join(value):
+            raise ValueError
+        if shutil.which(value[0]) is None:
+            raise ValueError("a program, which is not there, or may not be run by this user")
     return value

@@ -206,9 +206,35 @@ LogLevel = Annotated[
 Handlers = Annotated[
     tuple[str, ...],
     Form(
-        "log, or functions as package.module:function, with commas between",
+        "log, webhook, chat, program, or functions as package.module:function, with commas between",
         "log,your_package.hooks:on_outcome",
-        forms.list_of(forms.matching(f"log|{PATTERN}")),
+        forms.list_of(forms.matching(f"log|webhook|chat|program|{PATTERN}")),
+    ),
+]
+PostUrl = Annotated[
+    SecretStr | None,
+    Form(
+        "an http or https URL with a host",
+        "https://hooks.example/...",
+        forms.url("http", "https", credentials=True, query=True),
+        secret=True,
+    ),
+]
+WebhookSecrets = Annotated[
+    Secret[tuple[str, ...]] | None,
+    Form(
+        "whsec_ and 24 to 64 bytes in base64, or several of them with commas between",
+        "whsec_...",
+        forms.list_of(forms.read_webhook_secret),
+        secret=True,
+    ),
+]
+Command = Annotated[
+    tuple[str, ...],
+    Form(
+        "a program and its arguments, quoted as a shell would have it",
+        "/usr/local/bin/on-outcome --channel ops",
+        forms.read_command,
     ),
 ]
 Name = Annotated[

@@ -17,12 +17,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from listener.core.errors import SettingsInvalid
+from listener.core.view import OUTCOME_VARIABLES
 
 from .model import Group, Known, Settings, default_state_dir, known_settings
 
 PREFIX = "CV_"
 IGNORED = "CV_LISTENER_"
 """Kubernetes injects such names for a service called cv-listener."""
+
+TOLD = frozenset(OUTCOME_VARIABLES.values())
+"""Names that a program finds which is run on an outcome, and which may call us in its turn."""
 
 RESERVED = {
     "CV_JOURNAL_URL": "the journal is SQLite, in CV_STATE_DIR",
@@ -149,7 +153,7 @@ def _ours(names: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in names.items()
-        if name.startswith(PREFIX) and not name.startswith(IGNORED)
+        if name.startswith(PREFIX) and not name.startswith(IGNORED) and name not in TOLD
     }
 
 

@@ -35,6 +35,7 @@ class Group(StrEnum):
     SENDING = "Sending"
     WAITING = "How long to wait"
     KEEPING = "What is kept"
+    HANDLERS = "What is done on each outcome"
     DAEMON = "The daemon and its log"
 
 
@@ -220,13 +221,31 @@ class Settings(BaseSettings):
     rotation_period_s: kinds.Period = _env(Group.KEEPING, "CV_ROTATION_PERIOD", 86_400.0)
     """How long after a change a token or a key of before is still known. With 0, not at all."""
 
+    outcome_handlers: kinds.Handlers = _env(Group.HANDLERS, "CV_OUTCOME_HANDLERS", ("log",))
+    """What is called with each outcome, at least once. The page docs/handlers.md
+    tells of each."""
+    handler_timeout_s: kinds.Seconds = _env(Group.HANDLERS, "CV_HANDLER_TIMEOUT", 30.0)
+    """How long one call of a handler may take: a request of webhook or chat, a run of the program,
+    a function."""
+    handler_proxy: kinds.ProxyUrl = _env(Group.HANDLERS, "CV_HANDLER_PROXY", None)
+    """The proxy for webhook and chat. Neither CV_API_PROXY nor the usual proxy variables are looked
+    at."""
+    webhook_url: kinds.PostUrl = _env(Group.HANDLERS, "CV_WEBHOOK_URL", None)
+    """Where the handler webhook POSTs each outcome."""
+    webhook_secret: kinds.WebhookSecrets = _env(Group.HANDLERS, "CV_WEBHOOK_SECRET", None)
+    """What it signs with. While receivers change from one secret to the next, both with a comma
+    between: all of them sign."""
+    chat_url: kinds.PostUrl = _env(Group.HANDLERS, "CV_CHAT_URL", None)
+    """The incoming webhook of a chat's channel, where the handler chat POSTs what is unresolved."""
+    program: kinds.Command = _env(Group.HANDLERS, "CV_PROGRAM", ())
+    """What the handler program runs on each outcome, without a shell. It is shown in the log: no
+    place for a secret."""
+
     log_format: kinds.LogFormat = _env(Group.DAEMON, "CV_LOG_FORMAT", "auto")
     """One JSON object a line (json), or lines for people (console); auto: on a terminal for
     people."""
     log_level: kinds.LogLevel = _env(Group.DAEMON, "CV_LOG_LEVEL", "info")
     """The least that is written."""
-    outcome_handlers: kinds.Handlers = _env(Group.DAEMON, "CV_OUTCOME_HANDLERS", ("log",))
-    """What is called with each outcome."""
     heartbeat_s: kinds.Seconds = _env(Group.DAEMON, "CV_HEARTBEAT", 30.0)
     """How often daemon.heartbeat is written."""
     drain_timeout_s: kinds.Seconds = _env(Group.DAEMON, "CV_DRAIN_TIMEOUT", 10.0)
@@ -268,6 +287,22 @@ class Settings(BaseSettings):
         """The proxy's URL, its credentials included."""
         return self.api_proxy.get_secret_value() if self.api_proxy else None
 
+    def webhook_url_plain(self) -> str:
+        """Empty where there is none."""
+        return self.webhook_url.get_secret_value() if self.webhook_url else ""
+
+    def webhook_secret_plain(self) -> tuple[str, ...]:
+        """All that sign."""
+        return self.webhook_secret.get_secret_value() if self.webhook_secret else ()
+
+    def chat_url_plain(self) -> str:
+        """Empty where there is none."""
+        return self.chat_url.get_secret_value() if self.chat_url else ""
+
+    def handler_proxy_plain(self) -> str | None:
+        """The proxy's URL, its credentials included."""
+        return self.handler_proxy.get_secret_value() if self.handler_proxy else None
+
     def socket_auth_plain(self) -> dict[str, Any] | None:
         """The auth payload, unless a function makes it."""
         return _plain(self.socket_auth)
@@ -296,12 +331,15 @@ class Settings(BaseSettings):
         """Every text in them that nothing may show."""
         known = (self.intake_token, self.ref_key, self.ref_key_previous)
         keys = (key for key in known if key is not None)
-        proxy = self.api_proxy_plain() or ""
+        proxies = (self.api_proxy_plain() or "", self.handler_proxy_plain() or "")
+        posts = [urlsplit(url) for url in (self.webhook_url_plain(), self.chat_url_plain())]
         given = [
             *(self.api_headers_plain(), self.socket_auth_plain(), self.socket_headers_plain()),
             *(self.socket_query_plain(), [emit.args for emit in self.socket_on_connect]),
             [*self.intake_tokens_plain(), *(key.get_secret_value() for key in keys)],
-            urlsplit(proxy).password,
+            [urlsplit(proxy).password for proxy in proxies],
+            *([url.geturl(), url.path.strip("/"), url.query, url.password] for url in posts),
+            self.webhook_secret_plain(),
         ]
         return frozenset(_texts(given))
 

@@ -5,7 +5,7 @@ from .codes import MAX_CODE_BYTES, check_code, cv_ref, edits_url, encode_code, r
 from .events import EventBody, read_event
 from .multipart import MAX_NAME_BYTES, MultipartFrame, frame, sanitise_filename
 from .passing import end_to_end
-from .replies import read_object, read_post, read_record, says_error
+from .replies import read_object, read_post, read_record, retry_after_ms, says_error
 from .requests import request_headers
 from .sniff import sniff
 
@@ -26,6 +26,7 @@ __all__ = [
     "read_record",
     "record_url",
     "request_headers",
+    "retry_after_ms",
     "sanitise_filename",
     "says_error",
     "sniff",

@@ -48,7 +48,7 @@ def read_post(
     """
     if 200 <= http_status < 300:
         return _read_success(http_status, body)
-    wait = _retry_after_ms(headers, now_ms, retry_after_cap_ms)
+    wait = retry_after_ms(headers, now_ms, retry_after_cap_ms)
     if http_status == 429:
         return PostResult(PostKind.THROTTLED, "throttled", http_status, wait)
     if http_status in not_applied_statuses:
@@ -153,8 +153,9 @@ def _identifier(value: object) -> int | str | None:
     return _word(value)
 
 
-def _retry_after_ms(headers: Mapping[str, str], now_ms: Millis, cap_ms: int) -> int | None:
-    """RFC 9110 10.2.3: seconds, or a date, held against the reply's own clock where it tells it."""
+def retry_after_ms(headers: Mapping[str, str], now_ms: Millis, cap_ms: int) -> int | None:
+    """RFC 9110 10.2.3: seconds, or a date, held against the reply's own clock where it tells it.
+    ``headers`` by names in small letters. None: it asks for nothing."""
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return min(int(value[:12]) * 1000, cap_ms)
