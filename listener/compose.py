@@ -15,11 +15,7 @@ from typing import TextIO
 
 import listener
 from handlers import cv_updated
-from handlers.chat import chat
-from handlers.log import outcome_log
-from handlers.posting import Poster
-from handlers.program import program
-from handlers.webhook import webhook
+from handlers.shipped import NAMES, Means, shipped
 from listener.adapters.clock import SystemClock
 from listener.adapters.credentials import Asked, CredentialsFailed, Fresh
 from listener.adapters.folders import make_folder
@@ -46,16 +42,13 @@ from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
 from listener.ports.front import Front
 from listener.ports.journal import Journal
-from listener.ports.reaction import Handler, OutcomeHandler
+from listener.ports.reaction import Handler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
 from listener.service.service import Service, ServicePolicy, World
 from listener.settings import Named, Settings, imported, known_settings
 
 MAX_RESPONSE_BYTES = 1 << 20
-
-AT_ONCE = {"webhook": 16, "chat": 1, "program": 4}
-"""How many calls of a handler at one time."""
 
 
 @dataclass(slots=True)
@@ -163,37 +156,29 @@ def outcome_handlers(
     settings: Settings, log: StructuredLog, stack: AsyncExitStack
 ) -> Sequence[Handler]:
     """The handlers that the settings name; what they have open is closed by ``stack``."""
-    return [
-        Handler(
-            name,
-            _outcome_handler(name, settings, log, stack),
-            at_once=AT_ONCE.get(name, 64),
-            timeout_s=settings.handler_timeout_s,
-        )
-        for name in settings.outcome_handlers
-    ]
-
-
-def _outcome_handler(
-    name: str, settings: Settings, log: StructuredLog, stack: AsyncExitStack
-) -> OutcomeHandler:
-    match name:
-        case "log":
-            return outcome_log(log)
-        case "program":
-            return program(settings.program, os.environ.get("PATH", os.defpath))
-        case "webhook" | "chat":
-            poster = Poster(
-                ssl_context=client_context(settings.tls_ca_file),
-                user_agent=f"cv-listener/{listener.__version__}",
-                proxy=settings.handler_proxy_plain(),
-            )
-            stack.push_async_callback(poster.close)
-            if name == "chat":
-                return chat(poster, settings.chat_url_plain())
-            return webhook(poster, settings.webhook_url_plain(), settings.webhook_secret_plain())
-    ours = "'log', 'webhook', 'chat', 'program'"
-    return imported("CV_OUTCOME_HANDLERS", name, otherwise=ours)
+    means = Means(
+        log=log,
+        ssl_context=client_context(settings.tls_ca_file),
+        user_agent=f"cv-listener/{listener.__version__}",
+        timeout_s=settings.handler_timeout_s,
+        path=os.environ.get("PATH", os.defpath),
+        proxy=settings.handler_proxy_plain(),
+        webhook_url=settings.webhook_url_plain(),
+        webhook_secrets=settings.webhook_secret_plain(),
+        chat_url=settings.chat_url_plain(),
+        program=settings.program,
+    )
+    found: list[Handler] = []
+    for name in settings.outcome_handlers:
+        if name in NAMES:
+            handler, poster = shipped(name, means)
+            if poster is not None:
+                stack.push_async_callback(poster.close)
+        else:
+            function = imported("CV_OUTCOME_HANDLERS", name, otherwise=", ".join(NAMES))
+            handler = Handler(name, function, timeout_s=settings.handler_timeout_s)
+        found.append(handler)
+    return found
 
 
 def credentials(settings: Settings, log: StructuredLog) -> dict[str, Fresh]:

@@ -24,6 +24,7 @@ from listener.core.submission import Lane, Submission
 
 from .event_source import Resume
 from .gaps import GapAccount, GapRow
+from .reaction import Reactions
 from .upstream import RawReply
 
 
@@ -125,10 +126,6 @@ class StoredSubmission:
     submission: Submission
 
 
-ANNOUNCED = ""
-"""Whose reaction it is, before it is given out to the handlers."""
-
-
 @dataclass(frozen=True, slots=True)
 class ToldFact:
     """One fact of a submission. ``sequence``: of its commit; ``place``: within that, from 0.
@@ -141,18 +138,6 @@ class ToldFact:
     submission_id: SubmissionId
     code: CvCode
     body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reaction:
-    """One outcome that ``handler`` has not heard of. At least once, keyed by id and version. Until
-    it is given out to the handlers it is ``ANNOUNCED``, which is nobody's."""
-
-    submission_id: SubmissionId
-    version: int
-    handler: str
-    tries: int
-    due_ms: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +169,7 @@ class Tally:
     oldest_open_ms: Millis | None = None
 
 
-class Journal(Protocol):
+class Journal(Reactions, Protocol):
     """Durable when awaited: every write returns after its fsync. One writer, group commit.
 
     Raises JournalFault when the store fails (the daemon must then stop), never for a stale write.
@@ -335,41 +320,6 @@ class Journal(Protocol):
 
     async def tally(self) -> Tally:
         """Counts by state and outcome."""
-        ...
-
-    async def due_reactions(self, handler: str, now_ms: Millis, limit: int) -> list[Reaction]:
-        """One handler's reactions whose time has come, oldest first; ``ANNOUNCED``: those that are
-        not given out."""
-        ...
-
-    async def give_out(
-        self,
-        announced: Sequence[tuple[SubmissionId, int]],
-        handlers: Sequence[str],
-        told: bool,
-    ) -> None:
-        """Of what is announced still, give each handler a reaction of its own, due at once; one
-        that it has keeps its tries. ``told``: the announcement itself is crossed off with it."""
-        ...
-
-    async def finish_reaction(
-        self, submission_id: SubmissionId, version: int, handler: str
-    ) -> None:
-        """This handler heard of that version, and so of every earlier one. Idempotent."""
-        ...
-
-    async def postpone_reaction(
-        self, submission_id: SubmissionId, version: int, handler: str, due_ms: Millis
-    ) -> None:
-        """This handler failed: again at ``due_ms``, one try more."""
-        ...
-
-    async def hasten_reactions(self, handler: str, now_ms: Millis) -> None:
-        """What this handler's was put off beyond ``now_ms`` is due then."""
-        ...
-
-    async def reactions_waiting(self) -> dict[str, int]:
-        """How many reactions each handler has, ``ANNOUNCED`` included; those with none left out."""
         ...
 
     async def files_due(self, now_ms: Millis, limit: int) -> list[SubmissionId]:

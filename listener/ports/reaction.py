@@ -1,10 +1,12 @@
-"""What is done on each outcome."""
+"""What is done on each outcome, and what of it is still to be done."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from listener.core.names import Millis, SubmissionId
 
 
 class OutcomeHandler(Protocol):
@@ -43,3 +45,58 @@ class Handler:
     handle: OutcomeHandler
     at_once: int = 64
     timeout_s: float = 30.0
+
+
+ANNOUNCED = ""
+"""Whose reaction it is, before it is given out to the handlers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One outcome that ``handler`` has not heard of. At least once, keyed by id and version. Until
+    it is given out to the handlers it is ``ANNOUNCED``, which is nobody's."""
+
+    submission_id: SubmissionId
+    version: int
+    handler: str
+    tries: int
+    due_ms: Millis
+
+
+class Reactions(Protocol):
+    """The journal's part in it. Durable when awaited, as all of it."""
+
+    async def due_reactions(self, handler: str, now_ms: Millis, limit: int) -> list[Reaction]:
+        """One handler's reactions whose time has come, oldest first; ``ANNOUNCED``: those that are
+        not given out."""
+        ...
+
+    async def give_out(
+        self,
+        announced: Sequence[tuple[SubmissionId, int]],
+        handlers: Sequence[str],
+        told: bool,
+    ) -> None:
+        """Of what is announced still, give each handler a reaction of its own, due at once; one
+        that it has keeps its tries. ``told``: the announcement itself is crossed off with it."""
+        ...
+
+    async def finish_reaction(
+        self, submission_id: SubmissionId, version: int, handler: str
+    ) -> None:
+        """This handler heard of that version, and so of every earlier one. Idempotent."""
+        ...
+
+    async def postpone_reaction(
+        self, submission_id: SubmissionId, version: int, handler: str, due_ms: Millis
+    ) -> None:
+        """This handler failed: again at ``due_ms``, one try more."""
+        ...
+
+    async def hasten_reactions(self, handler: str, now_ms: Millis) -> None:
+        """What this handler's was put off beyond ``now_ms`` is due then."""
+        ...
+
+    async def reactions_waiting(self) -> dict[str, int]:
+        """How many reactions each handler has, ``ANNOUNCED`` included; those with none left out."""
+        ...

@@ -9,9 +9,9 @@ from functools import partial
 from listener.core.names import CvCode, Millis, State, SubmissionId
 from listener.core.view import public
 from listener.ports.clock import Clock
-from listener.ports.journal import ANNOUNCED, Journal, Reaction
+from listener.ports.journal import Journal
 from listener.ports.log import Log
-from listener.ports.reaction import Handler, OutcomeHandler
+from listener.ports.reaction import ANNOUNCED, Handler, OutcomeHandler, Reaction
 
 from .caller import BATCH, Call, Caller, Errand
 from .fact_log import retell

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import Field, Secret, model_validator
 from pydantic_settings import (
@@ -24,6 +23,7 @@ from . import kinds
 from .agreement import disagreements
 from .forms import Form, origin
 from .functions import Named
+from .secrets import secrets_in
 
 
 class Group(StrEnum):
@@ -329,19 +329,7 @@ class Settings(BaseSettings):
 
     def secrets(self) -> frozenset[str]:
         """Every text in them that nothing may show."""
-        known = (self.intake_token, self.ref_key, self.ref_key_previous)
-        keys = (key for key in known if key is not None)
-        proxies = (self.api_proxy_plain() or "", self.handler_proxy_plain() or "")
-        posts = [urlsplit(url) for url in (self.webhook_url_plain(), self.chat_url_plain())]
-        given = [
-            *(self.api_headers_plain(), self.socket_auth_plain(), self.socket_headers_plain()),
-            *(self.socket_query_plain(), [emit.args for emit in self.socket_on_connect]),
-            [*self.intake_tokens_plain(), *(key.get_secret_value() for key in keys)],
-            [urlsplit(proxy).password for proxy in proxies],
-            *([url.geturl(), url.path.strip("/"), url.query, url.password] for url in posts),
-            self.webhook_secret_plain(),
-        ]
-        return frozenset(_texts(given))
+        return secrets_in(self)
 
     def changed(self) -> dict[str, str]:
         """Name → value of what was set, as one writes it; of a secret, only that it is there."""
@@ -354,18 +342,6 @@ class Settings(BaseSettings):
 
 def _plain(given: Secret[Any] | Named | None) -> dict[str, Any] | None:
     return dict(given.get_secret_value()) if isinstance(given, Secret) else None
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, str) and value:
-        yield value
-        # "Bearer …": the token alone, too.
-        yield from (word for word in value.split() if len(word) > len("Bearer"))
 
 
 @dataclass(frozen=True, slots=True)

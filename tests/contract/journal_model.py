@@ -25,7 +25,6 @@ from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
 from listener.ports.journal import (
-    ANNOUNCED,
     KEY_KEPT_MS,
     Claim,
     FirstLook,
@@ -34,11 +33,11 @@ from listener.ports.journal import (
     LaneCommit,
     LaneRow,
     Query,
-    Reaction,
     StoredReply,
     StoredSubmission,
     Tally,
 )
+from listener.ports.reaction import ANNOUNCED, Reaction
 
 
 @dataclass

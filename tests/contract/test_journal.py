@@ -20,7 +20,6 @@ from listener.core.names import (
 )
 from listener.core.submission import Attempt, FileFacts, Lane, Submission
 from listener.ports.journal import (
-    ANNOUNCED,
     KEY_KEPT_MS,
     Claim,
     IdempotencyKey,
@@ -29,6 +28,7 @@ from listener.ports.journal import (
     LaneCommit,
     LaneRow,
 )
+from listener.ports.reaction import ANNOUNCED
 
 from .journals import CODE, OTHER, Store, a_fact, accepting, an_id, at, closed, queued
 

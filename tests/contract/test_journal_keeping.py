@@ -9,7 +9,6 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import Attribution, CvCode, Disposition, Outcome, State
 from listener.core.submission import Lane
 from listener.ports.journal import (
-    ANNOUNCED,
     FirstLook,
     IdempotencyKey,
     InboxRow,
@@ -19,6 +18,7 @@ from listener.ports.journal import (
     Query,
     Tally,
 )
+from listener.ports.reaction import ANNOUNCED
 
 from .journals import CODE, OTHER, Store, a_fact, accepting, an_id, at, closed, queued
 

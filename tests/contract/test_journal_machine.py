@@ -25,15 +25,8 @@ from listener.core.names import CvCode, Disposition, Millis, Outcome, State, Sub
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount
-from listener.ports.journal import (
-    ANNOUNCED,
-    KEY_KEPT_MS,
-    Claim,
-    IdempotencyKey,
-    InboxRow,
-    LaneCommit,
-    LaneRow,
-)
+from listener.ports.journal import KEY_KEPT_MS, Claim, IdempotencyKey, InboxRow, LaneCommit, LaneRow
+from listener.ports.reaction import ANNOUNCED
 
 from .journal_commits import reply_to, staying, subject, unfit_call, with_changes
 from .journal_trio import EVER, LONG, Trio

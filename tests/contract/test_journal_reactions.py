@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from listener.core.names import SubmissionId
-from listener.ports.journal import ANNOUNCED, Journal, Reaction
+from listener.ports.journal import Journal
+from listener.ports.reaction import ANNOUNCED, Reaction
 
 from .journals import CODE, Store, accepting, an_id, at
 

@@ -18,7 +18,6 @@ from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
 from listener.ports.journal import (
-    ANNOUNCED,
     KEY_KEPT_MS,
     Claim,
     FirstLook,
@@ -27,12 +26,12 @@ from listener.ports.journal import (
     LaneCommit,
     LaneRow,
     Query,
-    Reaction,
     StoredReply,
     StoredSubmission,
     Tally,
     ToldFact,
 )
+from listener.ports.reaction import ANNOUNCED, Reaction
 
 
 @dataclass

@@ -19,7 +19,8 @@ from listener.core.evidence import Gap, Heard
 from listener.core.names import CvCode, Disposition, Millis
 from listener.core.submission import Lane
 from listener.ports.event_source import Resume
-from listener.ports.journal import ANNOUNCED, IdempotencyKey, InboxRow, LaneCommit, Query
+from listener.ports.journal import IdempotencyKey, InboxRow, LaneCommit, Query
+from listener.ports.reaction import ANNOUNCED
 from tests.contract.journals import a_fact, an_id, queued
 
 from .books import Books, PowerLost

@@ -14,8 +14,8 @@ import pytest
 from listener.adapters.clock import SystemClock
 from listener.core.names import CvCode, FileKind, Millis, Outcome, State, SubmissionId
 from listener.core.submission import FileFacts, Lane, Submission
-from listener.ports.journal import ANNOUNCED, LaneCommit
-from listener.ports.reaction import Handler, HandlerFailed
+from listener.ports.journal import LaneCommit
+from listener.ports.reaction import ANNOUNCED, Handler, HandlerFailed
 from listener.service.caller import Errand, wait_after
 from listener.service.reactor import Reactor, at_once
 from tests.adapters.logs.sinks import Written, written

@@ -23,12 +23,12 @@ from listener.ports.journal import (
     LaneCommit,
     LaneRow,
     Query,
-    Reaction,
     StoredReply,
     StoredSubmission,
     Tally,
     ToldFact,
 )
+from listener.ports.reaction import Reaction
 
 from . import commits, gap_accounts, hearing, listings, notes, reactions, reads, retention
 from .store import Pragmas, Store, open_store

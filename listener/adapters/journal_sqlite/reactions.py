@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import apsw
 
 from listener.core.names import Millis, SubmissionId
-from listener.ports.journal import ANNOUNCED
+from listener.ports.reaction import ANNOUNCED
 
 
 def announce(db: apsw.Connection, reactions: Sequence[tuple[SubmissionId, int]]) -> None:

@@ -16,12 +16,12 @@ from listener.ports.journal import (
     IdempotencyKey,
     InboxRow,
     LaneRow,
-    Reaction,
     StoredReply,
     StoredSubmission,
     Tally,
     ToldFact,
 )
+from listener.ports.reaction import Reaction
 from listener.ports.upstream import RawReply
 
 from .codec import (
