@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.faults import cell, matrix
+from tests.faults import cell, matrix, posts
 from tests.faults.spoils import SETTINGS, Fault, Phase, Setting
 from tests.record import FOLDER
 
@@ -53,13 +53,15 @@ second, and each is twice the one before.
 AFTER_FAULTS = """\
 
 "After the body" is a race in the world, too: whether what came before an RST is still read, and
-whether the line is used once more before it is known to be gone, differs from time to time.
+whether the line is used once more before it is known to be gone, differs from time to time. So does
+the end of slow polling, which the server's patience brings about, or ours, whichever is first.
 
 ## Where they strike
 """
 
 REASONS = {
     "connect_timeout": "no answer to the handshake within the bound on connecting",
+    "http_400": "the server no longer knew the session that was polled",
     "message_too_big": "a frame that says it is larger than any may be: here, the garbage read as "
     "one. Three attempts in a row that end so cost the place to go on from, and a gap follows",
     "server_disconnect": "the server said that it ends the connection",
@@ -87,6 +89,20 @@ stays there until that connection ends. Where it breaks off half-way, the ear be
 """
 
 
+POSTS = """
+## The POST
+
+What becomes of an update when the line to the HTTP API goes wrong in the midst of its POST, from
+the stage named on until that attempt is over; the subscription stands. A cell says how the attempt
+ended, by `result` and `detail` of [attempt.ended](log-events.md#attemptended); the outcome, and how
+many attempts there were; and how often the update was applied: never twice, and once where the
+outcome says so.
+
+A second attempt follows where the first was provably not sent, or where the record was read, more
+than once, and had not moved: see [the rules](state-machine.md#the-rules). Garbage on the way up
+makes a request that the upstream cannot read: it refuses that, and nothing is applied."""
+
+
 def page() -> str:
     """The whole page."""
     told = json.loads((FOLDER / f"{matrix.RECORD}.json").read_text(encoding="utf-8"))
@@ -108,8 +124,34 @@ def page() -> str:
         "\nAnd of gaps:",
         _words({f"`{slug}`": GAPS[slug] for slug in _gaps(rows)}),
         LAST,
+        _posts(),
     ]
     return "\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _posts() -> str:
+    rows = posts.recorded()
+    lines = [
+        POSTS,
+        _words({fault.words: fault.value for fault in posts.PostFault}),
+        "",
+        "| | " + " | ".join(stage.value for stage in posts.Stage) + " |",
+        "|---" * (len(posts.Stage) + 1) + "|",
+    ]
+    for fault in posts.PostFault:
+        shown = [_post(posts.PostCell(fault, stage), rows) for stage in posts.Stage]
+        lines.append(f"| **{fault.words}** | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def _post(one: posts.PostCell, rows: Mapping[tuple[str, str], posts.Row]) -> str:
+    if one.impossible is not None:
+        return f"*cannot be: {one.impossible}*"
+    row = rows[one.fault.words, one.stage.value]
+    result, _, detail = str(row["first attempt"]).partition(" ")
+    attempts = "1 attempt" if row["attempts"] == "1" else f"{row['attempts']} attempts"
+    end = f"{row['outcome']}, {attempts}, applied {row['applied']}"
+    return f"`{result}`, `{detail}`; {end}"
 
 
 def _setting(setting: Setting, rows: Mapping[matrix.Key, Mapping[str, Any]]) -> str:

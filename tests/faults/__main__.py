@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import sys
 
-from . import matrix
+from . import matrix, posts
 
 
 def main() -> int:
@@ -24,12 +24,19 @@ def main() -> int:
         told = matrix.row(cell, rounds)
         some = f" ({told['told in some rounds']})" if told["told in some rounds"] else ""
         print(f"{cell}: {told['told'] or 'nothing told'}{some}; {told['event']}; {told['back']}")
-    found = matrix.broken(measured)
+    cells_of_posts = [cell for cell in posts.ALL if given.only in str(cell)]
+    posted = asyncio.run(posts.measure(cells_of_posts, given.rounds))
+    for post, tries in posted.items():
+        shown = posts.row(post, tries)
+        print(f"{post}: {shown['first attempt']}; {shown['attempts']}; {shown['outcome']}")
+    found = matrix.broken(measured) + posts.broken(posted)
     if not given.record:
         found += matrix.disagreements(measured, matrix.recorded())
+        found += posts.disagreements(posted, posts.recorded())
     print("\n".join(found) or "all hold")
     if given.record and not found and not given.only:
         matrix.record(measured)
+        posts.record(posted)
         print("recorded: `make docs` writes the page of it")
     return 1 if found else 0
 

@@ -10,7 +10,7 @@ from listener.core.names import CvCode, GapReason, Millis
 from listener.ports.event_source import ConnectFailed, Listening, Lost, ReceivedEvent
 from tests.tools import ToolMissing
 
-from . import matrix
+from . import matrix, posts
 from .account import HEARD, MISSED, REPLAYED, Account
 from .cell import CAP_S, Cell, Measured
 from .spoils import BOTH, POLLING, SETTINGS, WEBSOCKET, Fault, Phase, Setting
@@ -48,6 +48,17 @@ def test_what_is_on_record_is_every_cell_that_there_is() -> None:
     assert set(matrix.recorded()) == there
     assert set(SAMPLE) <= set(matrix.ALL)
     assert {cell.setting for cell in matrix.ALL} == set(SETTINGS)
+
+
+@pytest.mark.prove
+async def test_every_fault_at_every_stage_of_a_post() -> None:
+    measured = await posts.measure(posts.ALL)
+    assert posts.broken(measured) == []
+    assert posts.disagreements(measured, posts.recorded()) == []
+
+
+def test_what_is_on_record_is_every_stage_of_a_post() -> None:
+    assert set(posts.recorded()) == {(cell.fault.words, cell.stage.value) for cell in posts.ALL}
 
 
 # --------------------------------------------------------------------------------- the judge itself
