@@ -139,6 +139,7 @@ async def test_what_a_page_says_to_type_works(tmp_path: Path, name: str) -> None
         lines = [
             line
             for block in blocks(PAGES[name], "sh")
+            if not block.startswith("#!")  # a file's content, and not what is typed
             for line in typed(block, daemon, tmp_path, submission)
         ]
         await run("\n".join(lines) + "\n", daemon, tmp_path, commands(tmp_path))
