@@ -65,11 +65,11 @@ def _whole_handed(upload: Any) -> bool:
     return upload._witness.expected is not None and upload._witness.whole
 
 
-def _is_baseline(*_: Any, request_id: str) -> bool:
+def _is_baseline(*_: Any, request_id: str, **__: Any) -> bool:
     return request_id.endswith("-baseline")
 
 
-def _is_resend(*_: Any, request_id: str) -> bool:
+def _is_resend(*_: Any, request_id: str, **__: Any) -> bool:
     return not request_id.endswith("-1")
 
 
@@ -227,7 +227,7 @@ POINTS: dict[str, Point] = {
         "after",
         "a reading that nobody committed decides something",
         scene="resend",
-        under="Enquirer._read",
+        under="Enquirer._work",
     ),
     "resend.committed": Point(
         _TELL,
