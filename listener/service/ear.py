@@ -138,10 +138,11 @@ class Hearer:
 
         A gap is opened from when that run was last known to listen. Returns how many events.
         """
-        now = self._clock.now_ms()
+        # Since before the source began to connect: it may listen already, and a gap that ended
+        # before it began would say of nobody that we were deaf.
+        now = self._deaf_since_ms
         self._pid = (await self._journal.resume_cursor()).pid
         start = now if last_alive_ms is None else Millis(min(last_alive_ms, now))
-        self._deaf_since_ms = now
         for gap in await self._journal.gaps_since(now):
             if gap.end_ms is None and gap.start_ms > now:
                 # Begun by a clock that has been set back since: it would end before it began.

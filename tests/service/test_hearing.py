@@ -12,6 +12,7 @@ from listener.core.evidence import Reading
 from listener.core.names import CvCode, State
 from listener.ports.event_source import Resume
 from listener.ports.journal import InboxRow
+from listener.service.service import Service
 from tests.simulation.life import Life
 
 from .test_rooms import CODE, crash, lived, service_of, start, submit, until
@@ -91,6 +92,31 @@ def test_a_gap_begun_by_a_clock_that_was_set_back_begins_with_the_new_one() -> N
             "SELECT start_ms, end_ms FROM gaps ORDER BY id DESC LIMIT 1"
         )
         assert started_ms <= begun_ms < ended_ms
+
+    lived(story)
+
+
+def test_after_a_clock_was_set_back_no_gap_ends_before_it_began_however_long_a_start_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        await crash(life)
+        life.skew_ns -= 3_600 * 10**9
+        real = Service.recover
+
+        async def recover(self: Service) -> None:
+            await asyncio.sleep(10)  # the connection is there by then
+            await real(self)
+
+        monkeypatch.setattr(Service, "recover", recover)
+        await start(life)
+        await asyncio.sleep(1)
+        assert service_of(life).hearer.listening
+        ((began_ms, ended_ms),) = life.disk.ask(
+            "SELECT start_ms, end_ms FROM gaps ORDER BY id DESC LIMIT 1"
+        )
+        assert began_ms <= ended_ms
 
     lived(story)
 
