@@ -78,7 +78,7 @@ def _a_further_event_changes_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nobody_reads_retry_after(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(replies, "_retry_after_ms", lambda *given: None)
+    patch.setattr(replies, "retry_after_ms", lambda *given: None)
 
 
 def _an_event_that_was_held_is_forgotten(patch: pytest.MonkeyPatch) -> None:
