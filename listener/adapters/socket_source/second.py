@@ -148,7 +148,8 @@ class SecondOpinion:
             self._say(Comparison.FIRST_HEARS)
             return None
         finally:
-            await end_tasks((first_hears,))
+            # Not waited for: cancelled in that wait, nobody would have the second one in hand.
+            first_hears.cancel()
 
     async def _compare(self, first_hears: asyncio.Task[bool], second: Second) -> bool:
         """Whether the second one heard what the first did not."""

@@ -181,13 +181,15 @@ class SocketSource:
         doubts = asyncio.create_task(self._hold_doubts())
         try:
             await asyncio.wait({living.task, doubts}, return_when=asyncio.FIRST_COMPLETED)
-            if doubts.done():
-                self._replace(living.connection, doubts.result())
-                return doubts.result()
-        finally:
-            doubts.cancel()
-            await asyncio.wait({doubts})
-        return None
+        except asyncio.CancelledError:
+            await _dismiss(doubts)
+            raise
+        if not doubts.done():
+            await _dismiss(doubts)
+            return None
+        # Nothing is awaited from here on: stopped in between, nobody would have it in hand.
+        self._replace(living.connection, doubts.result())
+        return doubts.result()
 
     async def _hold_doubts(self) -> Second:
         """Whenever the connection at hand is doubted, ask a second one, until one takes over."""
@@ -256,6 +258,14 @@ class SocketSource:
 
     def _deaf_from(self, connection: Connection) -> Millis:
         return connection.link.end_ms or self.clock.last_ms or self.clock.now_ms()
+
+
+async def _dismiss(doubts: asyncio.Task[Second]) -> None:
+    """Doubt no more. A second connection that was proven in this moment is ended."""
+    doubts.cancel()
+    await asyncio.wait({doubts})
+    if not doubts.cancelled():
+        await doubts.result().stop()
 
 
 def _checked(transports: Sequence[str]) -> tuple[str, ...]:
