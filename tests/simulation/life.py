@@ -48,6 +48,7 @@ class Process:
 
     journal: MountedJournal
     doom: Doom | None
+    clock: SystemClock
     alive: bool = True
     service: Service | None = None
     source: ScriptedSource | None = None
@@ -150,7 +151,8 @@ def build(loop: VirtualLoop, drawn: Scenario) -> Life:
 
 async def run_process(life: Life) -> None:
     """Start a process on what the last one left, and see it to its end, whatever that is."""
-    process = Process(MountedJournal(life.disk), _doom(life), end=asyncio.current_task())
+    clock = SystemClock(life.wall_ns, life.monotonic_ns)
+    process = Process(MountedJournal(life.disk), _doom(life), clock, end=asyncio.current_task())
     life.process = process
     process.task = asyncio.create_task(_main(life, process))
     await asyncio.wait({process.task})
@@ -169,7 +171,7 @@ def kill(process: Process) -> None:
 
 async def _main(life: Life, process: Process) -> None:
     """What ``listener.compose`` does, with the simulation's ports."""
-    clock = SystemClock(life.wall_ns, life.monotonic_ns)
+    clock = process.clock
     journal = process.journal.port
     life.reach("start: journal open")
     drawn = life.scenario

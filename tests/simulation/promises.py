@@ -193,7 +193,9 @@ def reactions_at_least_once(e: Evidence) -> Iterator[str]:
     """Handlers heard how each submission ended, and of every correction, by versions that grow; or
     they failed, and the journal says when they are asked again."""
     last: dict[str, Told] = {}
-    now_ms = e.life.wall_ns() // 10**6
+    process = e.life.process
+    assert process is not None
+    now_ms = process.clock.now_ms()  # the last run's, which no step of the machine's clock moves
     for told in e.life.reacted:
         before = last.get(told.name)
         if before is not None and told.version < before.version:
