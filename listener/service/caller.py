@@ -116,6 +116,7 @@ class Caller:
         self._timeout_s = timeout_s
         self._news = asyncio.Event()
         self._busy: set[str] = set()
+        self._ended: set[str] = set()
         self._gate = Breaker(IN_A_ROW, PAUSE_MS, LONGEST_PAUSE_MS)
         self._incident: Incident | None = None
         self._ailing: set[str] = set()
@@ -140,9 +141,12 @@ class Caller:
                 wake_ms = now + LONGEST_SLEEP_MS
                 if self._room(now) > 0:
                     until, most = Millis(wake_ms), BATCH + len(self._busy)
+                    self._ended.clear()
                     due = await self._errands.due(until, most)
                     for errand in due:
-                        ready = errand.due_ms <= now and errand.key not in self._busy
+                        # Of what ended meanwhile the answer may be older than the end.
+                        taken = errand.key in self._busy or errand.key in self._ended
+                        ready = errand.due_ms <= now and not taken
                         if ready and self._room(now) > 0:
                             self._busy.add(errand.key)
                             group.create_task(self._see_to(errand, self._gate.began()))
@@ -185,6 +189,7 @@ class Caller:
         finally:
             self._gate.gone(attempt)
             self._busy.discard(errand.key)
+            self._ended.add(errand.key)
             self._news.set()
 
     async def _made(self, call: Call) -> HandlerFailed | None:

@@ -16,7 +16,7 @@ from listener.core.names import CvCode, FileKind, Millis, Outcome, State, Submis
 from listener.core.submission import FileFacts, Lane, Submission
 from listener.ports.journal import LaneCommit
 from listener.ports.reaction import ANNOUNCED, Handler, HandlerFailed
-from listener.service.caller import Errand, wait_after
+from listener.service.caller import Call, Caller, Errand, wait_after
 from listener.service.reactor import Reactor, at_once
 from tests.adapters.logs.sinks import Written, written
 from tests.fakes.journal_memory import MemoryJournal
@@ -524,3 +524,71 @@ def test_waits_grow_are_bounded_and_are_spread() -> None:
     together = {wait_after(replace(errand, key=str(n), tries=9)) for n in range(100)}
     assert max(together) - min(together) > 0.3 * 6 * 3_600_000
     assert waits == [wait_after(replace(errand, tries=tries)) for tries in range(30)]
+
+
+# ------------------------------------------------------------------------ what it asks, and answers
+
+
+class Slow:
+    """Errands whose answer to ``due`` is how things stood when it was asked, and is read later."""
+
+    def __init__(self) -> None:
+        self.rows = {"a": Errand("a", 1, 0, Millis(0)), "b": Errand("b", 1, 0, Millis(0))}
+        self.ends = {name: asyncio.Event() for name in self.rows}
+        self.calls: list[str] = []
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def due(self, until_ms: Millis, limit: int) -> list[Errand]:
+        found = list(self.rows.values())
+        self.asked.set()
+        await self.answers.wait()
+        return found
+
+    async def prepare(self, errand: Errand) -> Call:
+        async def make() -> None:
+            self.calls.append(errand.key)
+            await self.ends[errand.key].wait()
+
+        return Call(make, errand.version)
+
+    async def finish(self, errand: Errand, version: int) -> None:
+        self.rows.pop(errand.key, None)
+
+    async def postpone(self, errand: Errand, due_ms: Millis) -> None:
+        raise AssertionError("nothing fails here")
+
+    async def hasten(self, now_ms: Millis) -> None:
+        raise AssertionError("nothing was put off")
+
+    async def waiting(self) -> int:
+        return len(self.rows)
+
+
+def test_an_answer_older_than_the_end_of_a_call_does_not_make_it_again() -> None:
+    async def story(ward: Ward) -> None:
+        slow = Slow()
+        clock = SystemClock(lambda: 1_700_000_000 * 10**9, lambda: int(ward.loop.time() * 1e9))
+        caller = Caller("own", slow, clock, ward.sink.log)
+        running = asyncio.create_task(caller.run())
+        await asyncio.sleep(1)
+        assert sorted(slow.calls) == ["a", "b"]
+        slow.asked.clear()
+        slow.answers.clear()
+        caller.wake()
+        await slow.asked.wait()
+        slow.ends["a"].set()
+        await asyncio.sleep(1)
+        assert list(slow.rows) == ["b"], "a succeeded, while the answer was under way"
+        slow.answers.set()
+        await asyncio.sleep(1)
+        assert len(slow.calls) == 2
+        slow.rows["a"] = Errand("a", 2, 0, Millis(0))
+        caller.wake()
+        await asyncio.sleep(1)
+        assert slow.calls[2:] == ["a"], "what is new of it is told"
+        running.cancel()
+        await asyncio.wait({running})
+
+    played(story)
