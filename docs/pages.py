@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from docs import configuration, faults, log_events, proof, state_machine
+from docs import configuration, faults, log_events, metrics, proof, state_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration.page,
     "docs/faults.md": faults.page,
     "docs/log-events.md": log_events.page,
+    "docs/metrics.md": metrics.page,
     "docs/proof.md": proof.page,
     "docs/state-machine.md": state_machine.page,
 }

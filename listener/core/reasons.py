@@ -341,11 +341,23 @@ GROUPS: dict[str, tuple[str, Words]] = {
 _STATUS = re.compile(r"http_(\d)\d\d")
 
 
+OTHER = "other"
+"""Stands for a word that is not ours, where all there can be must be known before."""
+
+
 def find(words: Words, word: object) -> Reason | None:
     """What a word stands for. An HTTP status without words of its own stands for its hundred."""
+    return words.get(known(words, word))
+
+
+def known(words: Words, word: object) -> str:
+    """The word itself; of an HTTP status without words of its own, that of its hundred."""
     if not isinstance(word, str):
-        return None
+        return OTHER
     status = _STATUS.fullmatch(word)
     if word in words or status is None:
-        return words.get(word)
-    return words.get(f"http_{status[1]}xx") or words.get("http_xxx")
+        return word if word in words else OTHER
+    hundred = f"http_{status[1]}xx"
+    if hundred in words:
+        return hundred
+    return "http_xxx" if "http_xxx" in words else OTHER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,13 @@ OUTCOME_VARIABLES = {
 }
 """What a program of the user's finds in its environment, by field of the public form, verdicts by
 the job's name. They are no settings."""
+
+EVIDENCE = (
+    *("event", "replayed_event", "record_left_processing", "upstream_failed"),
+    *("record_processing", "refused_but_heard"),
+)
+"""All that a verdict can rest on, strongest first."""
+NO_EVIDENCE = "none"
 
 
 def rfc3339(at_ms: int | None) -> str | None:
@@ -73,6 +81,12 @@ def _verdict(submission: Submission, job: UpstreamJob) -> tuple[Verdict, list[st
     if ran:
         return Verdict.INFERRED, evidence
     return (Verdict.INDICATED if record else Verdict.UNKNOWN), evidence
+
+
+def strongest(evidence: Iterable[str]) -> str:
+    """Which of it weighs most; ``NO_EVIDENCE`` where there is none."""
+    found = set(evidence)
+    return next((one for one in EVIDENCE if one in found), NO_EVIDENCE)
 
 
 def _path_moved(submission: Submission) -> bool:

@@ -1,0 +1,70 @@
+"""How the service fares at one moment, for whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from listener.core.names import Disposition, Millis
+
+from .journal import Tally
+
+
+class BreakerName(StrEnum):
+    """The breakers towards the upstream: that of sending, and that of reading records."""
+
+    SENDING = "sending"
+    READINGS = "readings"
+
+
+class BreakerState(StrEnum):
+    """``half_open``: the pause is over, and one is let through to see."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class QueueName(StrEnum):
+    """What waits in memory: signals of the socket, lanes to be sent, readings of records."""
+
+    EAR = "ear"
+    SENDING = "sending"
+    ENQUIRIES = "enquiries"
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerVitals:
+    """``waiting``: outcomes it has not heard of yet, None where the journal did not say.
+    ``failures``: calls that failed since the start."""
+
+    waiting: int | None
+    failures: int
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Points in time are the service's own clock's, ``now_ms`` too. What counts, counts since the
+    start. ``tally`` None: the journal did not answer in time. ``deaf_total_ms`` includes the
+    present deafness, and never falls. ``unlogged``: dispositions that no line tells of, each
+    counted. ``connect_failures``: by reason."""
+
+    now_ms: Millis
+    tally: Tally | None
+    connected: bool
+    deaf_total_ms: int
+    last_frame_ms: Millis | None
+    last_event_ms: Millis | None
+    events_received: int
+    unlogged: Mapping[Disposition, int]
+    connect_failures: Mapping[str, int]
+    in_flight: int
+    paused: bool
+    draining: bool
+    held_ms: int
+    breakers: Mapping[BreakerName, BreakerState]
+    queues: Mapping[QueueName, int]
+    handlers: Mapping[str, HandlerVitals]
+    spool_bytes: int
