@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import platform
 import secrets
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from listener.adapters.logs import StructuredLog, quiet_libraries, watch_loop
+from listener.adapters.supervisor import Supervisor
 from listener.compose import (
     Daemon,
     daemon,
@@ -22,7 +25,7 @@ from listener.compose import (
 )
 from listener.core.catalogue import Level
 from listener.core.endings import OK, exit_status, hint
-from listener.core.errors import CvListenerError
+from listener.core.errors import CvListenerError, JournalFault
 from listener.settings import Settings, known_settings, load
 
 LIVE = frozenset(
@@ -33,12 +36,15 @@ LIVE = frozenset(
 )
 """What SIGHUP changes in a running daemon; the others wait for a restart."""
 
+END_S = 20.0
+"""What an end takes at most beside CV_DRAIN_TIMEOUT: connections and the journal are closed."""
+
 
 async def serve(
     settings: Settings, log: StructuredLog, on_ready: Callable[[Daemon], None] | None = None
 ) -> None:
     """Run the daemon until SIGTERM, SIGINT or the command to drain, and drain it. A second signal
-    ends it at once."""
+    ends it at once. Systemd, where it is there, is told of each of these."""
     loop = asyncio.get_running_loop()
     watch_loop(loop, log)
     stop = asyncio.Event()
@@ -55,15 +61,53 @@ async def serve(
         loop.add_signal_handler(number, ended, number)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     _say_started(settings, log)
-    async with daemon(settings, log) as running:
-        loop.add_signal_handler(signal.SIGHUP, reload, running, log)
+    supervisor = Supervisor()
+    async with _fed(supervisor) as feed, daemon(settings, log) as running:
+        loop.add_signal_handler(signal.SIGHUP, _reload_told, running, log, supervisor)
+        feed(running)
         if on_ready is not None:
             on_ready(running)
         told = asyncio.create_task(stop.wait())
         told.add_done_callback(lambda _: running.service.stop())
         await running.service.stopping()
+        supervisor.stopping(settings.drain_timeout_s + END_S)
     told.cancel()
     log.emit("daemon.stopped")
+
+
+@contextlib.asynccontextmanager
+async def _fed(supervisor: Supervisor) -> AsyncIterator[Callable[[Daemon], None]]:
+    """What is yielded is to be called once the daemon is ready: from then on, and while it drains,
+    signs of its life are given."""
+    async with asyncio.TaskGroup() as group:
+        feeding: list[asyncio.Task[None]] = []
+
+        def feed(running: Daemon) -> None:
+            supervisor.ready()
+            fed = supervisor.feed(partial(_alive, running), partial(_status, running))
+            feeding.append(group.create_task(fed, name="supervisor"))
+
+        try:
+            yield feed
+        finally:
+            for task in feeding:
+                task.cancel()
+
+
+async def _alive(running: Daemon) -> bool:
+    """Whether the journal's writer answers this loop: what it is given is nothing to write."""
+    try:
+        await running.world.journal.add_refs(())
+    except JournalFault:
+        return False  # Which ends the process in its own way.
+    return True
+
+
+def _status(running: Daemon) -> str:
+    service = running.service
+    hears = "listening" if service.hearer.listening else "deaf: updates wait until it listens"
+    sends = f"{service.dispatcher.in_flight} attempts under way"
+    return f"{hears}; {'sending is paused' if service.pause.since_ms is not None else sends}"
 
 
 def _say_started(settings: Settings, log: StructuredLog) -> None:
@@ -98,6 +142,12 @@ def run_daemon(settings: Settings) -> int:
     finally:
         log.close()
     return OK
+
+
+def _reload_told(running: Daemon, log: StructuredLog, supervisor: Supervisor) -> None:
+    supervisor.reloading()
+    reload(running, log)
+    supervisor.ready()
 
 
 def reload(running: Daemon, log: StructuredLog) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 OLDEST_NODE = 18
 
 
@@ -61,3 +63,11 @@ def _version(node: Path) -> str | None:
         return None
     match = re.fullmatch(r"v(\d+\.\d+\.\d+)\S*", told.stdout.strip())
     return match[1] if match and told.returncode == 0 else None
+
+
+def program(name: str) -> str:
+    """Where a program is. Skips the test without it; ``.ci/run`` brings it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"needs: {name}")
+    return found

@@ -1,4 +1,5 @@
-"""Reading the settings: the environment first, then ``.env``; every mistake is told, at once."""
+"""Reading the settings: the environment first, then the folder of credentials, then ``.env``; every
+mistake is told, at once."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from pydantic_core import ErrorDetails
 from listener.core.errors import SettingsInvalid
 from listener.core.view import OUTCOME_VARIABLES
 
+from .credentials import credentials, folder_of
 from .model import Group, Known, Settings, default_state_dir, known_settings
 
 PREFIX = "CV_"
@@ -44,6 +46,7 @@ class Source(StrEnum):
     """Where a setting's value comes from."""
 
     ENVIRONMENT = "environment"
+    CREDENTIAL = "credential"
     DOTENV = ".env"
     DEFAULT = "default"
 
@@ -79,8 +82,9 @@ class Reading:
 
 
 def load(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
-    """The settings of ``environ`` (None: the process's), and below it those of ``dotenv``, which
-    need not exist. An empty value counts as not set, but where it says that it is one.
+    """The settings of ``environ`` (None: the process's), below it those of the folder that it names
+    in ``CREDENTIALS_DIRECTORY``, and below that those of ``dotenv``. Neither need exist. An empty
+    value counts as not set, but where it says that it is one.
 
     Raises SettingsInvalid with a line for each mistake: the name, what was expected, what was found
     (never of a secret), what to do.
@@ -92,9 +96,14 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
     """As :func:`load`, and where each comes from."""
     process = os.environ if environ is None else environ
     file, wrong = ({}, []) if dotenv is None else _read_dotenv(dotenv, process)
-    found = {**_ours(file), **_ours(process)}
+    kept, unread = credentials(process)
+    wrong += unread
+    found = {**_ours(file), **_ours(kept), **_ours(process)}
     known = {setting.name: setting for setting in known_settings()}
-    where = {name: "" if name in process else f" in {dotenv}" for name in found}
+    where = {
+        name: "" if name in process else f" in {folder_of(process) if name in kept else dotenv}"
+        for name in found
+    }
     wrong += [
         _unknown(name, where[name], known)
         for name, value in found.items()
@@ -116,7 +125,7 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
         wrong += [line for detail in details for line in _lines(detail, known, given, where)]
     if settings is None or wrong:
         raise SettingsInvalid("\n".join(wrong))
-    return Reading(settings, {name: _source(name, given, process) for name in known})
+    return Reading(settings, {name: _source(name, given, process, kept) for name in known})
 
 
 def _build(texts: Mapping[str, str], environ: Mapping[str, str] | None) -> Settings:
@@ -139,10 +148,14 @@ def _homeless(environ: Mapping[str, str]) -> list[str]:
     return []
 
 
-def _source(name: str, given: Mapping[str, str], process: Mapping[str, str]) -> Source:
+def _source(
+    name: str, given: Mapping[str, str], process: Mapping[str, str], kept: Mapping[str, str]
+) -> Source:
     if name not in given:
         return Source.DEFAULT
-    return Source.ENVIRONMENT if name in process else Source.DOTENV
+    if name in process:
+        return Source.ENVIRONMENT
+    return Source.CREDENTIAL if name in kept else Source.DOTENV
 
 
 def _asks_for_nothing(name: str, value: str) -> bool:
