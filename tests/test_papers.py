@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from docs.pages import stale
 from tests.tree import ROOT, pyproject, texts
 
-LOCKS = ("dev", "runtime", "node", "mutants")
+LOCKS = ("dev", "runtime", "otel", "node", "mutants")
 
 
 # ------------------------------------------------------------------------------------------- locks
@@ -63,9 +63,12 @@ def _required(lock: str) -> list[str]:
     project, groups = pyproject()["project"], pyproject()["dependency-groups"]
     if lock in ("node", "mutants"):
         return [*groups[lock]]
-    extras = project.get("optional-dependencies", {}).values()
-    asked = [*project["dependencies"], *(one for extra in extras for one in extra)]
-    return [*asked, *groups["dev"], *groups["build"]] if lock == "dev" else asked
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras.get(lock, ())]
+    if lock == "dev":
+        asked += [one for extra in extras.values() for one in extra]
+        asked += [*groups["dev"], *groups["build"]]
+    return asked
 
 
 @pytest.mark.parametrize("name", LOCKS)
