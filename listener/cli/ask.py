@@ -6,8 +6,9 @@ import click
 
 from listener.core.names import Outcome, State
 
-from . import configured, exits, output
+from . import configured, output
 from .command import Command, json_option
+from .ids import path_of
 
 _STATES = click.Choice([state.value for state in State])
 _OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
@@ -85,7 +86,7 @@ def gaps(limit: int, all_: bool, as_json: bool) -> None:
 @json_option
 def show(submission_id: str, as_json: bool) -> None:
     """Show one submission: its outcome, what is known of each job, and from which evidence."""
-    path = _path(submission_id)
+    path = path_of(submission_id)
     with configured.daemon() as daemon:
         _write(daemon.get(path), as_json)
 
@@ -99,20 +100,9 @@ def cancel(submission_id: str, as_json: bool) -> None:
     Where nothing was possibly sent, it closes as cancelled. After that, cancelling only stops the
     watching: upstream may have applied the update, and it closes as unconfirmed.
     """
-    path = _path(submission_id)
+    path = path_of(submission_id)
     with configured.daemon() as daemon:
         _write(daemon.post(path + "/cancel"), as_json)
-
-
-def _path(submission_id: str) -> str:
-    # Checked here, so that a code typed by mistake does not travel in a URL.
-    if len(submission_id) != 36 or not set(submission_id.lower()) <= set("0123456789abcdef-"):
-        raise exits.CommandFailed(
-            exits.USAGE,
-            "expected the id of a submission, 36 characters, found another form",
-            "ids are told by 'cv-listener list'",
-        )
-    return f"/v1/submissions/{submission_id.lower()}"
 
 
 def _write(shown: dict[str, object], as_json: bool) -> None:

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -117,22 +118,41 @@ class Daemon:
     def submit(
         self, code: CvCode, file: Path, *, wait_s: int = 0, key: str | None = None
     ) -> dict[str, Any]:
-        """Accepted by the daemon, or CommandFailed. A connection that breaks is tried once more:
-        the key sees to it that nothing is submitted twice. May be called from several threads."""
-        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
-        if wait_s:
-            headers["Prefer"] = f"wait={wait_s}"
+        """Accepted by the daemon, or CommandFailed. May be called from several threads."""
+        headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+        return self._read(
+            self._hand_over("/v1/submissions", file, key, headers=headers, data={"cv_code": code})
+        )
+
+    def retry(
+        self, path: str, file: Path | None, *, force: bool, key: str | None = None
+    ) -> dict[str, Any]:
+        """What was looked at, and the new ``submission``; None where there is an ``objection``."""
+        query = {"force": "true"} if force else {}
+        answer = self._hand_over(f"{path}/retry", file, key, params=query)
+        if answer.status_code == HTTPStatus.CONFLICT:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                return dict(answer.json()["retry"])
+        return self._read(answer)
+
+    def look_at_retry(self, path: str, *, sent: bool) -> dict[str, Any]:
+        """The same, and nothing is done. ``sent``: as if a file came along."""
+        # Nothing of it is read for this: that there is one is enough.
+        files = {"cv": ("", b"")} if sent else None
+        return self._ask("POST", f"{path}/retry", {"dry_run": "true"}, files=files)
+
+    def _hand_over(
+        self, path: str, file: Path | None, key: str | None, **given: Any
+    ) -> httpx.Response:
+        """The answer to a POST. A connection that breaks is tried once more: the key sees to it
+        that nothing is accepted twice."""
+        headers = {"Idempotency-Key": key or secrets.token_hex(16), **given.pop("headers", {})}
         for last in (False, True):
-            with file.open("rb") as opened:
+            with contextlib.ExitStack() as stack:
+                if file is not None:
+                    given["files"] = {"cv": (file.name, stack.enter_context(file.open("rb")))}
                 try:
-                    return self._read(
-                        self._http.post(
-                            "/v1/submissions",
-                            data={"cv_code": code},
-                            files={"cv": (file.name, opened)},
-                            headers=headers,
-                        )
-                    )
+                    return self._http.post(path, headers=headers, **given)
                 except (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError):
                     if last:
                         raise exits.CommandFailed(
@@ -216,10 +236,14 @@ class Daemon:
                 return shown
 
     def _ask(
-        self, method: str, path: str, query: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int] | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> dict[str, Any]:
         try:
-            return self._read(self._http.request(method, path, params=query))
+            return self._read(self._http.request(method, path, params=query, files=files))
         except httpx.TransportError as error:
             raise self._absent(error) from None
 

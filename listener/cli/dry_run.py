@@ -8,18 +8,17 @@ from typing import Any
 
 from listener.client import CVNotFoundException, CVService, CVServiceException
 from listener.core.names import CvCode
-from listener.core.wire import sniff
 
-from . import configured, exits, output
+from . import configured, exits, files, output
 
 WORDS = ("status", "cv_enhance_status", "cv_id", "application_id")
 
 
-def look(code: CvCode, files: Sequence[Path], as_json: bool) -> int:
+def look(code: CvCode, paths: Sequence[Path], as_json: bool) -> int:
     """Tell what would be sent where, and how the record stands. The exit status: as if submitted,
     as far as can be known."""
     settings = configured.settings()
-    found: dict[str, Any] = {"files": [_file(path, settings.max_file_bytes) for path in files]}
+    found: dict[str, Any] = {"files": [files.look(path, settings.max_file_bytes) for path in paths]}
     service = CVService(
         settings.api_base_url, settings.api_timeout_s, headers=settings.api_headers_plain()
     )
@@ -42,24 +41,9 @@ def look(code: CvCode, files: Sequence[Path], as_json: bool) -> int:
     return status
 
 
-def _file(path: Path, most: int) -> dict[str, Any]:
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        kind = sniff(stream)
-    problem = None
-    if size == 0:
-        problem = "expected a PDF or DOCX file, found an empty one"
-    elif size > most:
-        problem = f"expected at most {most} bytes (CV_MAX_FILE_BYTES), found {size}"
-    elif kind is None:
-        problem = "expected a PDF or DOCX file, found something else inside"
-    return {"size": size, "kind": None if kind is None else kind.value, "problem": problem}
-
-
 def _pairs(found: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     for number, file in enumerate(found["files"], 1):
-        told = file["problem"] or f"{file['kind']}, {file['size']} bytes: would be sent"
-        yield f"file {number}", told, "red" if file["problem"] else "green"
+        yield f"file {number}", *files.told(file)
     record = found["record"]
     if isinstance(record, dict):
         told = ", ".join(f"{name} {value}" for name, value in record.items()) or "found"

@@ -21,6 +21,7 @@ __all__ = [
     "INTERNAL",
     "INTERRUPTED",
     "IO_FAILED",
+    "OBJECTED",
     "OK",
     "PERMISSION",
     "PRESUMED",
@@ -36,6 +37,8 @@ __all__ = [
 PRESUMED = 3
 UNCONFIRMED = 4
 REJECTED = 5
+OBJECTED = 6
+"""What is known speaks against sending it again, and nobody overruled it."""
 USAGE = 64
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from listener.core.names import CvCode
 
 from . import codes, configured, exits, output
 from .command import Command, json_option
+from .files import readable
+from .waiting import until_closed
 
 if TYPE_CHECKING:
     from .daemon import Daemon
@@ -97,26 +98,11 @@ def _split(
     given, names = (None, arguments) if code_file is not None else (arguments[:1], arguments[1:])
     if not names or given == ():
         raise click.UsageError("expected CODE and at least one FILE.", context)
-    files = [_file(name, number) for number, name in enumerate(names, 1)]
+    hint = "the order is: cv-listener submit CODE FILE..."
+    files = [readable(name, f"FILE {n}", hint) for n, name in enumerate(names, 1)]
     if code_file is not None:
         return codes.from_file(code_file), files
     return (codes.from_stdin() if given == ("-",) else codes.from_text(arguments[0])), files
-
-
-def _file(name: str, number: int) -> Path:
-    path = Path(name)
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        # A name that is not one of a CV may be the code, in the wrong place: it is not shown.
-        shown = f" {output.plain(name)}" if path.suffix.lower() in (".pdf", ".docx") else ""
-        denied = isinstance(error, PermissionError)
-        raise exits.CommandFailed(
-            exits.PERMISSION if denied else exits.USAGE,
-            f"cannot read FILE {number}{shown}: {error.strerror}",
-            None if denied else "the order is: cv-listener submit CODE FILE...",
-        ) from None
 
 
 def _submit_all(
@@ -144,22 +130,16 @@ def _submit_all(
 def _wait_all(
     daemon: Daemon, accepted: Sequence[dict[str, Any]], as_json: bool
 ) -> list[dict[str, Any]]:
-    closed: list[dict[str, Any]] = []
-    try:
-        for shown in accepted:
-            with _waiting(f"waiting for {shown['id']}"):
-                end = daemon.wait_closed(shown["id"])
-            closed.append(end)
-            if as_json:
-                output.write_json(end)
-            else:
-                _separate(len(closed))
-                output.write_one(end)
-    except KeyboardInterrupt:
-        left = " ".join(shown["id"] for shown in accepted[len(closed) :])
-        click.echo(f"\nno longer waited for, but still on their way: {left}", err=True)
-        raise
-    return closed
+    numbers = count(1)
+
+    def show(end: dict[str, Any]) -> None:
+        if as_json:
+            output.write_json(end)
+        else:
+            _separate(next(numbers))
+            output.write_one(end)
+
+    return until_closed(daemon, [shown["id"] for shown in accepted], show)
 
 
 def _once(code: CvCode, file: Path, as_json: bool) -> dict[str, Any]:
@@ -176,15 +156,3 @@ def _once(code: CvCode, file: Path, as_json: bool) -> dict[str, Any]:
 def _separate(number: int) -> None:
     if number > 1:
         click.echo()
-
-
-@contextmanager
-def _waiting(text: str) -> Iterator[None]:
-    """Says on stderr that it waits, where somebody looks."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield

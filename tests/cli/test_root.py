@@ -11,6 +11,7 @@ from listener.cli.root import COMMANDS
 
 from .terminal import cli
 
+NOBODY = "0199a1b2-0000-7000-8000-00000000ffff"
 HEAVY = (
     *("aiohttp", "apsw", "dotenv", "httpx", "orjson", "pydantic", "pydantic_settings"),
     *("pypdf", "rich", "socketio", "ssl", "structlog"),
@@ -56,6 +57,10 @@ async def test_every_command_has_a_help_that_fits(tmp_path: Path, name: str) -> 
         (["show", "-SECRET#1"], "there is no such option."),
         (["show", "SECRET#1"], "expected the id of a submission, 36 characters"),
         (["ref", "SECRET#1"], "an argument too many"),
+        (["retry", "SECRET#1"], "expected the id of a submission"),
+        (["retry", NOBODY, "SECRET#1"], "cannot read FILE: No such file"),
+        (["retry", NOBODY, "--dry-run", "--wait"], "there is nothing to --wait for"),
+        (["retry", NOBODY, "--key", "SECRET 1"], "expected --key with 1 to 255"),
         (["submit"], "expected CODE and at least one FILE"),
         (["submit", "SECRET#1"], "expected CODE and at least one FILE"),
         (["submit", "-SECRET#1", "cv.pdf"], "goes behind '--'"),
