@@ -24,6 +24,7 @@ from listener.core.submission import Lane, Submission
 
 from .event_source import Resume
 from .gaps import GapAccount, GapRow
+from .inbound import InboundJournal
 from .reaction import Reactions
 from .upstream import RawReply
 
@@ -102,10 +103,12 @@ class LaneCommit:
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """What a start asks for first: every stored lane, and every note by its name."""
+    """What a start asks for first: every stored lane, every note by its name, and how many events
+    wait for each function of ``ports.inbound``."""
 
     lanes: list[CvCode]
     notes: dict[str, str]
+    inbound: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class Tally:
     oldest_open_ms: Millis | None = None
 
 
-class Journal(Reactions, Protocol):
+class Journal(Reactions, InboundJournal, Protocol):
     """Durable when awaited: every write returns after its fsync. One writer, group commit.
 
     Raises JournalFault when the store fails (the daemon must then stop), never for a stale write.
@@ -342,8 +345,9 @@ class Journal(Reactions, Protocol):
         ...
 
     async def forget(self, code: CvCode) -> int:
-        """Delete all that is kept of one code, open or not, save the files: they are the caller's
-        to remove, before it. Returns how many submissions."""
+        """Delete all that is kept of one code, open or not, and every inbound event that holds it,
+        save the files: they are the caller's to remove, before it. Returns how many
+        submissions."""
         ...
 
     async def note(self, name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -17,6 +17,7 @@ from listener.core.standing import first_sent
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
+from listener.ports.inbound import BACKLOG_MOST, InboundRow, Placed, Untaken
 from listener.ports.journal import (
     KEY_KEPT_MS,
     Claim,
@@ -61,6 +62,8 @@ class _Kept:
     reactions: dict[tuple[SubmissionId, int, str], Reaction] = field(default_factory=dict)
     claims: dict[CvCode, Claim] = field(default_factory=dict)
     replies: dict[SubmissionId, StoredReply] = field(default_factory=dict)
+    inbound: dict[tuple[str, int], Untaken] = field(default_factory=dict)
+    last_inbound: int = 0
     last_token: int = 0
     removed_version: int = 0
 
@@ -122,7 +125,7 @@ class MemoryJournal:
         return sorted(self._kept.lanes)
 
     async def first_look(self) -> FirstLook:
-        return FirstLook(await self.lanes(), dict(self._kept.notes))
+        return FirstLook(await self.lanes(), dict(self._kept.notes), self._inbound_waiting())
 
     async def claim_lane(
         self, code: CvCode, owner: str, now_ms: Millis, until_ms: Millis
@@ -151,6 +154,70 @@ class MemoryJournal:
         if resume is not None:
             self._kept.resume = resume
         await self._after()
+
+    async def append_inbound(
+        self, events: Sequence[InboundRow], rows: Sequence[InboxRow], resume: Resume | None = None
+    ) -> list[Placed]:
+        _check_text(events, rows, resume)
+        await self._before()
+        for row in rows:
+            self._kept.inbox.setdefault(row.heard.seq, row)
+        placed = [self._place(event) for event in events]
+        if resume is not None:
+            self._kept.resume = resume
+        await self._after()
+        return placed
+
+    def _place(self, row: InboundRow) -> Placed:
+        self._kept.last_inbound += 1
+        sequence, waiting = self._kept.last_inbound, self._inbound_waiting()
+        full = tuple(name for name in row.handlers if waiting.get(name, 0) >= BACKLOG_MOST)
+        untaken = Untaken(
+            sequence, row.event, row.payload, row.heard_ms, row.replayed, 0, Millis(0)
+        )
+        self._kept.inbound |= {
+            (name, sequence): untaken for name in row.handlers if name not in full
+        }
+        return Placed(sequence, full)
+
+    def _inbound_waiting(self) -> dict[str, int]:
+        return dict(Counter(handler for handler, _ in self._kept.inbound))
+
+    async def first_inbound(self, handler: str) -> Untaken | None:
+        self._check()
+        mine = [number for name, number in self._kept.inbound if name == handler]
+        return self._kept.inbound[handler, min(mine)] if mine else None
+
+    async def finish_inbound(self, handler: str, sequence: int) -> None:
+        await self._before()
+        self._kept.inbound.pop((handler, sequence), None)
+        await self._after()
+
+    async def postpone_inbound(self, handler: str, sequence: int, due_ms: Millis) -> None:
+        await self._before()
+        if (untaken := self._kept.inbound.get((handler, sequence))) is not None:
+            later = replace(untaken, tries=untaken.tries + 1, due_ms=due_ms)
+            self._kept.inbound[handler, sequence] = later
+        await self._after()
+
+    async def hasten_inbound(self, handler: str, now_ms: Millis) -> None:
+        await self._before()
+        for this, untaken in self._kept.inbound.items():
+            if this[0] == handler and untaken.due_ms > now_ms:
+                self._kept.inbound[this] = replace(untaken, due_ms=now_ms)
+        await self._after()
+
+    async def expire_inbound(self, heard_before_ms: Millis) -> dict[tuple[str, str], int]:
+        await self._before()
+        old = {k: u for k, u in self._kept.inbound.items() if u.heard_ms < heard_before_ms}
+        for this in old:
+            del self._kept.inbound[this]
+        await self._after()
+        return dict(Counter((handler, old[handler, n].event) for handler, n in old))
+
+    async def inbound_waiting(self) -> dict[str, int]:
+        self._check()
+        return self._inbound_waiting()
 
     async def undisposed(self) -> list[InboxRow]:
         self._check()
@@ -419,6 +486,7 @@ class MemoryJournal:
             kept.removed_version = max(kept.removed_version, lane.version)
         kept.claims.pop(code, None)
         kept.inbox = {seq: row for seq, row in kept.inbox.items() if row.code != code}
+        kept.inbound = {k: u for k, u in kept.inbound.items() if not _holds(u.payload, code)}
         await self._after()
         return len(doomed)
 
@@ -540,6 +608,19 @@ def _check_text(*given: object) -> None:
         orjson.dumps(given, default=_of_bytes)
     except orjson.JSONEncodeError as error:
         raise ValueError(str(error)) from None
+
+
+def _holds(payload: str, code: CvCode) -> bool:
+    def texts(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            value = [*value, *value.values()]
+        if isinstance(value, list):
+            for item in value:
+                yield from texts(item)
+        elif isinstance(value, str):
+            yield value
+
+    return any(code in text for text in texts(orjson.loads(payload)))
 
 
 def _of_bytes(body: object) -> None:

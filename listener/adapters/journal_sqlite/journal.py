@@ -15,6 +15,7 @@ from listener.core.evidence import Gap
 from listener.core.names import CvCode, Millis, SubmissionId
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
+from listener.ports.inbound import InboundRow, Placed, Untaken
 from listener.ports.journal import (
     Claim,
     FirstLook,
@@ -30,7 +31,7 @@ from listener.ports.journal import (
 )
 from listener.ports.reaction import Reaction
 
-from . import commits, gap_accounts, hearing, listings, notes, reactions, reads, retention
+from . import commits, gap_accounts, hearing, inbound, listings, notes, reactions, reads, retention
 from .store import Pragmas, Store, open_store
 from .transactions import Health, Transactions
 from .worker import Desk, Worker
@@ -102,6 +103,38 @@ class SqliteJournal:
 
     async def append_events(self, rows: Sequence[InboxRow], resume: Resume | None = None) -> None:
         await self._writer.submit(partial(hearing.append_events, rows=tuple(rows), resume=resume))
+
+    async def append_inbound(
+        self, events: Sequence[InboundRow], rows: Sequence[InboxRow], resume: Resume | None = None
+    ) -> list[Placed]:
+        kept, heard = tuple(events), tuple(rows)
+        return await self._writer.submit(
+            partial(inbound.append_inbound, events=kept, rows=heard, resume=resume)
+        )
+
+    async def first_inbound(self, handler: str) -> Untaken | None:
+        return await self._reader.submit(partial(inbound.first_inbound, handler=handler))
+
+    async def finish_inbound(self, handler: str, sequence: int) -> None:
+        await self._writer.submit(
+            partial(inbound.finish_inbound, handler=handler, sequence=sequence)
+        )
+
+    async def postpone_inbound(self, handler: str, sequence: int, due_ms: Millis) -> None:
+        await self._writer.submit(
+            partial(inbound.postpone_inbound, handler=handler, sequence=sequence, due_ms=due_ms)
+        )
+
+    async def hasten_inbound(self, handler: str, now_ms: Millis) -> None:
+        await self._writer.submit(partial(inbound.hasten_inbound, handler=handler, now_ms=now_ms))
+
+    async def expire_inbound(self, heard_before_ms: Millis) -> dict[tuple[str, str], int]:
+        return await self._writer.submit(
+            partial(inbound.expire_inbound, heard_before_ms=heard_before_ms)
+        )
+
+    async def inbound_waiting(self) -> dict[str, int]:
+        return await self._reader.submit(inbound.inbound_waiting)
 
     async def undisposed(self) -> list[InboxRow]:
         return await self._reader.submit(reads.undisposed)

@@ -6,12 +6,14 @@ import apsw
 
 from listener.ports.journal import FirstLook
 
+from .inbound import inbound_waiting
 from .reads import lanes
 
 
 def first_look(db: apsw.Connection) -> FirstLook:
     """As the port says."""
-    return FirstLook(lanes(db), dict(db.execute("SELECT name, value FROM notes ORDER BY name")))
+    found = dict(db.execute("SELECT name, value FROM notes ORDER BY name"))
+    return FirstLook(lanes(db), found, inbound_waiting(db))
 
 
 def note(db: apsw.Connection, name: str) -> str | None:

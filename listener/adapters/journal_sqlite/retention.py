@@ -15,6 +15,7 @@ from listener.adapters.folders import sync_folder
 from listener.core.names import CvCode, Millis, SubmissionId
 
 from .commits import note_removed_version
+from .inbound import forget_inbound
 from .listings import drop_refs
 from .migrations import backups
 
@@ -66,6 +67,7 @@ def forget(db: apsw.Connection, code: CvCode) -> int:
         note_removed_version(db, version[0])
     for table in ("claims", "facts", "inbox"):
         db.execute(f"DELETE FROM {table} WHERE code = ?", (code,))  # noqa: S608 - names from above
+    forget_inbound(db, code)
     return len(ids)
 
 

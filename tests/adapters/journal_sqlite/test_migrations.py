@@ -15,6 +15,7 @@ from listener.core.evidence import Gap, PostResult
 from listener.core.names import Attribution, Outcome, PostKind, State
 from listener.core.submission import Attempt, Submission
 from listener.ports.gaps import GapAccount
+from listener.ports.inbound import InboundRow, Placed
 from listener.ports.journal import Query
 from tests.contract.journals import CODE, an_id, at, closed, queued
 
@@ -103,3 +104,15 @@ async def test_gaps_of_the_first_version_get_their_accounts(tmp_path: Path) -> N
     before = apsw.Connection(str(copy), flags=apsw.SQLITE_OPEN_READONLY)
     assert before.pragma("user_version") == 1
     before.close()
+
+
+async def test_a_journal_of_before_keeps_inbound_events_from_now_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await asyncio.to_thread(written_by_the_first_version, path, queued(1))
+    journal = await SqliteJournal.open(path)
+    try:
+        row = InboundRow("viewed", "[]", at(1), False, ("package.module:function",))
+        assert await journal.append_inbound([row], []) == [Placed(1)]
+        assert (await journal.first_look()).inbound == {"package.module:function": 1}
+    finally:
+        await journal.close()
