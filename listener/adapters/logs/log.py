@@ -40,6 +40,10 @@ TAIL_BYTES = 2_500
 _RANK = {level: rank for rank, level in enumerate(Level)}
 
 
+Watcher = Callable[[str, Mapping[str, object]], None]
+"""What wants to know of each event that is emitted: its name, and its fields."""
+
+
 class NotInCatalogue(AssertionError):
     """Our own fault, told in tests alone: an event or a field that the catalogue does not have."""
 
@@ -86,6 +90,7 @@ class StructuredLog:
         self._render: Callable[[Mapping[str, Any]], str] = to_text
         self._lines = _Lines(writer, processors=[*self._processors, self._last], context={})
         writer.tell_gap = self._gap_line
+        self._watchers: list[Watcher] = []
         self._progress: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         writer.on_progress = self._tell_progress
 
@@ -98,8 +103,17 @@ class StructuredLog:
     def least(self, level: Level) -> None:
         self._least = _RANK[level]
 
+    def watch(self, watcher: Watcher) -> None:
+        """Have ``watcher`` called with each event and its fields, whatever is written of them, in
+        the order in which they are emitted. It must be quick, and not raise: what it does raise is
+        a fault of ours, and nobody hears of it."""
+        self._watchers.append(watcher)
+
     def emit(self, event: str, /, **fields: object) -> None:
         """Write one event of the catalogue."""
+        for watcher in self._watchers:
+            with contextlib.suppress(Exception):
+                watcher(event, fields)
         try:
             self._emit(event, fields)
         except NotInCatalogue:

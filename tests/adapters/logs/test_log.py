@@ -304,3 +304,21 @@ def test_strict_takes_every_event_with_all_its_fields() -> None:
     with written() as sink:
         one_of_each(sink)
         assert [line["event"] for line in sink.lines] == list(CATALOGUE)
+
+
+def test_who_watches_sees_every_event_whatever_is_written_and_can_hurt_nobody() -> None:
+    seen: list[tuple[str, object]] = []
+
+    def broken(event: str, fields: object) -> None:
+        raise RuntimeError(event)
+
+    with written(least=Level.ERROR) as sink:
+        sink.log.watch(broken)
+        sink.log.watch(lambda event, fields: seen.append((event, dict(fields))))
+        sink.log.emit("daemon.ready", host="127.0.0.1", port=8600)
+        sink.log.emit("submission.closed", outcome=Outcome.REJECTED)
+        assert [line["event"] for line in sink.lines] == ["submission.closed"]
+    assert seen == [
+        ("daemon.ready", {"host": "127.0.0.1", "port": 8600}),
+        ("submission.closed", {"outcome": Outcome.REJECTED}),
+    ]
