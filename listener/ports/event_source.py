@@ -120,6 +120,11 @@ class EventSource(Protocol):
         ...
 
     @property
+    def backlog(self) -> int:
+        """Signals that wait to be handed out."""
+        ...
+
+    @property
     def handed_out_until_ms(self) -> Millis | None:
         """Up to when all that we were sent was handed out by ``next_batch``: when the first signal
         that still waits was received, or else the last frame. None before the first frame."""

@@ -11,6 +11,7 @@ from listener.core.names import Attribution, Millis, Objection, Outcome, State, 
 
 from .journal import Tally
 from .upstream import NoReply, RawReply
+from .vitals import Liveness, Readiness, Vitals
 
 Public = Mapping[str, Any]
 """A submission's public JSON form (``core.view.public``): it holds ``cv_ref``, never the code."""
@@ -101,28 +102,6 @@ class Filter:
     created_to_ms: Millis | None = None
     before: SubmissionId | None = None
     limit: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. ``required``: without it, nothing can be accepted."""
-
-    name: str
-    ok: bool
-    required: bool
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether submissions are accepted now, and why not."""
-
-    checks: tuple[Check, ...]
-
-    @property
-    def ready(self) -> bool:
-        """Whether all that is required holds."""
-        return all(check.ok for check in self.checks if check.required)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +226,22 @@ class Front(Protocol):
 
     async def readiness(self) -> Readiness:
         """Look at all that acceptance needs. Bounded in time; never raises."""
+        ...
+
+    async def alive(self) -> Liveness:
+        """Whether loop and journal live: for whoever ends a process in which they do not (a
+        supervisor's watchdog, a probe). Answers within a second of the loop's own time and never
+        raises. A loop that stands still does not answer: take no answer for a no.
+
+        Not alive: the journal failed, or has answered nothing for ``journal_silent_s``, or a turn
+        of the loop took longer than ``loop_lag_s`` (``service.ServicePolicy``). The journal is
+        asked by a write of its own, which all share who ask within a second; so ask every few
+        seconds, and the first no comes at most that much late."""
+        ...
+
+    async def vitals(self) -> Vitals:
+        """How the service fares at this moment. Two reads of the journal, whatever is stored, and
+        bounded in time; never raises."""
         ...
 
     async def news(self, after: Place, limit: int) -> list[News]:

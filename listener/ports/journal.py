@@ -359,6 +359,11 @@ class Journal(Reactions, InboundJournal, Protocol):
         ``purge`` nor ``forget`` touches it."""
         ...
 
+    async def prove(self) -> None:
+        """Return once all that was given before is on disk, and something new behind it: whoever
+        writes lives, and the store takes what is written. Changes nothing that can be asked for."""
+        ...
+
     def commit_p99_ms(self) -> float | None:
         """The 99th percentile of recent commit times."""
         ...

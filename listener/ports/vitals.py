@@ -68,3 +68,47 @@ class Vitals:
     queues: Mapping[QueueName, int]
     handlers: Mapping[str, HandlerVitals]
     spool_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. ``required``: without it, the whole does not hold."""
+
+    name: str
+    ok: bool
+    required: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether submissions are accepted now, and why not."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that is required holds."""
+        return not self.failing
+
+    @property
+    def failing(self) -> tuple[Check, ...]:
+        """What is required, and does not hold."""
+        return tuple(check for check in self.checks if check.required and not check.ok)
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """Whether the process can still do its work, or should be ended and started anew."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def alive(self) -> bool:
+        """Whether all holds."""
+        return not self.failing
+
+    @property
+    def failing(self) -> tuple[Check, ...]:
+        """What does not hold."""
+        return tuple(check for check in self.checks if not check.ok)

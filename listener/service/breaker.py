@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from listener.ports.vitals import BreakerState
+
 Change = Literal["opened", "closed"]
 
 
@@ -29,6 +31,12 @@ class Breaker:
         if self._open_until_ms is None:
             return True
         return now_ms >= self._open_until_ms and self._probe is None
+
+    def state(self, now_ms: int) -> BreakerState:
+        """How it stands."""
+        if self._open_until_ms is None:
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now_ms < self._open_until_ms else BreakerState.HALF_OPEN
 
     def opens_in_ms(self, now_ms: int) -> int:
         """How long until a probe may go; 0 when it may, or when none is needed."""

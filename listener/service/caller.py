@@ -122,6 +122,8 @@ class Caller:
         self._ailing: set[str] = set()
         self._failing_since_ms: Millis | None = None
         self._probe_ms: Millis | None = None
+        self.failures = 0
+        """Calls that failed since the start."""
 
     def wake(self) -> None:
         """There may be a new errand."""
@@ -234,6 +236,7 @@ class Caller:
     async def _failed(self, errand: Errand, error: HandlerFailed) -> None:
         """All is noted before the first await: meanwhile another call may succeed."""
         now = self._clock.now_ms()
+        self.failures += 1
         self._gate.record(False, now)
         since = self._failing_since_ms = self._failing_since_ms or now
         if len(self._ailing) < AILING_MOST:

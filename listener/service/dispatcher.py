@@ -111,6 +111,15 @@ class Dispatcher:
         """Attempts being made now, their baselines included."""
         return len(self._busy)
 
+    @property
+    def backlog(self) -> int:
+        """Lanes on offer: their turn has come, or has a date."""
+        return len(self._offered)
+
+    def held_ms(self) -> int:
+        """How long nothing is sent yet at the upstream's wish."""
+        return max(0, self._hold_until_ms - self._clock.now_ms())
+
     async def drain(self) -> None:
         """Begin no further attempt; return when those under way have ended."""
         self._draining = True

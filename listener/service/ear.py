@@ -80,8 +80,15 @@ class Hearer:
         self._doubted = False
         self._in_hand_ms: Millis | None = None
         self.last_event_ms: Millis | None = None
+        self._deaf_from_ms: Millis = self._deaf_since_ms
+        self._deaf_before_ms = 0
+        self._deaf_told_ms = 0
         self.heard_count = 0
         self.malformed_count = 0
+        self.stranger_count = 0
+        """Events of codes that nothing here was ever of: foreign, and told of by no line."""
+        self.connect_failures: Counter[str] = Counter()
+        """By reason, since the start."""
 
     # What the ear knows.
 
@@ -103,6 +110,19 @@ class Hearer:
     def deaf_for_ms(self) -> int:
         """How long we have been deaf; 0 while listening."""
         return 0 if self._listening else max(0, self._clock.now_ms() - self._deaf_since_ms)
+
+    def deaf_total_ms(self) -> int:
+        """How long we were deaf since the start, the present deafness included: from the last frame
+        of a connection that was lost, as its incident counts. Never falls."""
+        now_ms = 0 if self._listening else self._clock.now_ms() - self._deaf_from_ms
+        self._deaf_told_ms = max(self._deaf_told_ms, self._deaf_before_ms + max(0, now_ms))
+        return self._deaf_told_ms
+
+    @property
+    def deaf_reason(self) -> str | None:
+        """Why there is no subscription, as far as is known."""
+        incident = self._incident
+        return None if incident is None else incident.last_reason or incident.reason
 
     def listened_until_ms(self) -> Millis:
         """Until when we surely heard, and have it on disk: a connection may be dead since its last
@@ -220,6 +240,7 @@ class Hearer:
             disposition = Disposition.MALFORMED
         elif not self._engine.knows(event.code):
             disposition = Disposition.FOREIGN
+            self.stranger_count += 1
         else:
             self._uncorrelated[event.code] += 1
         return InboxRow(heard, event.code, event.payload, disposition)
@@ -257,6 +278,8 @@ class Hearer:
 
     async def _on_lost(self, signal: Lost) -> None:
         start = Millis(min(signal.at_ms, self._clock.now_ms()))
+        if self._listening:
+            self._deaf_from_ms = start
         self._set_listening(False)
         self._doubted = False
         self._deaf_since_ms = self._clock.now_ms()
@@ -283,6 +306,8 @@ class Hearer:
             gap = await self._journal.close_gap(signal.at_ms, reason)
         self._pid = signal.pid
         await self._refresh_gaps()
+        if not self._listening:
+            self._deaf_before_ms += max(0, signal.at_ms - self._deaf_from_ms)
         self._set_listening(True)
         if not signal.recovered or not self._ever_listened:
             # An earlier run may have died before all were told of the last gap that it knew of.
@@ -319,6 +344,7 @@ class Hearer:
     def _on_connect_failed(self, signal: ConnectFailed) -> None:
         if self._incident is None:
             self._incident = Incident(signal.at_ms, signal.reason)
+        self.connect_failures[signal.reason] += 1
         self._incident.failures = signal.failures
         self._incident.last_reason = signal.reason
         event = "subscription.refused" if signal.refused else "subscription.failed"

@@ -49,7 +49,7 @@ class Enquirer:
         self._new_request_id = new_request_id
         self._clock = clock
         self._log = log
-        self._breaker = breaker
+        self.breaker = breaker
         self._workers = workers
         self._pace_s = pace_ms / 1000
         self._waiting: dict[CvCode, bool] = {}
@@ -85,11 +85,11 @@ class Enquirer:
         while True:
             async with gate:
                 code = await self._next()
-                attempt = self._breaker.began()
+                attempt = self.breaker.began()
             try:
                 reading = await self._upstream.read_record(code, request_id=self._new_request_id())
             finally:
-                self._breaker.gone(attempt)
+                self.breaker.gone(attempt)
                 self._ended.set()
             self._record(reading)
             await self._give(code, reading)
@@ -124,10 +124,10 @@ class Enquirer:
         return None
 
     async def _until_served(self) -> None:
-        while not self._breaker.allows(now := self._clock.now_ms()):
+        while not self.breaker.allows(now := self._clock.now_ms()):
             # A probe under way, or an attempt from before, may end the pause.
             self._ended.clear()
-            pause_ms = self._breaker.opens_in_ms(now)
+            pause_ms = self.breaker.opens_in_ms(now)
             try:
                 async with asyncio.timeout(pause_ms / 1000 if pause_ms else None):
                     await self._ended.wait()
@@ -138,7 +138,7 @@ class Enquirer:
         """Whether the upstream serves: any answer but a server's error, or its asking for quiet, is
         a sign of life."""
         answered = reading.detail in ANSWERS or reading.detail.startswith("http_4")
-        change = self._breaker.record(reading.known or answered, self._clock.now_ms())
+        change = self.breaker.record(reading.known or answered, self._clock.now_ms())
         waiting = self.backlog
         if change == "opened":
             self._log.emit(

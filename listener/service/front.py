@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import orjson
 
@@ -18,7 +18,6 @@ from listener.core.wire import check_code
 from listener.ports.clock import Clock
 from listener.ports.front import (
     Awaited,
-    Check,
     Filter,
     GapListing,
     Listing,
@@ -26,7 +25,6 @@ from listener.ports.front import (
     OpenFile,
     Place,
     Public,
-    Readiness,
     Retry,
     Sending,
     Taken,
@@ -35,14 +33,15 @@ from listener.ports.front import (
 from listener.ports.journal import Journal, Query, StoredSubmission, Tally, ToldFact
 from listener.ports.log import Log
 from listener.ports.upstream import NoReply, RawReply, Upstream
+from listener.ports.vitals import Liveness, Readiness, Vitals
 
 from .gap_book import public_gap
 from .intake import Declined
 from .replies import replied, timed_out
 from .retrying import Look
 from .service import Service, World
+from .vital_signs import VitalSigns
 
-JOURNAL_ANSWERS_S = 2.0
 PLACES = 999_999
 """Beyond the facts of any one commit."""
 
@@ -57,6 +56,7 @@ class ServiceFront:
         self._log: Log = world.log
         self._upstream: Upstream = world.upstream
         self._new_id = world.new_id
+        self._signs = VitalSigns(service, world)
 
     async def submit(
         self,
@@ -242,7 +242,15 @@ class ServiceFront:
 
     async def readiness(self) -> Readiness:
         """As the port says."""
-        return Readiness((await self._journal_check(), *self._other_checks()))
+        return await self._signs.readiness()
+
+    async def alive(self) -> Liveness:
+        """As the port says."""
+        return await self._signs.alive()
+
+    async def vitals(self) -> Vitals:
+        """As the port says."""
+        return await self._signs.vitals()
 
     async def news(self, after: Place, limit: int) -> list[News]:
         """As the port says."""
@@ -292,44 +300,6 @@ class ServiceFront:
         if not self._service.ready.is_set():
             return Turned("starting")
         return None
-
-    async def _journal_check(self) -> Check:
-        """A journal that cannot write has stopped the daemon; one that is stuck does not answer."""
-        try:
-            async with asyncio.timeout(JOURNAL_ANSWERS_S):
-                await self._journal.last_alive_ms()
-        except TimeoutError:
-            return Check("journal", False, True, f"no answer in {JOURNAL_ANSWERS_S:g} s")
-        except JournalFault as fault:
-            self.failed(fault)
-            return Check("journal", False, True, "failed; the log says how")
-        return Check("journal", True, True, "answers")
-
-    def _other_checks(self) -> Iterator[Check]:
-        service = self._service
-        recovered = service.ready.is_set()
-        yield Check(
-            "recovery",
-            recovered,
-            True,
-            "done" if recovered else "what an earlier run left is still being correlated",
-        )
-        draining = service.draining
-        yield Check("intake", not draining, True, "draining" if draining else "open")
-        refuses = service.intake.incidents.open
-        yield Check(
-            "spool", not refuses, False, "refuses; the log says why" if refuses else "takes"
-        )
-        listening = service.hearer.listening
-        # Accepting goes on while deaf: what is accepted waits in the journal, and is not lost.
-        yield Check(
-            "subscription",
-            listening,
-            False,
-            "listening"
-            if listening
-            else f"deaf for {service.hearer.deaf_for_ms()} ms; updates wait until it listens",
-        )
 
     async def _lane_of(self, stored: StoredSubmission) -> Lane | None:
         """Only of a queued one does the lane say what it waits for."""

@@ -71,6 +71,11 @@ class Reactor:
             for handler in handlers
         ]
 
+    @property
+    def callers(self) -> Sequence[Caller]:
+        """One for each handler."""
+        return self._callers
+
     def wake(self) -> None:
         """There is a new reaction in the journal."""
         self._news.set()

@@ -78,6 +78,10 @@ class ServicePolicy:
     enquiry_pace_ms: int = 10
     listens_for: str = ""
     enquiry_pause_ms: int = 1_000
+    journal_silent_s: float = 20.0
+    """A journal that answers nothing for so long counts as dead."""
+    loop_lag_s: float = 5.0
+    """And so does a loop of which one turn takes longer."""
 
 
 class Service:
@@ -85,7 +89,7 @@ class Service:
 
     def __init__(self, world: World, policy: ServicePolicy) -> None:
         self._world = world
-        self._policy = policy
+        self.policy = policy
         journal, clock, log = world.journal, world.clock, world.log
         self.bulletin = Bulletin()
         self.replies = Replies(journal, self.bulletin)
@@ -146,13 +150,13 @@ class Service:
             self.enquirer,
             world.clock,
             world.log,
-            every_s=self._policy.heartbeat_s,
+            every_s=self.policy.heartbeat_s,
             paused_ms=self.pause.for_ms,
             dropped_lines=world.dropped_lines,
         )
 
     def _housekeeping(self) -> Housekeeping:
-        world, policy = self._world, self._policy
+        world, policy = self._world, self.policy
         return Housekeeping(
             world.journal,
             world.spool,
@@ -165,7 +169,7 @@ class Service:
 
     def _enquirer(self) -> Enquirer:
         """With a breaker of its own: that files are not taken does not say that nothing is read."""
-        world, policy = self._world, self._policy
+        world, policy = self._world, self.policy
         pause_ms, most_ms = policy.enquiry_pause_ms, policy.breaker_open_ms
         return Enquirer(
             self.engine,
@@ -306,7 +310,7 @@ class Service:
         log = self._world.log
         log.emit("daemon.drain_started", in_flight=self.dispatcher.in_flight)
         try:
-            async with asyncio.timeout(self._policy.drain_s):
+            async with asyncio.timeout(self.policy.drain_s):
                 await self.intake.drain()
                 await self.dispatcher.drain()
                 await self.housekeeping.sweep()

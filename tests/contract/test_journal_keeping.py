@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from listener.core.evidence import Gap, Heard
@@ -313,3 +315,23 @@ async def test_a_note_stands_until_it_is_taken_away(store: Store) -> None:
     assert (await store.journal.note("a"), await store.journal.note("b")) == ("2", None)
     await store.journal.commit(accepting(CODE, 1))
     assert await store.journal.first_look() == FirstLook([CODE], {"a": "2"})
+
+
+async def test_a_proof_comes_behind_what_was_given_before_and_changes_nothing(store: Store) -> None:
+    journal, order = store.journal, list[str]()
+
+    async def then(name: str, doing: Awaitable[object]) -> None:
+        await doing
+        order.append(name)
+
+    await asyncio.gather(
+        then("commit", journal.commit(accepting(CODE, 1))), then("proof", journal.prove())
+    )
+    assert order == ["commit", "proof"]
+    before = await journal.first_look(), await journal.tally(), await journal.load_lane(CODE)
+    await journal.prove()
+    assert before == (
+        await journal.first_look(),
+        await journal.tally(),
+        await journal.load_lane(CODE),
+    )

@@ -502,6 +502,10 @@ class MemoryJournal:
             self._kept.notes[name] = value
         await self._after()
 
+    async def prove(self) -> None:
+        await self._before()
+        await self._after()
+
     def commit_p99_ms(self) -> float | None:
         return 0.0 if self._writes else None
 

@@ -86,6 +86,7 @@ class _Source:
         self._more = asyncio.Event()
         self.idle = asyncio.Event()
         self.handed_out_until_ms: Millis | None = None
+        self.backlog = 0
         self.last_frame_ms: Millis | None = None
 
     async def run(self) -> None:

@@ -290,6 +290,9 @@ class SqliteJournal:
     async def set_note(self, name: str, value: str | None) -> None:
         await self._writer.submit(partial(notes.set_note, name=name, value=value))
 
+    async def prove(self) -> None:
+        await self._writer.submit(notes.prove)
+
     def commit_p99_ms(self) -> float | None:
         times = sorted(self._writer.commit_ms)
         return times[int(len(times) * 0.99)] if times else None

@@ -136,6 +136,11 @@ class SocketSource:
         may offer (see ``recovery``), and the next process reads the journal's."""
 
     @property
+    def backlog(self) -> int:
+        """As the port says."""
+        return len(self.queue)
+
+    @property
     def handed_out_until_ms(self) -> Millis | None:
         """As the port says."""
         oldest = self.queue.oldest_ms

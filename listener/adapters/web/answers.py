@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
-from listener.ports.front import Check, Public
+from listener.ports.front import Public
+from listener.ports.vitals import Check
 
 from .problems import Refused
 

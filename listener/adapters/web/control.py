@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from listener.core.view import rfc3339
@@ -16,7 +14,7 @@ from .routes import Route
 
 
 class Control:
-    """Probes, the status, when it was deaf, and the three commands: each may be repeated."""
+    """The status, when it was deaf, and the three commands: each may be repeated."""
 
     def __init__(self, front: Front, version: str) -> None:
         self._front = front
@@ -25,27 +23,12 @@ class Control:
     def routes(self) -> list[Route]:
         """What it answers."""
         return [
-            Route("GET", "/livez", self._livez, None),
-            Route("GET", "/readyz", self._readyz, None),
             Route("GET", "/v1/status", self._status, Scope.READ),
             Route("GET", "/v1/gaps", self._gaps, Scope.READ),
             Route("POST", "/v1/pause", self._pause, Scope.ADMIN),
             Route("POST", "/v1/resume", self._resume, Scope.ADMIN),
             Route("POST", "/v1/drain", self._drain, Scope.ADMIN),
         ]
-
-    async def _livez(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(text="alive\n")
-
-    async def _readyz(self, request: web.Request) -> web.StreamResponse:
-        readiness = await self._front.readiness()
-        body: dict[str, Any] = {"ready": readiness.ready}
-        failing = [check for check in readiness.checks if check.required and not check.ok]
-        if failing:
-            body["reasons"] = [f"{check.name}: {check.detail}" for check in failing]
-        if "verbose" in request.query:
-            body["checks"] = [as_check(check) for check in readiness.checks]
-        return as_json(body, 200 if readiness.ready else 503)
 
     async def _status(self, request: web.Request) -> web.StreamResponse:
         readiness, tally = await self._front.readiness(), await self._front.tally()

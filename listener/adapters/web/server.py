@@ -19,6 +19,7 @@ from .control import Control
 from .events import Events
 from .gate import Names, Tokens
 from .gateway import Gateway, GatewayPolicy
+from .probes import Probes
 from .retries import Retries
 from .submissions import Submissions
 from .traces import remove_address, write_address
@@ -104,6 +105,7 @@ class WebServer:
             *Submissions(front, uploads, self._stopping).routes(),
             *Retries(front, uploads, self._stopping).routes(),
             *Control(front, version).routes(),
+            *Probes(front).routes(),
             *Events(front, self._stopping).routes(),
         ]
         # Of no tree: the library's own lines show what was sent.

@@ -153,3 +153,18 @@ async def test_closing_finishes_what_was_given(journal: SqliteJournal, disk: Slo
         disk.let_go()
         await closing
         assert all(version is not None for version in await asyncio.gather(*writes))
+
+
+async def test_a_proof_is_on_disk_each_time_it_is_asked_for(
+    journal: SqliteJournal, disk: SlowDisk
+) -> None:
+    for _ in range(3):
+        before = disk.syncs
+        await journal.prove()
+        assert disk.syncs == before + 1
+    disk.hold()
+    proof = asyncio.ensure_future(journal.prove())
+    await disk.reached.wait()
+    assert not proof.done()
+    disk.let_go()
+    await proof

@@ -98,6 +98,10 @@ class Ear:
         self._queue.put_nowait(Lost(now, reason))
         self._queue.put_nowait(Listening(now, False, GapReason(reason), None, "websocket"))
 
+    def lose_for_good(self, reason: str) -> None:
+        """The subscription is lost, and stays so."""
+        self._queue.put_nowait(Lost(self._clock.now_ms(), reason))
+
     def hear(self, text: str) -> None:
         """One event arrives."""
         code = CvCode(text)
@@ -121,6 +125,10 @@ class Ear:
 
     def doubt(self) -> None:
         return None
+
+    @property
+    def backlog(self) -> int:
+        return self._queue.qsize()
 
     @property
     def handed_out_until_ms(self) -> Millis | None:
@@ -290,6 +298,7 @@ async def daemon(
     connections: int = 256,
     recovered: bool = True,
     gateway: GatewayPolicy = OPEN,
+    policy: ServicePolicy | None = None,
 ) -> AsyncIterator[Daemon]:
     """A daemon at a free port, stopped at the end. ``recovered`` False: its service never comes
     to run."""
@@ -309,7 +318,7 @@ async def daemon(
         log=log,
         new_id=lambda: SubmissionId(f"0199a1b2-0000-7000-8000-{next(numbers):012x}"),
     )
-    service = Service(world, ServicePolicy(core=Policy(lane_policy=lane_policy)))
+    service = Service(world, policy or ServicePolicy(core=Policy(lane_policy=lane_policy)))
     web = WebServer(
         ServiceFront(service, world),
         log,

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from listener.adapters.web import Scope, Tokens, WebServer, state_token
+from listener.service.service import ServicePolicy
+from tests.fakes.journal_memory import MemoryJournal
 
 from .rig import ALL, Daemon, Lines, daemon, until
 
@@ -28,6 +30,57 @@ async def test_the_probes_need_no_token_and_no_name(house: Daemon) -> None:
         "recovery",
         "intake",
     ]
+
+
+async def test_the_probes_speak_as_they_are_asked(house: Daemon) -> None:
+    json_, text = {"Accept": "application/json"}, {"Accept": "text/plain, application/json"}
+    alive = await house.http.get("/livez", headers=json_)
+    assert alive.json() == {"alive": True}
+    verbose = (await house.http.get("/livez?verbose", headers=json_)).json()
+    assert [check["name"] for check in verbose["checks"]] == ["loop", "journal"]
+    alive = await house.http.get("/livez?verbose")
+    assert alive.text == "alive\n[+] loop: turns\n[+] journal: answers\n"
+    ready = await house.http.get("/readyz?verbose", headers=text)
+    assert ready.headers["Content-Type"].startswith("text/plain")
+    assert ready.text.splitlines()[:2] == ["ready", "[+] journal: answers"]
+    house.service.stop()
+    ready = await house.http.get("/readyz?verbose", headers=text)
+    assert ready.status_code == 503
+    assert ready.text.startswith("not ready: intake: draining\n")
+    assert "[-] intake: draining\n" in ready.text
+
+
+async def test_a_journal_that_hangs_fails_the_probes_and_each_says_so(tmp_path: Path) -> None:
+    written = asyncio.Event()
+    written.set()
+
+    async def pause() -> None:
+        await written.wait()
+
+    journal = MemoryJournal(pause=pause)
+    policy = ServicePolicy(journal_silent_s=0.8)
+    async with daemon(tmp_path, journal=journal, policy=policy) as house:
+        written.clear()
+        slow = await house.http.get("/livez")
+        ready = await house.http.get("/readyz")
+        dead = await house.http.get("/livez")
+        assert (slow.status_code, ready.status_code, dead.status_code) == (200, 503, 503)
+        assert ready.json()["reasons"][0].startswith("journal: no answer for 2.")
+        assert dead.text.startswith("not alive: journal: no answer for ")
+        dead = await house.http.get("/livez", headers={"Accept": "application/json"})
+        assert (dead.status_code, dead.json()["alive"]) == (503, False)
+        written.set()
+        assert (await house.http.get("/readyz")).status_code == 200
+        assert (await house.http.get("/livez")).status_code == 200
+
+
+async def test_one_that_does_not_listen_is_ready_and_says_why(house: Daemon) -> None:
+    house.ear.lose_for_good("server_disconnect")
+    await until(lambda: house.service.hearer.deaf_reason is not None)
+    checks = (await house.http.get("/readyz?verbose")).json()["checks"]
+    (subscription,) = [check for check in checks if check["name"] == "subscription"]
+    assert (subscription["ok"], subscription["required"]) == (False, False)
+    assert "(server_disconnect); updates wait" in subscription["detail"]
 
 
 async def test_it_says_where_it_is_while_it_runs(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""What supervisors ask: whether it lives, and whether it takes submissions.
+
+They know an address and no token, and these answers tell nothing of a CV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from listener.ports.front import Front
+from listener.ports.vitals import Check
+
+from .answers import as_check, as_json
+from .routes import Route
+
+
+class Probes:
+    """Each answers 200 or 503, and says what does not hold; ``?verbose``, all that was looked at.
+    As text or as JSON, as the client has it: without a word from it, as each always did."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        return [
+            Route("GET", "/livez", self._livez, None),
+            Route("GET", "/readyz", self._readyz, None),
+        ]
+
+    async def _livez(self, request: web.Request) -> web.StreamResponse:
+        found = await self._front.alive()
+        json = prefers_json(request, otherwise=False)
+        return _answer(request, json, "alive", found.alive, found.checks, found.failing)
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        found = await self._front.readiness()
+        json = prefers_json(request, otherwise=True)
+        return _answer(request, json, "ready", found.ready, found.checks, found.failing)
+
+
+def prefers_json(request: web.Request, *, otherwise: bool) -> bool:
+    """Whichever of ``application/json`` and ``text/plain`` is named first."""
+    accepted = ",".join(request.headers.getall("Accept", [])).lower()
+    places = {kind: accepted.find(kind) for kind in ("application/json", "text/plain")}
+    named = [kind for kind in sorted(places, key=lambda kind: places[kind]) if places[kind] >= 0]
+    return named[0] == "application/json" if named else otherwise
+
+
+def _answer(
+    request: web.Request,
+    json: bool,
+    word: str,
+    holds: bool,
+    checks: Sequence[Check],
+    failing: Sequence[Check],
+) -> web.Response:
+    verbose, status = "verbose" in request.query, 200 if holds else 503
+    reasons = [f"{check.name}: {check.detail}" for check in failing]
+    if json:
+        body: dict[str, object] = {word: holds}
+        if reasons:
+            body["reasons"] = reasons
+        if verbose:
+            body["checks"] = [as_check(check) for check in checks]
+        return as_json(body, status)
+    lines = [word if holds else f"not {word}: {'; '.join(reasons)}"]
+    if verbose:
+        lines += [f"{_mark(check)} {check.name}: {check.detail}" for check in checks]
+    return web.Response(status=status, text="\n".join(lines) + "\n")
+
+
+def _mark(check: Check) -> str:
+    if check.ok:
+        return "[+]"
+    return "[-]" if check.required else "[ ]"
