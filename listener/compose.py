@@ -14,22 +14,17 @@ from pathlib import Path
 from typing import TextIO
 
 import listener
-from handlers import cv_updated
 from handlers.shipped import NAMES, Means, shipped
 from listener.adapters.clock import SystemClock
-from listener.adapters.credentials import Asked, CredentialsFailed, Fresh
 from listener.adapters.folders import make_folder
 from listener.adapters.identity import install_key, new_submission_id, previous_key
 from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.logs import Redactor, StructuredLog, Writer
 from listener.adapters.logs.log import looks
-from listener.adapters.socket_source import OnConnect, SocketSource
 from listener.adapters.spool import DiskSpool
 from listener.adapters.tls import client_context
-from listener.adapters.upstream_http import HttpUpstream
 from listener.adapters.watch import WatchedFolder
 from listener.adapters.web import (
-    RECORDS_AT_ONCE,
     GatewayPolicy,
     Scope,
     Tokens,
@@ -37,6 +32,7 @@ from listener.adapters.web import (
     previous_token,
     state_token,
 )
+from listener.connections import credentials, http_upstream, socket_source
 from listener.core.catalogue import Level
 from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
@@ -46,9 +42,7 @@ from listener.ports.reaction import Handler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
 from listener.service.service import Service, ServicePolicy, World
-from listener.settings import Named, Settings, imported, known_settings
-
-MAX_RESPONSE_BYTES = 1 << 20
+from listener.settings import Settings, imported
 
 
 @dataclass(slots=True)
@@ -181,22 +175,6 @@ def outcome_handlers(
     return found
 
 
-def credentials(settings: Settings, log: StructuredLog) -> dict[str, Fresh]:
-    """What makes them, by the setting's field: what it says, or the function that it names."""
-    plain: dict[str, Fresh] = {
-        "api_headers": settings.api_headers_plain,
-        "socket_auth": settings.socket_auth_plain,
-        "socket_headers": settings.socket_headers_plain,
-        "socket_query": settings.socket_query_plain,
-    }
-    for known in known_settings():
-        named = getattr(settings, known.field)
-        if known.field in plain and isinstance(named, Named):
-            function = imported(known.name, named.name, otherwise="a JSON object", secret=True)
-            plain[known.field] = Asked(function, known.form.read, told=log.redactor.add)
-    return plain
-
-
 def expect_journal(folder: Path) -> None:
     """Raise JournalFault where CVs wait in the spool and the journal they belong to is gone: a new
     one would know nothing of them, and they would be swept as a crash's leavings."""
@@ -226,13 +204,6 @@ async def open_spool(settings: Settings, journal: Journal) -> DiskSpool:
     )
 
 
-def _adapter_failed(log: StructuredLog, error: Exception) -> None:
-    if isinstance(error, CredentialsFailed):
-        log.emit("upstream.credentials_failed", error=str(error))
-    else:
-        log.fault("upstream.adapter_failed", error)
-
-
 @asynccontextmanager
 async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[World]:
     """Every adapter, opened on the settings' state folder; closed in reverse."""
@@ -243,41 +214,14 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
         journal = await SqliteJournal.open(settings.state_dir / "journal.db")
         stack.push_async_callback(journal.close)
         spool = await open_spool(settings, journal)
-        upstream = HttpUpstream(
-            base_url=settings.api_base_url,
-            timeout_s=settings.api_timeout_s,
-            upload_timeout_s=settings.api_upload_timeout_s,
-            max_connections=settings.max_in_flight + 16 + RECORDS_AT_ONCE,
-            max_response_bytes=MAX_RESPONSE_BYTES,
-            retry_after_cap_ms=_ms(settings.retry_after_cap_s),
-            now_ms=clock.now_ms,
-            headers=made["api_headers"],
-            proxy=settings.api_proxy_plain(),
-            ca_file=settings.tls_ca_file,
-            not_applied_statuses=settings.not_applied_statuses,
-            on_fault=lambda error: _adapter_failed(log, error),
-        )
+        upstream = http_upstream(settings, made, clock, log)
         stack.push_async_callback(upstream.close)
-        source = SocketSource(
-            url=settings.socket_url,
-            now_ms=clock.now_ms,
+        source = socket_source(
+            settings,
+            made,
+            clock,
             first_seq=await journal.highest_seq() + 1,
             resume=await journal.resume_cursor(),
-            path=settings.socket_path,
-            namespace=settings.socket_namespace,
-            event=settings.socket_event,
-            read=cv_updated.read,
-            auth=made["socket_auth"],
-            headers=made["socket_headers"],
-            query=made["socket_query"],
-            transports=settings.socket_transports,
-            backoff_cap_s=settings.socket_backoff_cap_s,
-            on_connect=[
-                OnConnect(emit.event, tuple(emit.args), emit.ack_timeout_s)
-                for emit in settings.socket_on_connect
-            ],
-            ssl_context=client_context(settings.tls_ca_file),
-            proxy=settings.api_proxy_plain(),
         )
         yield World(
             journal=journal,

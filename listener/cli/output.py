@@ -198,3 +198,20 @@ def _things(shown: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
             yield name, moment(shown[f"{name}_at"]) + " UTC", ""
     if outcome is None and shown["deadline_at"]:
         yield "deadline", moment(shown["deadline_at"]) + " UTC", ""
+
+
+def write_findings(findings: Iterable[tuple[str, str, str, str]]) -> None:
+    """One of (verdict, check, what was found, what to do) a row; what to do stands below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"ok": "green", "warn": "yellow", "fail": "red"}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for verdict, check, found, advice in findings:
+        table.add_row(Text(verdict, styles[verdict]), check, plain(found))
+        if advice:
+            table.add_row("", "", Text("→ " + plain(advice), "dim"))
+    _write_table(table)

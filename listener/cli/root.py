@@ -53,6 +53,7 @@ COMMANDS = {
     "pause": Home("listener.cli.control", "pause", "Send nothing more, until resume."),
     "resume": Home("listener.cli.control", "resume", "Send again."),
     "drain": Home("listener.cli.control", "drain", "Finish what is under way, then end."),
+    "doctor": Home("listener.cli.doctor", "doctor", "Is all there that it needs? What to do?"),
     "check": Home("listener.cli.offline", "check", "Check the settings, offline."),
     "rotate": Home("listener.cli.offline", "rotate", "Another token, or key behind cv_ref."),
     "ref": Home("listener.cli.offline", "ref", "The cv_ref of a code read from stdin."),

@@ -2,5 +2,6 @@
 
 from .endpoint import OnConnect
 from .source import SocketSource
+from .trial import Trial
 
-__all__ = ["OnConnect", "SocketSource"]
+__all__ = ["OnConnect", "SocketSource", "Trial"]

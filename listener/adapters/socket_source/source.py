@@ -33,6 +33,7 @@ from .reception import ReadEvent
 from .recovery import Recovery
 from .second import Living, Second, SecondOpinion
 from .signals import SignalQueue
+from .trial import Trial, try_once
 
 STABLE_S = 10.0
 """A connection that was up for so long is a success: the next delay is the first again."""
@@ -154,6 +155,10 @@ class SocketSource:
     def doubt(self) -> None:
         """As the port says."""
         self._doubted.set()
+
+    async def try_once(self) -> Trial:
+        """Whether we could listen: one connection, beside any other and ended at once."""
+        return await try_once(self._connection, self._clock)
 
     # ------------------------------------------------------------------------------- its parts
 

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,16 @@ from .witness import Witness
 MAX_FETCHED_BYTES = 8 << 20
 """Of a record that is passed on unread: what a daemon need not understand may be longer."""
 TIMEOUTS = frozenset({"total_timeout", "connect_timeout", "read_timeout", "pool_timeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """How a server answered to its address alone. ``date``: its ``Date``; ``kind``: its media type,
+    perhaps empty."""
+
+    status: int
+    date: str | None
+    kind: str
 
 
 def _ignore(fault: Exception) -> None:
@@ -105,6 +115,28 @@ class HttpUpstream:
         if isinstance(found, str):
             return NoReply(found, timed_out=found in TIMEOUTS)
         return _raw(*found)
+
+    async def greet(self) -> Greeting | str:
+        """A GET of the base URL itself, with our headers and without any code: the head of whatever
+        is answered, or how it failed (a stable slug)."""
+        try:
+            async with asyncio.timeout(2 * self._timeout_s):
+                request = httpx.Request(
+                    "GET",
+                    self._base_url,
+                    headers=await self._request_headers("greeting"),
+                    extensions={"timeout": self._steps(self._timeout_s)},
+                )
+                reply = await self._transport.handle_async_request(request)
+                await reply.aclose()
+        except TimeoutError:
+            return "total_timeout"
+        except httpx.TransportError as error:
+            return slug(error)
+        except _HeadersFailed:
+            return "headers_failed"
+        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Greeting(reply.status_code, reply.headers.get("date"), kind)
 
     async def _get(
         self, code: CvCode, request_id: str, **limits: int
