@@ -10,14 +10,12 @@ from listener.core.errors import JournalFault
 from listener.ports.front import Front
 from listener.ports.log import Log
 
-from .gate import Names, Scope, Tokens
+from .gate import Names, Tokens
 from .gateway import Gateway
+from .operations import Handler, Operation, Route
+from .parameters import keep_query
 from .passed_on import before_it_leaves
-from .problems import Refused, of_http, problem
-from .routes import Handler, Route
-
-PROBES = {"/livez", "/readyz"}
-"""Asked by supervisors, which know an address alone and no token; they tell nothing of a CV."""
+from .problems import Refused, of_http, of_journal, problem
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -30,6 +28,7 @@ class Api:
         self._tokens = tokens
         self._names = names
         self._log = log
+        self._any_host: set[str] = set()
 
     def app(self, routes: Iterable[Route], gateway: Gateway) -> web.Application:
         """The routes, behind the gate; and the gateway, which has its own."""
@@ -48,26 +47,27 @@ class Api:
         return app
 
     def _add(self, app: web.Application, route: Route) -> None:
-        scope = route.scope
+        operation = route.operation
 
         async def allowed(request: web.Request) -> web.StreamResponse:
-            if scope is not None:
-                self._allow(request, scope)
+            self._admit(request, operation)
             return await route.handler(request)
 
         async def before_the_body(request: web.Request) -> web.StreamResponse | None:
-            return await self._before_the_body(request, scope)
+            return await self._before_the_body(request, operation)
 
-        if route.method == "GET":
-            app.router.add_get(route.path, allowed)
+        if operation.any_host:
+            self._any_host.add(operation.path)
+        if operation.method == "GET":
+            app.router.add_get(operation.path, allowed)
         else:
-            early = before_the_body if route.early else None
-            app.router.add_route(route.method, route.path, allowed, expect_handler=early)
+            early = before_the_body if operation.early else None
+            app.router.add_route(operation.method, operation.path, allowed, expect_handler=early)
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Whatever a handler does, the client gets an answer that tells it only its own."""
         try:
-            if request.path not in PROBES:
+            if request.path not in self._any_host:
                 self._names.check(request.headers.get("Host"))
             response = await handler(request)
         except Refused as refused:
@@ -76,7 +76,7 @@ class Api:
             response = problem(of_http(error))
         except JournalFault as fault:
             self._front.failed(fault)
-            response = problem(Refused("journal_failed", "the daemon stops; its log says why"))
+            response = problem(of_journal())
         except ConnectionError:
             raise  # The client is gone.
         except Exception as error:  # noqa: BLE001 - our own fault, of any kind: told without its text
@@ -85,22 +85,25 @@ class Api:
         response.headers.update(_HEADERS)
         return response
 
-    def _allow(self, request: web.Request, scope: Scope) -> None:
-        self._tokens.check(request.headers.get("Authorization"), scope)
+    def _admit(self, request: web.Request, operation: Operation) -> None:
+        """By somebody who may ask it, and as it may be asked. Raises Refused."""
+        if operation.scope is not None:
+            self._tokens.check(request.headers.get("Authorization"), operation.scope)
+        if operation.parameters is not None:
+            keep_query(request, operation.parameters)
 
     async def _before_the_body(
-        self, request: web.Request, scope: Scope | None
+        self, request: web.Request, operation: Operation
     ) -> web.StreamResponse | None:
         """``Expect: 100-continue``: a refusal spares the client the upload."""
         if request.headers.get("Expect", "").lower() != "100-continue":
             return None
 
-        async def allow(request: web.Request) -> web.StreamResponse:
-            if scope is not None:
-                self._allow(request, scope)
+        async def admitted(request: web.Request) -> web.StreamResponse:
+            self._admit(request, operation)
             return web.Response(status=100)
 
-        response = await self._answer(request, allow)
+        response = await self._answer(request, admitted)
         if response.status != 100:
             response.force_close()
             return response

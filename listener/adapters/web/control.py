@@ -10,7 +10,51 @@ from listener.ports.front import Front, Sending
 from . import asked
 from .answers import as_check, as_json
 from .gate import Scope
-from .routes import Route
+from .operations import Answer, Operation, Route
+
+STATUS = Operation(
+    "GET",
+    "/v1/status",
+    "status",
+    "How the daemon is",
+    Scope.READ,
+    {200: Answer("Whether it is ready, whether it sends, and how many of what.", "Status")},
+)
+GAPS = Operation(
+    "GET",
+    "/v1/gaps",
+    "gaps",
+    "When events may have been missed, newest first",
+    Scope.READ,
+    {200: Answer("The gaps, and what they touched.", "Gaps")},
+    parameters=asked.GAPS,
+)
+PAUSE = Operation(
+    "POST",
+    "/v1/pause",
+    "pause",
+    "Begin no further attempt",
+    Scope.ADMIN,
+    {200: Answer("How it is now.", "Sending")},
+    about="Accepting and listening go on. It is kept over restarts, and may be repeated.",
+)
+RESUME = Operation(
+    "POST",
+    "/v1/resume",
+    "resume",
+    "Begin attempts again",
+    Scope.ADMIN,
+    {200: Answer("How it is now.", "Sending")},
+)
+DRAIN = Operation(
+    "POST",
+    "/v1/drain",
+    "drain",
+    "End the daemon in good order",
+    Scope.ADMIN,
+    {202: Answer("It ends, as after SIGTERM.", "Sending")},
+    about="Nothing new is accepted, what is under way ends, and the process exits with 0.",
+)
 
 
 class Control:
@@ -23,11 +67,11 @@ class Control:
     def routes(self) -> list[Route]:
         """What it answers."""
         return [
-            Route("GET", "/v1/status", self._status, Scope.READ),
-            Route("GET", "/v1/gaps", self._gaps, Scope.READ),
-            Route("POST", "/v1/pause", self._pause, Scope.ADMIN),
-            Route("POST", "/v1/resume", self._resume, Scope.ADMIN),
-            Route("POST", "/v1/drain", self._drain, Scope.ADMIN),
+            Route(STATUS, self._status),
+            Route(GAPS, self._gaps),
+            Route(PAUSE, self._pause),
+            Route(RESUME, self._resume),
+            Route(DRAIN, self._drain),
         ]
 
     async def _status(self, request: web.Request) -> web.StreamResponse:

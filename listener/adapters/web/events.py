@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 import orjson
 from aiohttp import web
 
 from listener.ports.front import Front, News, Place
 
+from .asked import AN_ID
 from .gate import Scope
+from .operations import Answer, Operation, Route
+from .parameters import Header, Parameter, given, text, words
 from .problems import Refused
-from .routes import Route
 
 PING_S = 15.0
 """Between two signs of life, where nothing happens: proxies close what is silent."""
@@ -22,8 +23,39 @@ STUCK_S = 30.0
 """For a client that does not read what it is sent."""
 AT_ONCE = 64
 
-_PLACE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,6}))?")
-_NAMES = re.compile(r"[a-z_.]{1,40}(?:,[a-z_.]{1,40}){0,30}")
+_A_PLACE = text(
+    r"[0-9]{1,18}(?:\.[0-9]{1,6})?",
+    "an earlier event's id gave it, or 0 for all that is kept",
+)
+_NAMES = words("[a-z_.]{1,40}", "names with commas between")
+
+FOLLOW = Operation(
+    "GET",
+    "/v1/events",
+    "follow",
+    "Follow what happens",
+    Scope.READ,
+    {
+        200: Answer(
+            "A stream without end: one event for each fact of a submission, once it is on disk.",
+            media="text/event-stream",
+        )
+    },
+    refusals=("busy", "invalid_header"),
+    parameters=(
+        Parameter("after", _A_PLACE, "Go on after this event; 0: from the oldest that is kept."),
+        Parameter("submission", AN_ID, "Only what is told of this one."),
+        Parameter("event", _NAMES, "Only events of these names."),
+    ),
+    headers=(
+        Header(
+            "Last-Event-ID",
+            _A_PLACE.schema,
+            "As `after`, and before it: a browser's EventSource sends it by itself.",
+        ),
+    ),
+    about="It begins with now. `stream.reset` says that the place was one of another journal.",
+)
 
 
 class Events:
@@ -36,7 +68,7 @@ class Events:
 
     def routes(self) -> list[Route]:
         """What it answers."""
-        return [Route("GET", "/v1/events", self._stream, Scope.READ)]
+        return [Route(FOLLOW, self._stream)]
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         wanted = _Wanted(request)
@@ -106,21 +138,10 @@ class _Wanted:
     """What a client asks for."""
 
     def __init__(self, request: web.Request) -> None:
-        query = request.query
-        if any(name not in ("after", "submission", "event") for name in query) or len(
-            set(query)
-        ) < len(query):
-            raise Refused("invalid_query", "expected, once each at most: after, submission, event")
-        self.after = _place(request.headers.get("Last-Event-ID") or query.get("after"))
-        self._submission = query.get("submission")
-        if self._submission is not None and not re.fullmatch(
-            r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", self._submission
-        ):
-            raise Refused("invalid_query", "expected submission as the id of one")
-        names = query.get("event")
-        if names is not None and not _NAMES.fullmatch(names):
-            raise Refused("invalid_query", "expected event as names with commas between")
-        self._events = None if names is None else frozenset(names.split(","))
+        asked = given(request)
+        self.after = _place(request.headers.get("Last-Event-ID"), asked.get("after"))
+        self._submission: str | None = asked.get("submission")
+        self._events: frozenset[str] | None = asked.get("event")
 
     def holds(self, news: News) -> bool:
         """Whether it is to be told."""
@@ -129,17 +150,17 @@ class _Wanted:
         return self._events is None or news.event in self._events
 
 
-def _place(text: str | None) -> Place | None:
-    if text is None:
+def _place(header: str | None, after: str | None) -> Place | None:
+    if header:
+        try:
+            after = _A_PLACE.read(header)
+        except ValueError:
+            detail = f"expected Last-Event-ID as {_A_PLACE.expected}; found another form"
+            raise Refused("invalid_header", detail) from None
+    if after is None:
         return None
-    found = _PLACE.fullmatch(text)
-    if found is None:
-        raise Refused(
-            "invalid_query",
-            "expected Last-Event-ID, or after, as an earlier event's id gave it, or 0 for all that"
-            " is kept; found another form",
-        )
-    return Place(int(found[1]), -1 if found[2] is None else int(found[2]))
+    sequence, _, place = after.partition(".")
+    return Place(int(sequence), int(place) if place else -1)
 
 
 def _text(place: Place) -> str:

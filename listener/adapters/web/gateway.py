@@ -24,10 +24,10 @@ from listener.ports.upstream import NoReply, RawReply
 
 from .gate import Names, Scope, Tokens
 from .gateway_path import BASE, TOKEN_PREFIX, Target, is_gateways, read_target
+from .operations import Handler
 from .passed_on import APPLIED, DISPATCH, OUTCOME, SUBMISSION_ID, PassedOn, refusal, said
 from .preferences import Preferences, read_preferences
-from .problems import Refused
-from .routes import Handler
+from .problems import Refused, of_journal
 from .upload import Uploads
 from .waiting import unless
 
@@ -105,7 +105,7 @@ class Gateway:
             return refusal(refused)
         except JournalFault as fault:
             self._front.failed(fault)
-            return refusal(Refused("journal_failed", "the daemon stops; its log says why"))
+            return refusal(of_journal())
         except ConnectionError:
             raise  # The client is gone.
         except Exception as error:  # noqa: BLE001 - our own fault, of any kind: told without its text

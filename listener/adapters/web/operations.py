@@ -16,19 +16,22 @@ from .parameters import Header, Parameter, Schema
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-JSON = "application/json"
+JSON, PLAIN = "application/json", "text/plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How a request that is not refused is answered. ``schema``: the name of one of ``SCHEMAS``, or
-    None for plain text. ``links``: operations that the answer leads to, by name, each with where in
-    the answer their ``id`` stands."""
+    None for what is no JSON. ``also``: other media, where the client has it so. ``always`` and
+    ``sometimes``: headers, named in ``ANSWER_HEADERS``. ``links``: operations that the answer leads
+    to, by name, each with where in the answer their ``id`` stands."""
 
     about: str
     schema: str | None = None
     media: str = JSON
-    headers: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+    sometimes: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -44,8 +47,10 @@ class Form:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """``scope``: what a token must allow; None: it wants none. ``refusals``: the reasons of its
-    problems, beside those that the gate gives to any. ``parameters`` None: its query is its own
-    business. ``early``: refused before the body is asked for, where the client waits for that."""
+    problems, beside those that the gate gives to any. ``parameters`` None: its query means nothing.
+    ``early``: refused before the body is asked for, where the client waits for that. ``any_host``:
+    asked by whoever knows an address alone. ``passes_on``: it is the gateway's, which refuses in
+    the upstream's shape, and may go without a token. ``answers`` under 0: whatever else."""
 
     method: str
     path: str
@@ -59,6 +64,8 @@ class Operation:
     ids: Mapping[str, Schema] = field(default_factory=dict)
     form: Form | None = None
     early: bool = False
+    any_host: bool = False
+    passes_on: bool = False
     about: str = ""
 
 

@@ -60,6 +60,12 @@ def text(pattern: str, expected: str) -> Kind:
     return Kind(expected, {"type": "string", "pattern": f"^(?:{pattern})$"}, read)
 
 
+def words(pattern: str, expected: str) -> Kind:
+    """Texts of this form with commas between, as a set."""
+    read = text(rf"{pattern}(?:,{pattern})*", expected)
+    return Kind(expected, read.schema, lambda given: frozenset(read.read(given).split(",")))
+
+
 def _flag(given: str) -> bool:
     return {"true": True, "false": False}[given]
 
@@ -75,6 +81,11 @@ def _moment(given: str) -> int:
 _MILLISECOND = datetime.fromisoformat("1970-01-01T00:00:00.001+00:00") - _EPOCH
 
 FLAG = Kind("true or false", {"type": "boolean"}, _flag)
+SWITCH = Kind(
+    "a name alone, or true or false",
+    {"type": "string", "enum": ["", "true", "false"]},
+    lambda given: given == "" or _flag(given),
+)
 MOMENT = Kind(
     "a moment as in RFC 3339, such as 2026-01-31T12:00:00Z (in a URL a + is written %2B)",
     {"type": "string", "format": "date-time"},
@@ -100,6 +111,19 @@ class Header:
     about: str
 
 
+_GIVEN = web.RequestKey("given", dict[str, Any])
+
+
+def keep_query(request: web.Request, known: Iterable[Parameter]) -> None:
+    """Read it, for ``given``. Raises Refused."""
+    request[_GIVEN] = read_query(request, known)
+
+
+def given(request: web.Request) -> dict[str, Any]:
+    """What the query says, by name, as it was read before the handler was called."""
+    return request[_GIVEN]
+
+
 def read_query(request: web.Request, known: Iterable[Parameter]) -> dict[str, Any]:
     """What the query says, by name; what it does not say is left out. Raises Refused."""
     query, kinds = request.query, {parameter.name: parameter.kind for parameter in known}
@@ -110,14 +134,14 @@ def read_query(request: web.Request, known: Iterable[Parameter]) -> dict[str, An
         )
     if len(set(query)) < len(query) or not query.keys() <= kinds.keys():
         names = ", ".join(kinds)
-        found = "something twice, or of another name"
-        what = f"once each at most: {names}; found {found}" if kinds else "no query, found one"
+        other = "something twice, or of another name"
+        what = f"once each at most: {names}; found {other}" if kinds else "no query, found one"
         raise Refused("invalid_query", f"expected {what}")
-    given: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, value in query.items():
         try:
-            given[name] = kinds[name].read(value)
+            found[name] = kinds[name].read(value)
         except (ValueError, KeyError, OverflowError):
             expected = f"expected {name} as {kinds[name].expected}, found another form"
             raise Refused("invalid_query", expected) from None
-    return given
+    return found

@@ -70,7 +70,11 @@ def said(
     )
 
 
+def status_of(reason: str) -> int:
+    """How the gateway answers a refusal for this reason."""
+    return _STATUSES.get(reason, KINDS[reason].status.value)
+
+
 def refusal(refused: Refused) -> web.Response:
     """A refusal of ours, in the upstream's shape."""
-    status = _STATUSES.get(refused.reason, KINDS[refused.reason].status.value)
-    return said(status, refused.detail, refused.headers)
+    return said(status_of(refused.reason), refused.detail, refused.headers)

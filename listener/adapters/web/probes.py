@@ -13,7 +13,40 @@ from listener.ports.front import Front
 from listener.ports.vitals import Check
 
 from .answers import as_check, as_json
-from .routes import Route
+from .operations import PLAIN, Answer, Operation, Route
+from .parameters import SWITCH, Parameter, given
+
+VERBOSE = Parameter("verbose", SWITCH, "All that was looked at, too.")
+_ABOUT = "In text or in JSON, whichever of the two `Accept` names first. Any `Host` will do."
+
+LIVEZ = Operation(
+    "GET",
+    "/livez",
+    "livez",
+    "Whether the process lives",
+    None,
+    {
+        200: Answer("Its loop and its journal live.", "Liveness", also=(PLAIN,)),
+        503: Answer("They do not: end it, and start it anew.", "Liveness", also=(PLAIN,)),
+    },
+    parameters=(VERBOSE,),
+    any_host=True,
+    about=_ABOUT,
+)
+READYZ = Operation(
+    "GET",
+    "/readyz",
+    "readyz",
+    "Whether submissions are accepted",
+    None,
+    {
+        200: Answer("They are.", "Readiness", also=(PLAIN,)),
+        503: Answer("They are not: send them elsewhere, or later.", "Readiness", also=(PLAIN,)),
+    },
+    parameters=(VERBOSE,),
+    any_host=True,
+    about=_ABOUT,
+)
 
 
 class Probes:
@@ -26,8 +59,8 @@ class Probes:
     def routes(self) -> list[Route]:
         """What it answers."""
         return [
-            Route("GET", "/livez", self._livez, None),
-            Route("GET", "/readyz", self._readyz, None),
+            Route(LIVEZ, self._livez),
+            Route(READYZ, self._readyz),
         ]
 
     async def _livez(self, request: web.Request) -> web.StreamResponse:
@@ -57,7 +90,7 @@ def _answer(
     checks: Sequence[Check],
     failing: Sequence[Check],
 ) -> web.Response:
-    verbose, status = "verbose" in request.query, 200 if holds else 503
+    verbose, status = given(request).get("verbose", False), 200 if holds else 503
     reasons = [f"{check.name}: {check.detail}" for check in failing]
     if json:
         body: dict[str, object] = {word: holds}

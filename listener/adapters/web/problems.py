@@ -13,11 +13,14 @@ TYPE = "urn:cv-listener:problem:"
 
 
 class Kind(NamedTuple):
-    """One kind of refusal."""
+    """One kind of refusal. ``headers``: those that each of it has."""
 
     status: HTTPStatus
     title: str
+    headers: tuple[str, ...] = ()
 
+
+RETRY = ("Retry-After",)
 
 KINDS: Mapping[str, Kind] = {
     "invalid_code": Kind(HTTPStatus.BAD_REQUEST, "The cv_code cannot be sent"),
@@ -27,13 +30,15 @@ KINDS: Mapping[str, Kind] = {
     "empty_file": Kind(HTTPStatus.BAD_REQUEST, "The CV file is empty"),
     "invalid_query": Kind(HTTPStatus.BAD_REQUEST, "The query cannot be understood"),
     "invalid_header": Kind(HTTPStatus.BAD_REQUEST, "A header cannot be understood"),
-    "unauthorised": Kind(HTTPStatus.UNAUTHORIZED, "A valid token is needed"),
+    "unauthorised": Kind(HTTPStatus.UNAUTHORIZED, "A valid token is needed", ("WWW-Authenticate",)),
     "forbidden": Kind(HTTPStatus.FORBIDDEN, "The token does not allow this"),
     "not_found": Kind(HTTPStatus.NOT_FOUND, "There is no such thing"),
-    "wrong_method": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here"),
+    "wrong_method": Kind(
+        HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here", ("Allow",)
+    ),
     "too_slow": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body took too long"),
     "lane_busy": Kind(HTTPStatus.CONFLICT, "Another update of this CV is open"),
-    "in_flight": Kind(HTTPStatus.CONFLICT, "The same request is not through yet"),
+    "in_flight": Kind(HTTPStatus.CONFLICT, "The same request is not through yet", RETRY),
     "still_open": Kind(HTTPStatus.CONFLICT, "It is still open"),
     "evidence_improved": Kind(HTTPStatus.CONFLICT, "It was applied, by what is known now"),
     "newer_update": Kind(HTTPStatus.CONFLICT, "A newer update of this CV exists"),
@@ -47,10 +52,10 @@ KINDS: Mapping[str, Kind] = {
     ),
     "bad_request": Kind(HTTPStatus.BAD_REQUEST, "The request cannot be understood"),
     "internal": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The daemon failed"),
-    "draining": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is stopping"),
-    "starting": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is starting"),
-    "busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many files wait for their code"),
-    "journal_failed": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The journal failed"),
+    "draining": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is stopping", RETRY),
+    "starting": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The daemon is starting", RETRY),
+    "busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many are at it already", RETRY),
+    "journal_failed": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The journal failed", RETRY),
     "spool_failed": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The CV file cannot be stored"),
     "spool_full": Kind(HTTPStatus.INSUFFICIENT_STORAGE, "There is no room for the CV file"),
 }
@@ -96,6 +101,12 @@ def problem(refused: Refused) -> web.Response:
         body=json.dumps(body).encode(),
         headers={"Content-Type": "application/problem+json", **refused.headers},
     )
+
+
+def of_journal() -> Refused:
+    """The journal failed in a request."""
+    detail = "the daemon stops; its log says why"
+    return Refused("journal_failed", detail, headers={"Retry-After": "10"})
 
 
 def of_http(error: web.HTTPException) -> Refused:

@@ -12,11 +12,11 @@ from listener.ports.front import Front, OpenFile, Public, Retry, Turned
 from . import asked
 from .answers import as_json, known, unknown
 from .gate import Scope
-from .parameters import read_query
+from .operations import Answer, Form, Operation, Route
+from .parameters import given
 from .problems import Refused
-from .routes import Route
 from .submissions import ALL, ONE
-from .upload import Uploads, turned
+from .upload import OF_FORM, OF_FRONT, OF_KEY, OF_LANE, Uploads, turned
 from .waiting import until_closed
 
 _OBJECTIONS = {
@@ -30,6 +30,49 @@ _OBJECTIONS = {
     " with the retry, in the field cv",
 }
 
+RETRY = Operation(
+    "POST",
+    ONE + "/retry",
+    "retry",
+    "Send a closed update again",
+    Scope.SUBMIT,
+    {
+        200: Answer(
+            "It was only looked (`dry_run=true`); or the new one closed in the time that"
+            " `Prefer: wait` gave.",
+            "Retry",
+            sometimes=("Location", "Idempotent-Replayed", "Preference-Applied"),
+            links={"show": "/retry_of/id"},
+        ),
+        202: Answer(
+            "Accepted as a new submission.",
+            "Retry",
+            always=("Location",),
+            sometimes=("Idempotent-Replayed", "Preference-Applied"),
+            links={"show": "/submission/id", "cancel": "/submission/id"},
+        ),
+    },
+    refusals=(
+        *("not_found", "invalid_header"),
+        *(objection.value for objection in Objection),
+        *OF_FORM,
+        *OF_FRONT,
+        *OF_LANE,
+        *OF_KEY,
+    ),
+    parameters=asked.RETRY,
+    headers=(asked.KEY, asked.PREFER),
+    ids=asked.AN_ID_IN_PATH,
+    form=Form(
+        "CvFile",
+        "The file to send. Without a body, the file that is kept of the first.",
+        required=False,
+    ),
+    early=True,
+    about="A retry is a second update: the upstream deletes the file it has, stores this one, and"
+    " dispatches both of its paid jobs again. So it is looked at first.",
+)
+
 
 class Retries:
     """Answers what was looked at, with what came of it. ``stopping`` set: whoever waits is answered
@@ -42,21 +85,21 @@ class Retries:
 
     def routes(self) -> list[Route]:
         """What it answers."""
-        return [Route("POST", ONE + "/retry", self._retry, Scope.SUBMIT, early=True)]
+        return [Route(RETRY, self._retry)]
 
     async def _retry(self, request: web.Request) -> web.StreamResponse:
         submission_id, wait_s = asked.submission_id(request), asked.wait_s(request)
-        given, key = read_query(request, asked.RETRY), asked.idempotency_key(request)
+        wanted, key = given(request), asked.idempotency_key(request)
 
         async def retry(file: OpenFile | None) -> Retry | Turned | None:
-            return await self._front.retry(submission_id, file, idempotency_key=key, **given)
+            return await self._front.retry(submission_id, file, idempotency_key=key, **wanted)
 
         found = await self._uploads.with_cv(request, retry)
         if isinstance(found, Turned):
             raise turned(found)
         if found is None:
             raise unknown()
-        if given.get("dry_run"):
+        if wanted.get("dry_run"):
             return as_json(_told(found, None))
         if found.objection is not None:
             detail = _OBJECTIONS[found.objection]

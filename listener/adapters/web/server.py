@@ -19,6 +19,8 @@ from .control import Control
 from .events import Events
 from .gate import Names, Tokens
 from .gateway import Gateway, GatewayPolicy
+from .gateway_operations import GATEWAY
+from .openapi import Document
 from .probes import Probes
 from .retries import Retries
 from .submissions import Submissions
@@ -108,6 +110,9 @@ class WebServer:
             *Probes(front).routes(),
             *Events(front, self._stopping).routes(),
         ]
+        described = [route.operation for route in routes]
+        self.document = Document([*described, *GATEWAY], version)
+        routes += self.document.routes()
         # Of no tree: the library's own lines show what was sent.
         silent = logging.Logger("listener.web.silent")
         silent.addHandler(logging.NullHandler())

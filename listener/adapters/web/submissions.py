@@ -12,12 +12,86 @@ from listener.ports.front import Front, Turned
 from . import asked
 from .answers import as_json, known
 from .gate import Scope
-from .routes import Route
-from .upload import Uploads, turned
+from .operations import Answer, Form, Operation, Route
+from .upload import OF_CODE, OF_FORM, OF_FRONT, OF_KEY, OF_LANE, OF_PLACE, Uploads, turned
 from .waiting import until_closed
 
 ALL = "/v1/submissions"
 ONE = ALL + "/{id}"
+LINKS = {"show": "/id", "cancel": "/id", "retry": "/id"}
+
+SUBMIT = Operation(
+    "POST",
+    ALL,
+    "submit",
+    "Submit an update of a CV",
+    Scope.SUBMIT,
+    {
+        200: Answer(
+            "The same, and it closed in the time that `Prefer: wait` gave.",
+            "Submission",
+            always=("Location", "Preference-Applied"),
+            sometimes=("Idempotent-Replayed",),
+            links=LINKS,
+        ),
+        202: Answer(
+            "Accepted: it is on disk, and will reach an outcome.",
+            "Submission",
+            always=("Location",),
+            sometimes=("Idempotent-Replayed", "Preference-Applied"),
+            links=LINKS,
+        ),
+    },
+    refusals=(
+        *OF_CODE,
+        *OF_FORM,
+        *OF_PLACE,
+        *OF_FRONT,
+        *OF_LANE,
+        *OF_KEY,
+        "invalid_header",
+    ),
+    headers=(asked.KEY, asked.PREFER),
+    form=Form(
+        "NewSubmission",
+        "Both fields, in any order; with `cv_code` first the file is streamed to disk as it comes.",
+    ),
+    early=True,
+    about="A client that leaves before its answer has stored everything or nothing. After a"
+    " refusal nothing is stored.",
+)
+LIST = Operation(
+    "GET",
+    ALL,
+    "list",
+    "List submissions, newest first",
+    Scope.READ,
+    {200: Answer("Those that pass every filter.", "Submissions")},
+    parameters=asked.LISTING,
+)
+SHOW = Operation(
+    "GET",
+    ONE,
+    "show",
+    "Show a submission",
+    Scope.READ,
+    {200: Answer("How it stands.", "Submission", links=LINKS)},
+    refusals=("not_found",),
+    headers=(asked.PREFER,),
+    ids=asked.AN_ID_IN_PATH,
+)
+CANCEL = Operation(
+    "POST",
+    ONE + "/cancel",
+    "cancel",
+    "Withdraw a submission",
+    Scope.SUBMIT,
+    {200: Answer("How it stands then.", "Submission", links={"show": "/id"})},
+    refusals=("not_found", *OF_FRONT),
+    ids=asked.AN_ID_IN_PATH,
+    about="Before anything was possibly sent it closes as `cancelled`. After that, cancelling only"
+    " stops the watching, and the outcome is `unconfirmed`. What is closed is left as it is.",
+)
 
 
 class Submissions:
@@ -31,10 +105,10 @@ class Submissions:
     def routes(self) -> list[Route]:
         """What it answers."""
         return [
-            Route("POST", ALL, self._submit, Scope.SUBMIT, early=True),
-            Route("GET", ALL, self._list, Scope.READ),
-            Route("GET", ONE, self._show, Scope.READ),
-            Route("POST", ONE + "/cancel", self._cancel, Scope.SUBMIT),
+            Route(SUBMIT, self._submit),
+            Route(LIST, self._list),
+            Route(SHOW, self._show),
+            Route(CANCEL, self._cancel),
         ]
 
     async def _submit(self, request: web.Request) -> web.StreamResponse:

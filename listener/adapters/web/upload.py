@@ -39,6 +39,18 @@ _TURNED = {
     "starting": "what an earlier run left is read first; try again",
 }
 
+OF_CODE = ("invalid_code",)
+OF_FORM = (
+    *("malformed_form", "missing_field", "unexpected_field", "not_a_form", "too_slow"),
+    *("empty_file", "too_large", "wrong_kind", "spool_full", "spool_failed"),
+)
+OF_PLACE = ("busy",)
+OF_FRONT = ("draining", "starting")
+OF_LANE = ("lane_busy",)
+OF_KEY = ("key_reused", "in_flight")
+"""Reasons of what is refused here: of the code, the form and its file, a file that comes before its
+code, the daemon, other updates, and the idempotency key."""
+
 
 def turned(answer: Turned) -> Refused:
     """What the front turned away, as a refusal."""

@@ -8,9 +8,17 @@ import httpx
 
 from tests.core.code_corpus import DOCUMENTED, DOCUMENTED_ON_THE_WIRE
 
-from .rig import PDF, Daemon, form
+from .rig import PDF, Daemon, described, form
 
 PATH = f"/cv-enhance/{DOCUMENTED_ON_THE_WIRE}"
+
+
+def _client(house: Daemon) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=house.http.base_url,
+        timeout=60,
+        event_hooks={"response": [described(house.web).of_client]},
+    )
 
 
 async def update(
@@ -24,14 +32,14 @@ async def update(
 ) -> httpx.Response:
     """POST a file through the gateway, as an existing client would: without any token of ours."""
     sent = {**(head or {}), "Authorization": token, "Prefer": prefer}
-    async with httpx.AsyncClient(base_url=house.http.base_url, timeout=60) as client:
+    async with _client(house) as client:
         request = client.build_request("POST", f"{path}/edits", files={"cv": ("cv.pdf", file)})
         request.headers.update({name: value for name, value in sent.items() if value is not None})
         return await client.send(request)
 
 
 async def record(house: Daemon, path: str = PATH, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=house.http.base_url, timeout=60) as client:
+    async with _client(house) as client:
         return await client.get(path, headers=headers)
 
 

@@ -28,6 +28,8 @@ from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
 from listener.service.front import ServiceFront
 from listener.service.service import Service, ServicePolicy, World
 
+from .conformance import Described
+
 CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
 ALL, SUBMIT, READ = "token-of-all", "token-of-submit", "token-of-read"
 REF_KEY = b"key"
@@ -244,10 +246,22 @@ class Daemon:
             writer.write(sent)
             await writer.drain()
             async with asyncio.timeout(30):
-                return await reader.read()
+                answer = await reader.read()
+            described(self.web).of_bytes(sent, answer)
+            return answer
         finally:
             writer.close()
             await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+_DESCRIBED: list[Described] = []
+
+
+def described(web: WebServer) -> Described:
+    """What its answers must fit; it is the same for every daemon of a run."""
+    if not _DESCRIBED:
+        _DESCRIBED.append(Described(web.document.described))
+    return _DESCRIBED[0]
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -340,6 +354,7 @@ async def daemon(
         headers={"Authorization": f"Bearer {ALL}"},
         timeout=60,
         trust_env=False,
+        event_hooks={"response": [described(web).of_client]},
     )
     try:
         async with client, asyncio.timeout(100):

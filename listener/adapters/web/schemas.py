@@ -1,0 +1,276 @@
+"""The forms of what is answered and sent, as JSON schemas (2020-12), by name.
+
+Each object of ours has just these members, all of them: a form that changes without its schema
+fails the tests, and so does a schema without its form. Words are the core's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from listener.core.names import (
+    Attribution,
+    FileKind,
+    GapReason,
+    Movement,
+    Objection,
+    Outcome,
+    State,
+    UpstreamJob,
+    Verdict,
+)
+from listener.core.wire import MAX_CODE_BYTES
+
+from .asked import A_NUMBER, A_REF, AN_ID
+from .parameters import Schema
+from .problems import KINDS, TYPE
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
+OF_KIND = {
+    FileKind.PDF: "application/pdf",
+    FileKind.DOCX: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
+
+
+def ref(name: str) -> Schema:
+    """One of ``SCHEMAS``, where it is used."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def word(words: Iterable[StrEnum]) -> Schema:
+    """One of these."""
+    return {"type": "string", "enum": [word.value for word in words]}
+
+
+def or_null(schema: Schema) -> Schema:
+    """That, or nothing."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def list_of(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def counts(words: Iterable[StrEnum]) -> Schema:
+    """How many of each word; a word that counts nothing may be left out."""
+    return {
+        "type": "object",
+        "propertyNames": word(words),
+        "additionalProperties": {"type": "integer", "minimum": 0},
+    }
+
+
+def members(
+    always: Mapping[str, Schema], sometimes: Mapping[str, Schema] | None = None, about: str = ""
+) -> Schema:
+    """An object with just these members."""
+    found: dict[str, object] = {
+        "type": "object",
+        "properties": {**always, **(sometimes or {})},
+        "required": list(always),
+        "additionalProperties": False,
+    }
+    return found | ({"description": about} if about else {})
+
+
+_SENDING: Mapping[str, Schema] = {
+    "paused_since": or_null(MOMENT),
+    "draining": FLAG,
+    "in_flight": COUNT,
+}
+_LOOKED_AT: Mapping[str, Schema] = {"reasons": list_of(TEXT), "checks": list_of(ref("Check"))}
+_CODE: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_CODE_BYTES,
+    "description": f"UTF-8 without control characters, {MAX_CODE_BYTES} bytes of it at most; not"
+    " `.` and not `..`. A line break at its end is not of it.",
+}
+_FILE: Schema = {
+    "type": "string",
+    "format": "binary",
+    "description": "PDF or DOCX, by its content; CV_MAX_FILE_BYTES at most.",
+}
+_UPSTREAMS: Schema = {"type": ["integer", "string", "null"]}
+
+
+def _page(name: str, schema: str, cursor: Schema) -> Schema:
+    after = or_null({**cursor, "description": "For `cursor`; null at the end."})
+    return members({name: list_of(ref(schema)), "next_cursor": after})
+
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Submission": members(
+        {
+            "id": AN_ID.schema,
+            "cv_ref": {**A_REF.schema, "description": "Stands for the code."},
+            "state": ref("State"),
+            "outcome": or_null(ref("Outcome")),
+            "outcome_before": or_null(ref("Outcome")),
+            "late": FLAG,
+            "version": {"type": "integer", "minimum": 1},
+            "attribution": or_null(word(Attribution)),
+            "attempts": COUNT,
+            "dispatch": members({job.value: ref("Dispatch") for job in UpstreamJob}),
+            "upstream": or_null(
+                members(
+                    {
+                        "cv_id": _UPSTREAMS,
+                        "application_id": _UPSTREAMS,
+                        "status": or_null(TEXT),
+                    }
+                )
+            ),
+            "deaf_ms": COUNT,
+            "duplicates": COUNT,
+            "retry_of": or_null(AN_ID.schema),
+            "created_at": MOMENT,
+            "sent_at": or_null(MOMENT),
+            "accepted_at": or_null(MOMENT),
+            "heard_at": or_null(MOMENT),
+            "closed_at": or_null(MOMENT),
+            "corrected_at": or_null(MOMENT),
+            "deadline_at": or_null(MOMENT),
+            "waiting_for": or_null(TEXT),
+            "reason": or_null(TEXT),
+        },
+        about="An update of a CV. An outcome can be corrected later: same id, higher version.",
+    ),
+    "State": {**word(State), "description": "Where it is."},
+    "Outcome": {**word(Outcome), "description": "How it ended, as far as is known now."},
+    "Dispatch": members(
+        {"verdict": word(Verdict), "evidence": list_of(TEXT)},
+        about="How the dispatch of one of the upstream's jobs is known.",
+    ),
+    "Submissions": _page("submissions", "Submission", AN_ID.schema),
+    "Retry": members(
+        {
+            "submission": or_null(ref("Submission")),
+            "objection": or_null(word(Objection)),
+            "retry_of": ref("Submission"),
+            "file": {"type": "string", "enum": ["kept", "sent", "gone"]},
+            "redispatches": list_of(word(UpstreamJob)),
+            "deletes_stored_file": FLAG,
+            "drift": ref("Drift"),
+        },
+        about="What sending again would do, or did; `submission` is the new one.",
+    ),
+    "Drift": members(
+        {
+            "at": MOMENT,
+            "closed_ms_ago": or_null(COUNT),
+            "record": word(Movement),
+            "status": or_null(TEXT),
+            "enhance_status": or_null(TEXT),
+            "evidence": list_of(TEXT),
+            "newer": list_of(
+                members(
+                    {
+                        "id": AN_ID.schema,
+                        "state": ref("State"),
+                        "outcome": or_null(ref("Outcome")),
+                        "retry_of": or_null(AN_ID.schema),
+                        "created_at": MOMENT,
+                    }
+                )
+            ),
+        },
+        about="What has changed since the close.",
+    ),
+    "Gap": members(
+        {
+            "start_at": MOMENT,
+            "end_at": or_null(MOMENT),
+            "duration_ms": COUNT,
+            "reason": word(GapReason),
+            "touched": COUNT,
+            "open": COUNT,
+            "became": counts(Outcome),
+            "settled_at": or_null(MOMENT),
+        },
+        about="A time without a subscription that is proven to have missed nothing.",
+    ),
+    "Gaps": _page("gaps", "Gap", A_NUMBER.schema),
+    "Sending": members(_SENDING),
+    "Check": members({"name": TEXT, "ok": FLAG, "required": FLAG, "detail": TEXT}),
+    "Liveness": members({"alive": FLAG}, _LOOKED_AT),
+    "Readiness": members({"ready": FLAG}, _LOOKED_AT),
+    "Status": members(
+        {
+            "version": TEXT,
+            "ready": FLAG,
+            "checks": list_of(ref("Check")),
+            **_SENDING,
+            "open": counts(State),
+            "closed": counts(Outcome),
+            "oldest_open_at": or_null(MOMENT),
+        }
+    ),
+    "Problem": members(
+        {
+            "type": {"type": "string", "pattern": f"^{TYPE}[a-z_]+$"},
+            "title": TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": TEXT,
+            "reason": {"type": "string", "enum": list(KINDS)},
+        },
+        {"cause": TEXT, "retry": ref("Retry")},
+        about="RFC 9457. Programs go by `reason`.",
+    ),
+    "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
+    "NewSubmission": members({"cv_code": _CODE, "cv": _FILE}),
+    "CvFile": members({"cv": _FILE}),
+    "Said": members(
+        {"status": {"type": "string", "enum": ["error", "accepted"]}, "message": TEXT},
+        about="The daemon's own word, in the upstream's shape.",
+    ),
+    "UpstreamRecord": {
+        "type": "object",
+        "description": "The upstream's, passed on unchanged: these members as far as is known.",
+        "properties": {
+            "status": TEXT,
+            "data": {
+                "type": "object",
+                "properties": {
+                    "cv_code": TEXT,
+                    "cv_id": {},
+                    "application_id": {},
+                    "cv_path": {},
+                    "cv_data": {},
+                    "status": {},
+                    "cv_enhance_status": {},
+                    "enhancement_result": {},
+                    "position_match": {},
+                },
+            },
+        },
+    },
+    "UpstreamUpdate": {
+        "type": "object",
+        "description": "The upstream's, passed on unchanged: these members as far as is known.",
+        "properties": {
+            "status": TEXT,
+            "data": {
+                "type": "object",
+                "properties": {
+                    "cv_code": TEXT,
+                    "cv_id": {},
+                    "application_id": {},
+                    "status": {},
+                    "cv_updated": {},
+                    "message": {},
+                },
+            },
+        },
+    },
+    "UpdatedCv": {
+        "type": "object",
+        "properties": {"cv": _FILE},
+        "required": ["cv"],
+        "description": "Other fields are ignored.",
+    },
+}
