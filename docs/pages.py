@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from docs import configuration, faults, log_events, metrics, proof, state_machine
+from docs import alert_rules, configuration, faults, log_events, metrics, proof, state_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES: dict[str, Callable[[], str]] = {
+    "deploy/alerts/loki-rules.yaml": alert_rules.loki_rules,
+    "deploy/alerts/prometheus-rules.yaml": alert_rules.prometheus_rules,
+    "docs/alerts.md": alert_rules.page,
     ".env.example": configuration.env_example,
     "docs/configuration.md": configuration.page,
     "docs/faults.md": faults.page,

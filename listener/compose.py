@@ -54,6 +54,7 @@ class Daemon:
     web: WebServer | None
     tokens: Tokens
     settings: Settings
+    front: Front
 
 
 def service_policy(settings: Settings) -> ServicePolicy:
@@ -306,7 +307,7 @@ async def daemon(
                 log.emit("daemon.ready", host=settings.intake_host, port=server.port)
             watching = _watch(settings, front, log, group)
             try:
-                yield Daemon(service, world, server, tokens, settings)
+                yield Daemon(service, world, server, tokens, settings, front)
             finally:
                 if watching is not None:
                     watching.cancel()

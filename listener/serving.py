@@ -25,7 +25,7 @@ from listener.compose import (
 )
 from listener.core.catalogue import Level
 from listener.core.endings import OK, exit_status, hint
-from listener.core.errors import CvListenerError, JournalFault
+from listener.core.errors import CvListenerError
 from listener.settings import Settings, known_settings, load
 
 LIVE = frozenset(
@@ -95,12 +95,7 @@ async def _fed(supervisor: Supervisor) -> AsyncIterator[Callable[[Daemon], None]
 
 
 async def _alive(running: Daemon) -> bool:
-    """Whether the journal's writer answers this loop: what it is given is nothing to write."""
-    try:
-        await running.world.journal.add_refs(())
-    except JournalFault:
-        return False  # Which ends the process in its own way.
-    return True
+    return (await running.front.alive()).alive
 
 
 def _status(running: Daemon) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-BINARY = {".pdf", ".docx", ".png", ".ico", ".woff2"}
+BINARY = {".pdf", ".docx", ".png", ".ico", ".woff2", ".gz"}
 UNTRACKED = {".git", ".venv", ".build", "build", "dist", "node_modules", "__pycache__"}
 UNTRACKED |= {".state", ".hypothesis"}
 
