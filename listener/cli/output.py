@@ -150,6 +150,36 @@ def write_pairs(pairs: Iterable[tuple[str, str, str]]) -> None:
     _write_table(table)
 
 
+def write_paragraph(text: str) -> None:
+    """Broken between words, in 80 columns at most."""
+    from textwrap import wrap
+
+    for line in wrap(plain(text), WIDTH, break_on_hyphens=False):
+        write_line(line)
+
+
+def write_story(moments: Iterable[tuple[str, int | None, str, str]]) -> None:
+    """Lines of (when, milliseconds since the first, in words, style of the words)."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from listener.core.durations import lasting
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right", style="dim")
+    table.add_column(overflow="fold")
+    day = ""
+    for at, after, words, style in moments:
+        shown = moment(at)
+        if shown[:10] != day:
+            day = shown[:10]
+            table.add_row(Text(f"{day} UTC", "dim"), "", "")
+        later = "" if after is None else f"{'-' if after < 0 else '+'}{lasting(abs(after))}"
+        table.add_row(shown[11:], later, Text(plain(words), style))
+    _write_table(table)
+
+
 def write_settings(settings: Iterable[tuple[str, str, str, str]]) -> None:
     """Settings as (group, name, value, where from), a heading a group."""
     from rich.table import Table

@@ -47,6 +47,7 @@ COMMANDS = {
     "list": Home("listener.cli.ask", "list_", "List submissions, newest first."),
     "gaps": Home("listener.cli.ask", "gaps", "List when events may have been missed."),
     "show": Home("listener.cli.ask", "show", "Show one submission."),
+    "explain": Home("listener.cli.explain", "explain", "What one waits for, and its story."),
     "tail": Home("listener.cli.tail", "tail", "See what happens, as it happens."),
     "cancel": Home("listener.cli.ask", "cancel", "Withdraw one submission."),
     "retry": Home("listener.cli.retry", "retry", "Send a closed submission again, as a new one."),

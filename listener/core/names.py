@@ -135,6 +135,45 @@ class GapReason(StrEnum):
     DEAF_SUBSCRIPTION = "deaf_subscription"
 
 
+class WaitingFor(StrEnum):
+    """What an open submission waits for. ``resume``: it could be sent, and sending is paused."""
+
+    REPLY = "reply"
+    EVENT = "event"
+    EVENT_OR_RECORD = "event_or_record"
+    BACKOFF = "backoff"
+    SENDING = "sending"
+    LANE_REST = "lane_rest"
+    LANE_TURN = "lane_turn"
+    RESUME = "resume"
+
+
+class Gate(StrEnum):
+    """What keeps whatever could be sent from being sent now, beside a pause."""
+
+    DRAINING = "draining"
+    HOLD = "hold"
+    CIRCUIT = "circuit"
+    LISTENING = "listening"
+    PLACE = "place"
+
+
+class Ahead(StrEnum):
+    """What happens next to a submission."""
+
+    REPLY = "reply"
+    EVENT = "event"
+    TURN = "turn"
+    RESUME = "resume"
+    GATE = "gate"
+    ATTEMPT = "attempt"
+    READING = "reading"
+    RESEND = "resend"
+    LISTENING = "listening"
+    END = "end"
+    CORRECTION = "correction"
+
+
 class Comparison(StrEnum):
     """What a second connection showed of the one that was doubted."""
 

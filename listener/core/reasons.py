@@ -192,6 +192,9 @@ CLOSE: Words = {
         "CV_DELIVER_WITHIN is over, and no attempt began: another update of the CV, or the "
         "subscription, or the upstream's quiet, was waited for.",
         "See what was waited for (daemon.heartbeat, upstream.held), then submit it again."),
+    "late_event": Reason(
+        "Its event was heard after it had been closed as something else.",
+        "Nothing for one: act on this outcome. Many: raise CV_CONFIRM_TIMEOUT."),
     "record_moved_while_deaf": Reason(
         "We were deaf when its event may have come; the record moved as an applied update moves "
         "it.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from .names import Millis, Movement, Outcome, State, UpstreamJob, Verdict
+from .names import Millis, Movement, Outcome, State, UpstreamJob, Verdict, WaitingFor
 from .standing import accepted, baseline_of, movement_of, possibly_sent, sendable
 from .submission import Lane, Submission
 
@@ -99,26 +99,27 @@ def _path_moved(submission: Submission) -> bool:
     )
 
 
-def waiting_for(submission: Submission, lane: Lane | None, now_ms: Millis) -> str | None:
-    """One slug: what an open submission waits for; None once closed."""
+def waiting_for(submission: Submission, lane: Lane | None, now_ms: Millis) -> WaitingFor | None:
+    """What an open submission waits for, as far as its lane knows; None once closed."""
     match submission.state:
         case State.CLOSED:
             return None
         case State.SENDING:
-            return "reply"
+            return WaitingFor.REPLY
         case State.AWAITING:
-            return "event"
+            return WaitingFor.EVENT
         case State.IN_DOUBT:
-            return "event_or_record"
+            return WaitingFor.EVENT_OR_RECORD
         case State.QUEUED:
             if submission.not_before_ms is not None and submission.not_before_ms > now_ms:
-                return "backoff"
+                return WaitingFor.BACKOFF
             if lane is None:
-                return "sending"
+                return WaitingFor.SENDING
             if lane.rest_until_ms is not None:
-                return "lane_rest"
+                return WaitingFor.LANE_REST
             ready = sendable(lane, now_ms)
-            return "sending" if ready is not None and ready.id == submission.id else "lane_turn"
+            mine = ready is not None and ready.id == submission.id
+            return WaitingFor.SENDING if mine else WaitingFor.LANE_TURN
 
 
 def public(

@@ -160,6 +160,11 @@ class Front(Protocol):
         """How it stands, None if unknown."""
         ...
 
+    async def story(self, submission_id: SubmissionId) -> Public | None:
+        """What it waits for, since when, what is usual and what comes next; of a closed one what
+        its outcome means and what to do; and all that happened to it, in order. None if unknown."""
+        ...
+
     async def submissions(self, wanted: Filter) -> Listing:
         """One page."""
         ...

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from listener.core.evidence import PostResult, Reading
 from listener.core.inputs import AttemptEnded, SendBegins
-from listener.core.names import CvCode, Millis, PostKind, State, SubmissionId
+from listener.core.names import CvCode, Gate, Millis, PostKind, State, SubmissionId
 from listener.core.standing import sendable
 from listener.core.submission import Lane, Submission
 from listener.core.transitions import Decision
@@ -119,6 +119,21 @@ class Dispatcher:
     def held_ms(self) -> int:
         """How long nothing is sent yet at the upstream's wish."""
         return max(0, self._hold_until_ms - self._clock.now_ms())
+
+    def gate(self) -> tuple[Gate, Millis | None] | None:
+        """What keeps any head from being sent now, beside a pause, and until when, where that is
+        known; None where nothing does."""
+        now = self._clock.now_ms()
+        if self._draining:
+            return Gate.DRAINING, None
+        if now < self._hold_until_ms:
+            return Gate.HOLD, self._hold_until_ms
+        if not self._breaker.allows(now):
+            wait = self._breaker.opens_in_ms(now)
+            return Gate.CIRCUIT, Millis(now + wait) if wait else None
+        if (must_listen := self._must_listen_ms()) > 0:
+            return Gate.LISTENING, Millis(now + must_listen)
+        return (Gate.PLACE, None) if self._places.locked() else None
 
     async def drain(self) -> None:
         """Begin no further attempt; return when those under way have ended."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from listener.core.evidence import Reading
 from listener.core.inputs import RecordRead
-from listener.core.names import CvCode
+from listener.core.names import CvCode, Millis
 from listener.core.standing import awaits_reading
 from listener.ports.clock import Clock
 from listener.ports.log import Log
@@ -73,6 +73,13 @@ class Enquirer:
     def backlog(self) -> int:
         """Lanes that wait for a reading."""
         return len(self._waiting)
+
+    def paused_until_ms(self) -> Millis | None:
+        """Until when no reading begins, for readings failed; None where they do."""
+        now = self._clock.now_ms()
+        if self.breaker.allows(now):
+            return None
+        return Millis(now + self.breaker.opens_in_ms(now))
 
     async def run(self) -> None:
         """Serve until cancelled."""

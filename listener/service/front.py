@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import orjson
 
 from listener.core.errors import JournalFault
-from listener.core.names import State, SubmissionId
+from listener.core.names import State, SubmissionId, WaitingFor
 from listener.core.retry import REDISPATCHED
 from listener.core.retry import shown as drift_shown
 from listener.core.submission import Lane
@@ -92,6 +92,10 @@ class ServiceFront:
         """As the port says."""
         found = await self._service.submission(submission_id)
         return None if found is None else self._show(*found)
+
+    async def story(self, submission_id: SubmissionId) -> Public | None:
+        """As the port says."""
+        return await self._service.telling.story(submission_id)
 
     async def submissions(self, wanted: Filter) -> Listing:
         """As the port says."""
@@ -309,8 +313,9 @@ class ServiceFront:
 
     def _show(self, stored: StoredSubmission, lane: Lane | None) -> Public:
         shown = public(stored.submission, self._log.ref(stored.code), lane, self._clock.now_ms())
-        if shown["waiting_for"] == "sending" and self._service.pause.since_ms is not None:
-            shown["waiting_for"] = "resume"
+        paused = self._service.pause.since_ms is not None
+        if shown["waiting_for"] is WaitingFor.SENDING and paused:
+            shown["waiting_for"] = WaitingFor.RESUME
         return shown
 
 

@@ -39,6 +39,7 @@ from .references import References
 from .replies import Replies
 from .retrying import Retrying
 from .silence import Silence
+from .telling import Telling
 from .timers import Timers
 
 RECOVER_AT_ONCE = 64
@@ -131,6 +132,7 @@ class Service:
         self.retrying = Retrying(
             journal, world.spool, world.upstream, self.intake, clock, log, world.new_id
         )
+        self.telling = self._telling()
         self.heartbeat = self._heartbeat()
         self.silence = Silence(journal, log, lambda: self.hearer.heard_count, policy.listens_for)
         self.engine.connect(self.hearer, self)
@@ -153,6 +155,19 @@ class Service:
             every_s=self.policy.heartbeat_s,
             paused_ms=self.pause.for_ms,
             dropped_lines=world.dropped_lines,
+        )
+
+    def _telling(self) -> Telling:
+        world = self._world
+        return Telling(
+            world.journal,
+            self.engine,
+            self.hearer,
+            self.dispatcher,
+            self.enquirer,
+            self.pause,
+            world.clock,
+            world.log,
         )
 
     def _housekeeping(self) -> Housekeeping:

@@ -241,6 +241,23 @@ async def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path) -> None:
     assert ended.status == 0
 
 
+async def test_explaining_tells_what_it_means_and_its_story(house: Daemon, tmp_path: Path) -> None:
+    name = await submitted(tmp_path, "--wait")
+    ended = await cli(tmp_path, "explain", name.upper())
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("It ended as confirmed; its event was heard")
+    assert "means       Its event was heard: both jobs were dispatched." in ended.out
+    lines = ended.out.splitlines()
+    assert [line for line in lines if line.endswith("attempt 1 begins; the record was read before")]
+    assert "closed as confirmed, exclusive" in lines[-1]
+    assert max(map(len, lines)) <= 80
+    assert CODE not in ended.out
+    [told] = (await cli(tmp_path, "explain", name, "--json")).objects()
+    assert told["submission"]["id"] == name
+    assert told["story"][-1]["event"] == "submission.closed"
+    assert (await cli(tmp_path, "explain", CODE)).status == 64
+
+
 async def test_tail_shows_what_happens_and_what_happened(house: Daemon, tmp_path: Path) -> None:
     name = await submitted(tmp_path, "--wait")
     ended = await cli(

@@ -41,6 +41,21 @@ async def test_facts_are_told_in_order_and_from_any_commit_on(store: Store) -> N
     assert (first.code, first.submission_id) == (CODE, an_id(1))
 
 
+async def test_the_facts_of_one_are_told_in_order_and_no_others(store: Store) -> None:
+    await told(store.journal, CODE, 1, 2)
+    again = (a_fact(1, at(7)), a_fact(None, at(7)), a_fact(2, at(8)), a_fact(1, at(9)))
+    commit = replace(accepting(CODE, 1, 2, version=1), facts=again)
+    assert await store.journal.commit(commit) == 2
+    await store.restart()
+    found = await store.journal.facts_of(an_id(1))
+    assert [(at_ms, event) for at_ms, event, _ in found] == [
+        (at(moment), "attempt.declined") for moment in (1, 7, 9)
+    ]
+    bodies = [json.loads(body) for _, _, body in found]
+    assert {(body["submission_id"], body["movement"]) for body in bodies} == {(an_id(1), "moved")}
+    assert await store.journal.facts_of(an_id(3)) == []
+
+
 async def test_what_is_forgotten_is_told_no_more_and_no_place_is_given_twice(store: Store) -> None:
     await told(store.journal, CODE, 1)
     await told(store.journal, OTHER, 2)

@@ -100,6 +100,7 @@ GIVEN: dict[str, set[str]] = {
         assigned("listener/core/", "reason")
         | returned_second("listener/core/enquiry.py")
         | {f"{ear}_{word}" for ear in ("deaf", "listened") for word in RECORD_WORDS.values()}
+        | called("listener/core/", "correct", 2)
         | {"never_sent"}
     ),
     "ATTEMPT": (

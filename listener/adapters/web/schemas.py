@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from listener.core.names import (
+    Ahead,
     Attribution,
     FileKind,
     GapReason,
@@ -19,6 +20,7 @@ from listener.core.names import (
     State,
     UpstreamJob,
     Verdict,
+    WaitingFor,
 )
 from listener.core.wire import MAX_CODE_BYTES
 
@@ -95,6 +97,7 @@ _FILE: Schema = {
     "format": "binary",
     "description": "PDF or DOCX, by its content; CV_MAX_FILE_BYTES at most.",
 }
+_WAIT = or_null({**COUNT, "description": "Null where there is too little to tell."})
 _UPSTREAMS: Schema = {"type": ["integer", "string", "null"]}
 
 
@@ -135,7 +138,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "closed_at": or_null(MOMENT),
             "corrected_at": or_null(MOMENT),
             "deadline_at": or_null(MOMENT),
-            "waiting_for": or_null(TEXT),
+            "waiting_for": or_null(word(WaitingFor)),
             "reason": or_null(TEXT),
         },
         about="An update of a CV. An outcome can be corrected later: same id, higher version.",
@@ -145,6 +148,41 @@ SCHEMAS: Mapping[str, Schema] = {
     "Dispatch": members(
         {"verdict": word(Verdict), "evidence": list_of(TEXT)},
         about="How the dispatch of one of the upstream's jobs is known.",
+    ),
+    "Story": members(
+        {
+            "submission": ref("Submission"),
+            "at": MOMENT,
+            "explanation": TEXT,
+            "waits_for": or_null(
+                members({"what": word(WaitingFor), "since": MOMENT, "for_ms": COUNT, "words": TEXT})
+            ),
+            "usual": or_null(
+                members(
+                    {
+                        "confirmed": COUNT,
+                        "since": or_null(MOMENT),
+                        "event_p50_ms": _WAIT,
+                        "event_p90_ms": _WAIT,
+                        "reply_p50_ms": _WAIT,
+                        "reply_p90_ms": _WAIT,
+                        "words": TEXT,
+                    }
+                )
+            ),
+            "next": list_of(members({"what": word(Ahead), "at": or_null(MOMENT), "words": TEXT})),
+            "means": or_null(TEXT),
+            "what_to_do": or_null(TEXT),
+            "story": list_of(
+                {
+                    "type": "object",
+                    "properties": {"at": MOMENT, "event": TEXT, "words": TEXT},
+                    "required": ["at", "event", "words"],
+                    "description": "An event of the log with its fields, or a `gap`.",
+                }
+            ),
+        },
+        about="What it waits for, or what its outcome means; and what happened, in order.",
     ),
     "Submissions": _page("submissions", "Submission", AN_ID.schema),
     "Retry": members(

@@ -18,7 +18,7 @@ from .waiting import until_closed
 
 ALL = "/v1/submissions"
 ONE = ALL + "/{id}"
-LINKS = {"show": "/id", "cancel": "/id", "retry": "/id"}
+LINKS = {"show": "/id", "story": "/id", "cancel": "/id", "retry": "/id"}
 
 SUBMIT = Operation(
     "POST",
@@ -80,6 +80,21 @@ SHOW = Operation(
     headers=(asked.PREFER,),
     ids=asked.AN_ID_IN_PATH,
 )
+STORY = Operation(
+    "GET",
+    ONE + "/story",
+    "story",
+    "Explain a submission, and tell its story",
+    Scope.READ,
+    {
+        200: Answer(
+            "What it waits for and what comes next, or what its outcome means; and all facts.",
+            "Story",
+        )
+    },
+    refusals=("not_found",),
+    ids=asked.AN_ID_IN_PATH,
+)
 CANCEL = Operation(
     "POST",
     ONE + "/cancel",
@@ -108,6 +123,7 @@ class Submissions:
             Route(SUBMIT, self._submit),
             Route(LIST, self._list),
             Route(SHOW, self._show),
+            Route(STORY, self._story),
             Route(CANCEL, self._cancel),
         ]
 
@@ -131,6 +147,9 @@ class Submissions:
         submission_id, wait_s = asked.submission_id(request), asked.wait_s(request)
         shown = known(await self._front.submission(submission_id))
         return as_json(await until_closed(self._front, self._stopping, shown, wait_s))
+
+    async def _story(self, request: web.Request) -> web.StreamResponse:
+        return as_json(known(await self._front.story(asked.submission_id(request))))
 
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         answer = await self._front.cancel(asked.submission_id(request))
