@@ -22,6 +22,7 @@ from listener.core.names import Outcome, SubmissionId
 from listener.ports.front import Front, Public, Turned
 from listener.service.front import ServiceFront
 from listener.settings import Settings, load
+from listener.traced import traced
 
 BLOCK = 1 << 18
 PATIENCE_S = 3600.0
@@ -126,6 +127,7 @@ class Listener:
             if self._own_process:
                 quiet_libraries(log)
                 watch_loop(asyncio.get_running_loop(), log)
+            await stack.enter_async_context(traced(self._settings, log))
             running: Daemon = await stack.enter_async_context(
                 daemon(self._settings, log, web=self._web)
             )

@@ -27,6 +27,7 @@ from listener.core.catalogue import Level
 from listener.core.endings import OK, exit_status, hint
 from listener.core.errors import CvListenerError
 from listener.settings import Settings, known_settings, load
+from listener.traced import traced
 
 LIVE = frozenset(
     {
@@ -62,7 +63,7 @@ async def serve(
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     _say_started(settings, log)
     supervisor = Supervisor()
-    async with _fed(supervisor) as feed, daemon(settings, log) as running:
+    async with traced(settings, log), _fed(supervisor) as feed, daemon(settings, log) as running:
         loop.add_signal_handler(signal.SIGHUP, _reload_told, running, log, supervisor)
         feed(running)
         if on_ready is not None:

@@ -542,6 +542,7 @@ ALL_SECRETS = {
     "CV_WEBHOOK_URL": f"https://user:{SECRET}@h/outcomes",
     "CV_WEBHOOK_SECRET": WEBHOOK_SECRET,
     "CV_CHAT_URL": f"https://h/{SECRET}",
+    "CV_TRACES_URL": f"https://h/{SECRET}",
     "CV_HANDLER_PROXY": f"http://user:{SECRET}@h:1",
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 ALWAYS = ("timestamp", "level", "event", "v", "service", "version", "run_id", "replica")
 """Fields of every line, in this order, before all others."""
 
-ANYWHERE = ("hint", "runbook", "cv_ref_before", "truncated", "catalogue_miss")
+ANYWHERE = (
+    *("hint", "runbook", "cv_ref_before", "trace_id", "span_id", "truncated", "catalogue_miss"),
+)
 """Fields that any line may have. The log adds them."""
 
 FREE_TEXT = frozenset(
@@ -126,6 +128,8 @@ FIELDS: dict[str, str] = {
     "signal": "The signal that was received.",
     "suppressed": "Like lines from there that were held back.",
     "cv_ref_before": "The cv_ref before the key was changed, for as long as both are known.",
+    "trace_id": "The submission's trace, where CV_TRACES_URL is set.",
+    "span_id": "In that trace: the attempt's span, or else the submission's.",
     "truncated": "True where the line was too long and something was left out.",
     "catalogue_miss": "The event or field is not in the catalogue: a mistake of ours.",
 }

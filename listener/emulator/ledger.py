@@ -38,6 +38,7 @@ class PostEntry:
     code: str = field(repr=False)
     received_ms: int
     request_id: str | None
+    traceparent: str | None = None
     fault: str = "none"
     whole_body: bool = False
     sha256: str | None = None

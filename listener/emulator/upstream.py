@@ -121,7 +121,11 @@ class Upstream:
     async def update(self, request: web.BaseRequest, code: str) -> web.StreamResponse:
         """One update. What the answer says and what is applied are two things: see Plan."""
         entry = PostEntry(
-            self._ledger.next_number(), code, now_ms(), request.headers.get("X-Request-Id")
+            self._ledger.next_number(),
+            code,
+            now_ms(),
+            request.headers.get("X-Request-Id"),
+            request.headers.get("traceparent"),
         )
         self._ledger.add("received", entry)
         plan = self._plan("post", request, code)

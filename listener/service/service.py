@@ -13,6 +13,7 @@ from listener.core.names import CvCode, Millis, SubmissionId
 from listener.core.policy import Policy
 from listener.core.standing import holds_up_sending
 from listener.core.submission import Lane
+from listener.core.tracing import attempt_name
 from listener.ports.clock import Clock
 from listener.ports.event_source import EventSource
 from listener.ports.journal import Journal, StoredSubmission
@@ -116,7 +117,7 @@ class Service:
             log,
             self.breaker,
             policy.sending,
-            request_id,
+            attempt_name,
             self.replies,
         )
         self.pause = Pause(journal, self.dispatcher, clock, log, self.fail)
@@ -342,8 +343,3 @@ class Service:
         if stored is None:
             return None
         return stored, await self.engine.lane(stored.code)
-
-
-def request_id(submission_id: SubmissionId, attempt: int) -> str:
-    """What the upstream sees as ``X-Request-Id``."""
-    return f"{submission_id}-{attempt}"

@@ -250,6 +250,9 @@ class Settings(BaseSettings):
     """How often daemon.heartbeat is written."""
     drain_timeout_s: kinds.Seconds = _env(Group.DAEMON, "CV_DRAIN_TIMEOUT", 10.0)
     """How long, at SIGTERM, attempts under way may take to end."""
+    traces_url: kinds.PostUrl = _env(Group.DAEMON, "CV_TRACES_URL", None)
+    """Where traces are sent, as OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`, say. It needs
+    the extra otel. The page docs/traces.md tells more."""
     replica: kinds.Name = _env(
         Group.DAEMON,
         "CV_REPLICA",
@@ -298,6 +301,10 @@ class Settings(BaseSettings):
     def chat_url_plain(self) -> str:
         """Empty where there is none."""
         return self.chat_url.get_secret_value() if self.chat_url else ""
+
+    def traces_url_plain(self) -> str:
+        """Empty where there is none."""
+        return self.traces_url.get_secret_value() if self.traces_url else ""
 
     def handler_proxy_plain(self) -> str | None:
         """The proxy's URL, its credentials included."""

@@ -15,7 +15,8 @@ def secrets_in(settings: Settings) -> frozenset[str]:
     known = (settings.intake_token, settings.ref_key, settings.ref_key_previous)
     keys = (key for key in known if key is not None)
     proxies = (settings.api_proxy_plain() or "", settings.handler_proxy_plain() or "")
-    posts = [urlsplit(url) for url in (settings.webhook_url_plain(), settings.chat_url_plain())]
+    urls = (settings.webhook_url_plain(), settings.chat_url_plain(), settings.traces_url_plain())
+    posts = [urlsplit(url) for url in urls]
     given = [
         *(settings.api_headers_plain(), settings.socket_auth_plain()),
         *(settings.socket_headers_plain(), settings.socket_query_plain()),

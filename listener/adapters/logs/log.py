@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TextIO
 
 import structlog
@@ -91,6 +92,8 @@ class StructuredLog:
         self._lines = _Lines(writer, processors=[*self._processors, self._last], context={})
         writer.tell_gap = self._gap_line
         self._watchers: list[Watcher] = []
+        self.ids_of: Callable[[Mapping[str, object]], Mapping[str, str]] | None = None
+        """What each line has besides, by its fields: the ids of its trace."""
         self._progress: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         writer.on_progress = self._tell_progress
 
@@ -103,11 +106,12 @@ class StructuredLog:
     def least(self, level: Level) -> None:
         self._least = _RANK[level]
 
-    def watch(self, watcher: Watcher) -> None:
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Have ``watcher`` called with each event and its fields, whatever is written of them, in
         the order in which they are emitted. It must be quick, and not raise: what it does raise is
-        a fault of ours, and nobody hears of it."""
+        a fault of ours, and nobody hears of it. Returns what ends it."""
         self._watchers.append(watcher)
+        return partial(self._watchers.remove, watcher)
 
     def emit(self, event: str, /, **fields: object) -> None:
         """Write one event of the catalogue."""
@@ -217,6 +221,8 @@ class StructuredLog:
             given.setdefault("runbook", runbook(event))
         if "cv_ref" in given and (before := self._before(given["cv_ref"])) is not None:
             given["cv_ref_before"] = before
+        if self.ids_of is not None:
+            given |= self.ids_of(given)
         self._lines.say(event, level, given)
 
     def _gap_line(self, count: int) -> str:

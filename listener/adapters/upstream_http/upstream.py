@@ -17,6 +17,7 @@ from listener.core import wire
 from listener.core.evidence import PostResult, Reading
 from listener.core.names import CvCode, Millis, PostKind
 from listener.core.submission import FileFacts
+from listener.core.tracing import traceparent
 from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
 
 from .body import FileBody
@@ -246,7 +247,7 @@ class HttpUpstream:
             headers = wire.request_headers(
                 (await made if inspect.isawaitable(made) else made) or {},
                 request_id=request_id,
-                traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+                traceparent=traceparent(request_id),
                 content_type=None if frame is None else frame.content_type,
                 content_length=None if frame is None else frame.total_length,
             )
