@@ -1,4 +1,4 @@
-"""The alerts agree with what there is: events, fields, words, metrics, pages; the rules with them."""
+"""The alerts agree with what there is: events, fields, words, metrics and pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ from .queries import strange
 
 LOKI = ROOT / "deploy" / "alerts" / "loki-rules.yaml"
 PROMETHEUS = ROOT / "deploy" / "alerts" / "prometheus-rules.yaml"
-WORDS: dict[str, set[str]] = {"outcome": {*Outcome}, "result": {*PostKind}, "reason": {*SUBSCRIPTION}}
+WORDS: dict[str, set[str]] = {
+    "outcome": {*Outcome},
+    "result": {*PostKind},
+    "reason": {*SUBSCRIPTION},
+}
 
 
 def lines_of(alert: Alert) -> Iterator[Lines]:
