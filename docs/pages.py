@@ -9,13 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from docs import alert_rules, configuration, faults, log_events, metrics, proof, state_machine
+from docs import (
+    alert_rules,
+    configuration,
+    dashboard,
+    faults,
+    log_events,
+    metrics,
+    proof,
+    state_machine,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES: dict[str, Callable[[], str]] = {
     "deploy/alerts/loki-rules.yaml": alert_rules.loki_rules,
     "deploy/alerts/prometheus-rules.yaml": alert_rules.prometheus_rules,
+    "deploy/grafana/cv-listener.json": dashboard.dashboard,
     "docs/alerts.md": alert_rules.page,
     ".env.example": configuration.env_example,
     "docs/configuration.md": configuration.page,
