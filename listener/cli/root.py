@@ -55,6 +55,7 @@ COMMANDS = {
     "resume": Home("listener.cli.control", "resume", "Send again."),
     "drain": Home("listener.cli.control", "drain", "Finish what is under way, then end."),
     "doctor": Home("listener.cli.doctor", "doctor", "Is all there that it needs? What to do?"),
+    "report": Home("listener.cli.report", "report", "What logs tell: outcomes, times, incidents."),
     "check": Home("listener.cli.offline", "check", "Check the settings, offline."),
     "rotate": Home("listener.cli.offline", "rotate", "Another token, or key behind cv_ref."),
     "ref": Home("listener.cli.offline", "ref", "The cv_ref of a code read from stdin."),

@@ -11,7 +11,7 @@ from .bars import Bar, bars
 from .figure import Words, escaped, harmless
 from .histogram import Bin, Mark, histogram
 from .palette import STYLE, Tone, tone_of
-from .scales import LogSteps, brief, duration, number, time_ticks
+from .scales import brief, duration, log_edges, moment, number, round_edges, time_ticks
 from .series import Track, series
 from .timeline import Row, Span, timeline
 
@@ -19,7 +19,6 @@ __all__ = [
     "STYLE",
     "Bar",
     "Bin",
-    "LogSteps",
     "Mark",
     "Row",
     "Span",
@@ -32,7 +31,10 @@ __all__ = [
     "escaped",
     "harmless",
     "histogram",
+    "log_edges",
+    "moment",
     "number",
+    "round_edges",
     "series",
     "time_ticks",
     "timeline",

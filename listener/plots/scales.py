@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -79,26 +78,25 @@ def _named(at_ms: float, step: int) -> str:
     return f"{when:%H:%M:%S}" if step < MINUTE else f"{when:%H:%M}"
 
 
-@dataclass(frozen=True, slots=True)
-class LogSteps:
-    """Edges of bins that grow alike: ``per_decade`` of them in each power of ten, the round ones
-    (1, 2, 5) among them where it is a multiple of three."""
+def log_edges(low: float, high: float) -> list[float]:
+    """Edges of bins that grow alike, ten to a power of ten, from at or below ``low`` to at or above
+    ``high``, both positive; two at least. Among them are 1, 2 and 5 times each power of ten: within
+    three in a thousand they are such steps, and stand there as round numbers."""
+    first = math.floor(math.log10(low) * 10 + 1e-9)
+    last = max(first + 1, math.ceil(math.log10(high) * 10 - 1e-9))
+    if _edge(first) > low:
+        first -= 1
+    if _edge(last) < high:
+        last += 1
+    return [_edge(step) for step in range(first, last + 1)]
 
-    per_decade: int = 9
 
-    def edges(self, low: float, high: float) -> list[float]:
-        """From below ``low`` to above ``high``, both positive; two at least."""
-        n = self.per_decade
-        first = math.floor(math.log10(low) * n + 1e-9)
-        last = max(first + 1, math.ceil(math.log10(high) * n - 1e-9))
-        return [self._edge(step) for step in range(first, last + 1)]
+def _edge(step: int) -> float:
+    power, part = divmod(step, 10)
+    return float(_ROUND.get(part, 10 ** (part / 10))) * 10.0**power
 
-    def _edge(self, step: int) -> float:
-        power, part = divmod(step, self.per_decade)
-        if self.per_decade % 3 == 0 and part % (self.per_decade // 3) == 0:
-            third = part // (self.per_decade // 3)
-            return float((1, 2, 5)[third]) * 10.0**power
-        return float(10.0 ** (power + part / self.per_decade))
+
+_ROUND = {0: 1, 3: 2, 7: 5}
 
 
 def round_edges(edges: Sequence[float], most: int = MOST_TICKS) -> Iterator[tuple[int, float]]:

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from enum import Enum
 
-from listener.core.facts import Fact, SubmissionClosed, SubmissionCorrected
+from listener.core.facts import (
+    AttributionChanged,
+    Fact,
+    SubmissionClosed,
+    SubmissionCorrected,
+)
 from listener.core.names import CvCode, SubmissionId
 from listener.core.submission import Submission
 from listener.core.view import canonical, rfc3339
@@ -30,6 +35,8 @@ def tell(
         if subject is not None and isinstance(fact, SubmissionClosed | SubmissionCorrected):
             # The fact has the last word: a correction of the same decision is not in it yet.
             values = {key: _plain(v, key) for key, v in canonical(subject).items()} | values
+        if subject is not None and isinstance(fact, AttributionChanged):
+            values["submission_version"] = subject.version
         log.emit(fact.event, submission_id=fact.submission_id, cv_ref=ref, **values)
 
 

@@ -16,7 +16,6 @@ from listener.plots import (
     STYLE,
     Bar,
     Bin,
-    LogSteps,
     Mark,
     Row,
     Span,
@@ -27,6 +26,7 @@ from listener.plots import (
     brief,
     duration,
     histogram,
+    log_edges,
     number,
     series,
     time_ticks,
@@ -67,7 +67,7 @@ def percent(node: ElementTree.Element, name: str) -> float:
 
 
 def a_histogram(text: str, many: int) -> str:
-    edges = LogSteps(30).edges(1, 10**6)[: many + 1]
+    edges = log_edges(1, 10**15)[: many + 1]
     bins = [Bin(a, b, i) for i, (a, b) in enumerate(pairwise(edges))]
     marks = [Mark(value, text) for value in range(many)]
     return histogram(words(text), bins, shown=lambda value: f"{value}{text}", marks=marks)
@@ -233,11 +233,19 @@ def test_the_axis_of_time_is_labelled_at_round_moments() -> None:
 
 
 def test_the_edges_of_bins_are_round_ones_among_others() -> None:
-    edges = LogSteps(9).edges(90, 1_100)
+    edges = log_edges(90, 1_100)
     assert edges[0] <= 90
     assert edges[-1] >= 1_100
     assert {100.0, 200.0, 500.0, 1_000.0} <= set(edges)
     assert edges == sorted(set(edges))
+
+
+@given(st.floats(1e-3, 1e12), st.floats(1, 1e6))
+def test_the_edges_of_bins_enclose_what_lies_between(low: float, factor: float) -> None:
+    edges = log_edges(low, low * factor)
+    assert edges[0] <= low
+    assert edges[-1] >= low * factor
+    assert all(1.2 < b / a < 1.3 for a, b in pairwise(edges))
 
 
 def test_both_palettes_have_every_tone() -> None:
