@@ -172,6 +172,16 @@ class Daemon:
         """What a path without a body answers."""
         return self._ask("POST", path)
 
+    def post_form(
+        self, path: str, fields: Mapping[str, str], query: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """What a path answers to a form: no field of it stands in the URL."""
+        parts = {name: (None, text.encode()) for name, text in fields.items()}
+        try:
+            return self._read(self._http.post(path, files=parts, params=query))
+        except httpx.TransportError as error:
+            raise self._absent(error) from None
+
     @contextlib.contextmanager
     def stream(
         self, path: str, query: Mapping[str, str], quiet_s: float

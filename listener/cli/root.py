@@ -51,6 +51,7 @@ COMMANDS = {
     "tail": Home("listener.cli.tail", "tail", "See what happens, as it happens."),
     "cancel": Home("listener.cli.ask", "cancel", "Withdraw one submission."),
     "retry": Home("listener.cli.retry", "retry", "Send a closed submission again, as a new one."),
+    "forget": Home("listener.cli.forget", "forget", "Delete all that is kept of one code."),
     "pause": Home("listener.cli.control", "pause", "Send nothing more, until resume."),
     "resume": Home("listener.cli.control", "resume", "Send again."),
     "drain": Home("listener.cli.control", "drain", "Finish what is under way, then end."),

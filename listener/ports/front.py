@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from listener.core.errors import JournalFault
@@ -37,6 +37,26 @@ class Turned:
     """
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """What is to be forgotten: all of one code, by itself or by one of its submissions; or what
+    closed so long ago, of every code. One of them is given."""
+
+    code_text: str | None = field(default=None, repr=False)
+    submission_id: SubmissionId | None = None
+    older_than_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """``submissions``: how many are gone; where nothing was ``done``, how many would be, ``open``
+    of which keep it from being done."""
+
+    submissions: int
+    open: int
+    done: bool
 
 
 OpenFile = Callable[[], Awaitable[tuple[AsyncIterator[bytes], str]]]
@@ -213,6 +233,11 @@ class Front(Protocol):
 
     def sending(self) -> Sending:
         """Whether attempts begin."""
+        ...
+
+    async def forget(self, wanted: Forget, *, dry_run: bool = False) -> Forgotten | Turned | None:
+        """Delete what is kept: rows, and the files with them. None: no such submission. Raises
+        InvalidCode, or SpoolFault where a file cannot be deleted. Idempotent."""
         ...
 
     async def pause(self) -> Sending:

@@ -227,7 +227,8 @@ class Journal(Reactions, InboundJournal, Protocol):
         ...
 
     async def highest_seq(self) -> int:
-        """The highest seq in inbox and submissions, 0 if none."""
+        """The highest seq in inbox and submissions, 0 if none. What is purged or forgotten counts
+        on: no number is given twice."""
         ...
 
     async def resume_cursor(self) -> Resume:
@@ -342,6 +343,10 @@ class Journal(Reactions, InboundJournal, Protocol):
         """Delete closed submissions that no lane remembers and whose file is marked gone, their
         facts and reactions, disposed inbox rows, settled gaps and idempotency keys: all older than
         that. Returns how many submissions."""
+        ...
+
+    async def purgeable(self, closed_before_ms: Millis) -> int:
+        """How many submissions ``purge`` would delete."""
         ...
 
     async def forget(self, code: CvCode) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, assert_never, cast
@@ -161,6 +161,19 @@ class Engine:
             for effect in decision.effects:
                 self._perform(code, effect, decision.lane)
         return decision
+
+    async def forget(self, code: CvCode, erase: Callable[[], Awaitable[int]]) -> tuple[int, int]:
+        """``erase`` all of a lane while nothing of it is decided, and remember nothing of it: how
+        many are open, in which case nothing is done, and how many there were."""
+        async with self._locked(code):
+            lane = (await self._load(code)).lane
+            if still_open := sum(s.state is not State.CLOSED for s in lane.submissions):
+                return still_open, len(lane.submissions)
+            count = await erase()
+            self._cache.pop(code, None)
+            self._known.discard(code)
+            self._watched.pop(code, None)
+        return 0, count
 
     def _moment(self, code: CvCode) -> Moment:
         ear = cast(Ear, self._ear)

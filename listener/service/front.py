@@ -19,6 +19,8 @@ from listener.ports.clock import Clock
 from listener.ports.front import (
     Awaited,
     Filter,
+    Forget,
+    Forgotten,
     GapListing,
     Listing,
     News,
@@ -223,6 +225,18 @@ class ServiceFront:
         """As the port says."""
         code = check_code(code_text)
         return await self._upstream.fetch_record(code, request_id=f"{self._new_id()}-get")
+
+    async def forget(self, wanted: Forget, *, dry_run: bool = False) -> Forgotten | Turned | None:
+        """As the port says."""
+        if (closed := self._closed()) is not None:
+            return closed
+        forgetting = self._service.forgetting
+        if wanted.older_than_ms is not None:
+            return await forgetting.older_than(wanted.older_than_ms, dry_run=dry_run)
+        if wanted.submission_id is None:
+            return await forgetting.code(check_code(wanted.code_text or ""), dry_run=dry_run)
+        stored = await self._journal.submission(wanted.submission_id)
+        return None if stored is None else await forgetting.code(stored.code, dry_run=dry_run)
 
     def sending(self) -> Sending:
         """As the port says."""

@@ -30,6 +30,7 @@ from .ear import Hearer
 from .engine import Engine
 from .enquirer import Enquirer
 from .fan_out import for_each
+from .forgetting import Forgetting
 from .gap_book import GapBook
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
@@ -134,6 +135,9 @@ class Service:
             journal, world.spool, world.upstream, self.intake, clock, log, world.new_id
         )
         self.telling = self._telling()
+        self.forgetting = Forgetting(
+            self.engine, journal, world.spool, world.orphans, clock, log, self.fail
+        )
         self.heartbeat = self._heartbeat()
         self.silence = Silence(journal, log, lambda: self.hearer.heard_count, policy.listens_for)
         self.engine.connect(self.hearer, self)

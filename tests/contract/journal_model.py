@@ -76,6 +76,7 @@ class JournalModel:
     refs: dict[str, set[CvCode]] = field(default_factory=dict)
     tokens: int = 0
     removed_version: int = 0
+    noted_seq: int = 0
 
     # ------------------------------------------------------------------------------------ lanes
 
@@ -158,11 +159,11 @@ class JournalModel:
         return [row for _, row in sorted(self.inbox.items()) if row.disposition is None]
 
     def highest_seq(self) -> int:
-        seqs = list(self.inbox)
+        seqs = [self.noted_seq, *self.inbox]
         for kept in self.kept.values():
             heard = (*kept.now.held, *kept.now.candidates, kept.now.heard)
             seqs += [h.seq for h in heard if h is not None]
-        return max(seqs, default=0)
+        return max(seqs)
 
     def resume_cursor(self) -> Resume:
         return self.resume
@@ -357,9 +358,12 @@ class JournalModel:
             if name in self.kept:
                 self.kept[name].file_gone = True
 
-    def purge(self, before: Millis) -> int:
+    def purgeable(self, before: Millis) -> int:
+        return len(self._purgeable(before))
+
+    def _purgeable(self, before: Millis) -> list[SubmissionId]:
         named = {s.id for lane, _, _ in self.lanes_.values() for s in lane.submissions}
-        doomed = [
+        return [
             name
             for name, kept in self.kept.items()
             if kept.now.state is State.CLOSED
@@ -368,6 +372,10 @@ class JournalModel:
             and kept.file_gone
             and name not in named
         ]
+
+    def purge(self, before: Millis) -> int:
+        self.noted_seq = self.highest_seq()
+        doomed = self._purgeable(before)
         self._delete(doomed)
         for seq, row in list(self.inbox.items()):
             if row.disposition is not None and row.heard.heard_ms < before:
@@ -379,6 +387,7 @@ class JournalModel:
         return len(doomed)
 
     def forget(self, code: CvCode) -> int:
+        self.noted_seq = self.highest_seq()
         doomed = [name for name, kept in self.kept.items() if kept.code == code]
         self._delete(doomed)
         if code in self.lanes_:

@@ -260,6 +260,31 @@ async def test_purging_deletes_old_events_gaps_and_keys(journal: Journal) -> Non
     assert await journal.idempotency("key-60", at(99)) == recent
 
 
+async def test_no_number_of_an_event_is_given_twice_whatever_is_deleted(store: Store) -> None:
+    """Neither after a purge nor after forgetting, and over a restart."""
+    journal = store.journal
+    await journal.append_events([InboxRow(Heard(7, at(7)), CODE, "{}", Disposition.FOREIGN)])
+    assert await journal.purge(at(50)) == 0
+    assert await journal.undisposed() == []
+    await store.restart()
+    assert await store.journal.highest_seq() == 7
+    await store.journal.append_events([InboxRow(Heard(9, at(9)), OTHER, "{}")])
+    await store.journal.forget(OTHER)
+    await store.restart()
+    assert await store.journal.highest_seq() == 9
+
+
+async def test_what_a_purge_would_delete_is_counted(journal: Journal) -> None:
+    rows = (queued(1), closed(2, at(10)), closed(3, at(60)), closed(4, at(10)), closed(5, at(10)))
+    await journal.commit(LaneCommit(CODE, 0, Lane(rows), None, rows))
+    await journal.files_gone([an_id(n) for n in (2, 3, 5)])
+    await journal.commit(LaneCommit(CODE, 1, Lane((rows[0], rows[4])), None))
+    assert await journal.purgeable(at(50)) == 1
+    assert await journal.purgeable(at(99)) == 2
+    assert await journal.purge(at(50)) == 1
+    assert await journal.purgeable(at(50)) == 0
+
+
 async def test_purging_many(journal: Journal) -> None:
     """More than one slice."""
     many = tuple(closed(n, at(n)) for n in range(1_200))

@@ -43,7 +43,7 @@ from listener.core.view import canonical
 from tests.tree import parsed, texts
 
 SPECS = list(CATALOGUE.values())
-PAST = re.compile(r"ed$|^(began|lost|held|swept)$")
+PAST = re.compile(r"ed$|^(began|lost|held|swept|forgotten)$")
 STATES = {"daemon.ready", "daemon.heartbeat", "daemon.drain_cut_short", "event.never_heard"}
 """Named for what is, or for what did not happen."""
 LOUD = {Level.WARNING, Level.ERROR, Level.CRITICAL}

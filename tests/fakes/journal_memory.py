@@ -65,6 +65,7 @@ class _Kept:
     inbound: dict[tuple[str, int], Untaken] = field(default_factory=dict)
     last_inbound: int = 0
     last_token: int = 0
+    noted_seq: int = 0
     removed_version: int = 0
 
 
@@ -227,7 +228,7 @@ class MemoryJournal:
     async def highest_seq(self) -> int:
         self._check()
         held = (_top_seq(s.submission) for s in self._kept.submissions.values())
-        return max(max(self._kept.inbox, default=0), max(held, default=0))
+        return max(max(self._kept.inbox, default=0), max(held, default=0), self._kept.noted_seq)
 
     async def resume_cursor(self) -> Resume:
         self._check()
@@ -451,11 +452,10 @@ class MemoryJournal:
         self._kept.files_gone.update(i for i in ids if i in self._kept.submissions)
         await self._after()
 
-    async def purge(self, closed_before_ms: Millis) -> int:
-        await self._before()
+    def _purgeable(self, closed_before_ms: Millis) -> set[SubmissionId]:
         kept = self._kept
         remembered = {s.id for stored in kept.lanes.values() for s in stored.lane.submissions}
-        doomed = {
+        return {
             i
             for i, s in kept.submissions.items()
             if s.submission.state is State.CLOSED
@@ -463,6 +463,16 @@ class MemoryJournal:
             and i in kept.files_gone
             and (s.submission.closed_ms or 0) < closed_before_ms
         }
+
+    async def purgeable(self, closed_before_ms: Millis) -> int:
+        self._check()
+        return len(self._purgeable(closed_before_ms))
+
+    async def purge(self, closed_before_ms: Millis) -> int:
+        await self._before()
+        kept = self._kept
+        kept.noted_seq = await self.highest_seq()
+        doomed = self._purgeable(closed_before_ms)
         self._delete(doomed)
         for seq, row in list(kept.inbox.items()):
             if row.disposition is not None and row.heard.heard_ms < closed_before_ms:
@@ -479,6 +489,7 @@ class MemoryJournal:
     async def forget(self, code: CvCode) -> int:
         await self._before()
         kept = self._kept
+        kept.noted_seq = await self.highest_seq()
         doomed = {i for i, s in kept.submissions.items() if s.code == code}
         self._delete(doomed)
         lane = kept.lanes.pop(code, None)

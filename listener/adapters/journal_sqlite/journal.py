@@ -277,6 +277,9 @@ class SqliteJournal:
         await self._remove_backups(closed_before_ms)
         return purged
 
+    async def purgeable(self, closed_before_ms: Millis) -> int:
+        return await self._reader.submit(partial(retention.purgeable, before=closed_before_ms))
+
     async def forget(self, code: CvCode) -> int:
         """Also from the write-ahead log, and the copies made before migrations go with it."""
         count = await self._writer.submit(partial(retention.forget, code=code))

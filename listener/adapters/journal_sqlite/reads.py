@@ -34,6 +34,9 @@ from .codec import (
 )
 from .commits import number
 
+HIGHEST_SEQ = "seq"
+"""The number, of all, under which it is noted before rows go."""
+
 
 def load_lane(db: apsw.Connection, code: CvCode) -> LaneRow:
     """As the port says. Raises JournalFault if a remembered submission is not there."""
@@ -93,7 +96,8 @@ def highest_seq(db: apsw.Connection) -> int:
     """As the port says."""
     inbox = db.execute("SELECT max(seq) FROM inbox").get
     held = db.execute("SELECT max(top_seq) FROM submissions WHERE top_seq > 0").get
-    return max(inbox or 0, held or 0)
+    noted = db.execute("SELECT value FROM numbers WHERE name = ?", (HIGHEST_SEQ,)).get
+    return max(inbox or 0, held or 0, noted or 0)
 
 
 def resume_cursor(db: apsw.Connection) -> Resume:

@@ -18,6 +18,7 @@ from .commits import note_removed_version
 from .inbound import forget_inbound
 from .listings import drop_refs
 from .migrations import backups
+from .reads import HIGHEST_SEQ, highest_seq
 
 SLICE = 500
 
@@ -27,11 +28,19 @@ def files_gone(db: apsw.Connection, ids: Sequence[SubmissionId]) -> None:
     db.executemany("UPDATE submissions SET file_gone = 1 WHERE id = ?", [(i,) for i in ids])
 
 
+_PURGEABLE = "FROM submissions WHERE remembered = 0 AND file_gone = 1 AND closed_ms < ?"
+
+
+def purgeable(db: apsw.Connection, before: Millis) -> int:
+    """As the port says."""
+    return int(db.execute(f"SELECT count(*) {_PURGEABLE}", (before,)).get)
+
+
 def purge_submissions(db: apsw.Connection, before: Millis) -> int:
     """One slice; how many. One whose file is still kept stays until that is gone."""
+    note_highest_seq(db)
     rows = db.execute(
-        "SELECT id FROM submissions WHERE remembered = 0 AND file_gone = 1 AND closed_ms < ?"
-        " ORDER BY closed_ms LIMIT ?",
+        f"SELECT id {_PURGEABLE} ORDER BY closed_ms LIMIT ?",
         (before, SLICE),
     )
     ids = [i for (i,) in rows]
@@ -47,6 +56,7 @@ def purge_rest(db: apsw.Connection, before: Millis) -> int:
         ("idempotency", "key", "created_ms < ?"),
         ("facts", "id", "code IS NOT NULL AND subjects = 0 AND at_ms < ?"),
     )
+    note_highest_seq(db)
     count = 0
     for table, key, condition in doomed:
         db.execute(
@@ -60,6 +70,7 @@ def purge_rest(db: apsw.Connection, before: Millis) -> int:
 
 def forget(db: apsw.Connection, code: CvCode) -> int:
     """As the port says. ``secure_delete`` is on: what is deleted is overwritten."""
+    note_highest_seq(db)
     ids = [i for (i,) in db.execute("SELECT id FROM submissions WHERE code = ?", (code,))]
     _delete_submissions(db, ids)
     version = db.execute("DELETE FROM lanes WHERE code = ? RETURNING version", (code,)).fetchone()
@@ -69,6 +80,14 @@ def forget(db: apsw.Connection, code: CvCode) -> int:
         db.execute(f"DELETE FROM {table} WHERE code = ?", (code,))  # noqa: S608 - names from above
     forget_inbound(db, code)
     return len(ids)
+
+
+def note_highest_seq(db: apsw.Connection) -> None:
+    """Before rows go: an event that comes later must not get the number of one that came before."""
+    db.execute(
+        "INSERT INTO numbers VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = max(value, ?2)",
+        (HIGHEST_SEQ, highest_seq(db)),
+    )
 
 
 def empty_wal(db: apsw.Connection) -> None:

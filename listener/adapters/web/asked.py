@@ -19,15 +19,15 @@ PAGE = 500
 """The longest page of a listing."""
 PAGE_BY_ITSELF = 50
 
-_HEX_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-AN_ID = text(_HEX_ID, "the id of a submission")
+HEX_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+AN_ID = text(HEX_ID, "the id of a submission")
 A_NUMBER = text(r"[0-9]{1,18}", "a number that an earlier answer gave")
 A_REF = text(r"cv_[0-9a-f]{12}", "cv_ and 12 hexadecimal digits")
 
 _KEY = r"[!-~]{1,255}"
 
 AN_ID_IN_PATH = {
-    "id": {"type": "string", "pattern": f"^{_HEX_ID.replace('a-f', 'a-fA-F')}$"},
+    "id": {"type": "string", "pattern": f"^{HEX_ID.replace('a-f', 'a-fA-F')}$"},
 }
 """What stands in a path for one submission."""
 PREFER = Header(
@@ -46,7 +46,7 @@ KEY = Header(
 
 def submission_id(request: web.Request) -> SubmissionId:
     found = request.match_info["id"].lower()
-    if not re.fullmatch(_HEX_ID, found):
+    if not re.fullmatch(HEX_ID, found):
         raise Refused("not_found", "expected the id of a submission, found another form")
     return SubmissionId(found)
 
@@ -117,3 +117,5 @@ RETRY = (
     Parameter("force", FLAG, "Send it though evidence_improved or newer_update speaks against it."),
     Parameter("dry_run", FLAG, "Only look: nothing is sent, and nothing is read of a file."),
 )
+
+FORGET = (Parameter("dry_run", FLAG, "Only count: nothing is deleted."),)

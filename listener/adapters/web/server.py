@@ -17,6 +17,7 @@ from listener.ports.log import Log
 from .api import Api
 from .control import Control
 from .events import Events
+from .forgetting import Forgetting
 from .gate import Names, Tokens
 from .gateway import Gateway, GatewayPolicy
 from .gateway_operations import GATEWAY
@@ -107,6 +108,7 @@ class WebServer:
             *Submissions(front, uploads, self._stopping).routes(),
             *Retries(front, uploads, self._stopping).routes(),
             *Control(front, version).routes(),
+            *Forgetting(front, uploads).routes(),
             *Probes(front).routes(),
             *Events(front, self._stopping).routes(),
         ]

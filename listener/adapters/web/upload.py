@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
@@ -83,7 +83,7 @@ class Uploads:
     ) -> T:
         """What ``use`` makes of the file in the form's one field ``cv``, or of None where the
         request has no body. Raises Refused, with nothing stored."""
-        with self._told(request):
+        with self.told(request):
             if not request.body_exists or request.content_length == 0:
                 return await use(None)
             form = self._reader(request)
@@ -94,17 +94,32 @@ class Uploads:
 
             return await use(opened)
 
+    async def one_field(self, request: web.Request, names: Sequence[str]) -> tuple[str, str]:
+        """The name, one of these, and the text of the form's only field. Raises Refused, and what
+        :meth:`told` makes a refusal of."""
+        form = self._reader(request)
+        part = await form.next()
+        wanted = ", ".join(names)
+        if part is None:
+            raise Refused("missing_field", f"expected one field of {wanted}; found none")
+        if part.name not in names:
+            raise Refused("unexpected_field", f"expected one field of {wanted}; found another")
+        text = await _text(part)
+        if await form.next() is not None:
+            raise Refused("unexpected_field", f"expected one field of {wanted}; found two")
+        return part.name, text
+
     async def _taken(
         self, request: web.Request, submit: Callable[[FormReader], Awaitable[Taken | Turned]]
     ) -> Taken:
-        with self._told(request):
+        with self.told(request):
             answer = await submit(self._reader(request))
         if isinstance(answer, Turned):
             raise turned(answer)
         return answer
 
     @contextmanager
-    def _told(self, request: web.Request) -> Iterator[None]:
+    def told(self, request: web.Request) -> Iterator[None]:
         """Whatever is wrong with what was sent, or with where it is to be stored, as a refusal."""
         size = request.content_length
         if size is not None and size > self._max_file_bytes + FORM_BYTES:
