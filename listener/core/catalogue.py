@@ -140,7 +140,6 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "A further event came for it: which update each was for is not known.",
               *_OF_SUBMISSION, "attribution", "submission_version",
               do="See who else updates this CV."),
-              *_OF_SUBMISSION, "attribution", do="See who else updates this CV."),
         _spec("submission.forgotten", _I,
               "All that was kept of one code, or what closed long ago, was deleted at a person's "
               "word. Which code it was, no line tells.", "submissions"),
