@@ -8,12 +8,9 @@ from pathlib import Path
 import click
 
 from listener.core.names import CvCode
-from listener.core.wire import check_code
+from listener.core.wire import MAX_TEXT_BYTES, check_code, code_in
 
 from . import exits
-
-MOST_BYTES = 4096
-"""Room for any code; a longer input is no code, and is not read whole."""
 
 
 def from_text(text: str) -> CvCode:
@@ -25,23 +22,17 @@ def from_stdin() -> CvCode:
     """The one line on stdin; on a terminal it is asked for, and not shown. Raises InvalidCode."""
     if sys.stdin.isatty():
         return check_code(click.prompt("cv_code", hide_input=True, err=True))
-    return check_code(_line(sys.stdin.buffer.read(MOST_BYTES + 1)))
+    return code_in(sys.stdin.buffer.read(MAX_TEXT_BYTES + 1))
 
 
 def from_file(path: Path) -> CvCode:
     """The one line of a file. Raises InvalidCode or CommandFailed."""
     try:
         with path.open("rb") as file:
-            return check_code(_line(file.read(MOST_BYTES + 1)))
+            return code_in(file.read(MAX_TEXT_BYTES + 1))
     except OSError as error:
         denied = isinstance(error, PermissionError)
         raise exits.CommandFailed(
             exits.PERMISSION if denied else exits.USAGE,
             f"cannot read the file of --code-file: {error.strerror}",
         ) from None
-
-
-def _line(read: bytes) -> str:
-    """Without its line break: a code may end in any other character, a space too."""
-    line = read.removesuffix(b"\n").removesuffix(b"\r")
-    return line.decode("utf-8", "surrogateescape")

@@ -170,6 +170,24 @@ async def test_what_cannot_be_one_is_refused_with_its_reason(
         assert not upstream.ledger.posts()
 
 
+@pytest.mark.parametrize("poll", ["on", "off"])
+async def test_a_name_may_be_anything_that_the_system_lets_it_be(
+    tmp_path: Path, upstream: Emulator, poll: str
+) -> None:
+    """A pattern, a line, or no text at all: none of them ends the daemon or hides the next file."""
+    patterns = ["a**b.pdf", "*.pdf", "[a.pdf", "?.pdf"]
+    refused = ["\udcff\udcfe.pdf", "line\nbreak.pdf"]
+    async with watched(tmp_path, upstream, CV_SPOOL_WATCH_POLL=poll) as house:
+        for name in (*refused, *patterns):
+            house.put(name)
+        await house.until(lambda: len(list(house.folder.glob("done/*"))) == 8)
+        await house.until(lambda: len(list(house.folder.glob("refused/*"))) == 4)
+        assert sorted(post.code for post in upstream.ledger.posts()) == sorted(
+            name.removesuffix(".pdf") for name in patterns
+        )
+        assert house.events("watch.failed") == []
+
+
 async def test_a_busy_lane_refuses_where_its_policy_says_so(
     tmp_path: Path, upstream: Emulator
 ) -> None:

@@ -76,6 +76,22 @@ def test_a_code_is_text(thing: object) -> None:
     assert "expected cv_code to be text" in str(caught.value)
 
 
+def test_a_text_holds_a_code_and_one_line_break_at_most() -> None:
+    for content in (b"a b", b"a b\n", b"a b\r\n", b"a b\r"):
+        assert wire.code_in(content) == "a b"
+    for content, reason in (
+        (b"a\n\n", "control_character"),
+        (b"\n", "empty"),
+        (b"a\xff", "not_text"),
+        (b"a" * 300, "too_long"),
+        (b"\xc3\xa9" * 3_000, "too_long"),
+    ):
+        with pytest.raises(InvalidCode) as refused:
+            wire.code_in(content)
+        assert refused.value.reason == reason
+        assert refused.value.__context__ is None
+
+
 def test_of_the_base_only_the_slashes_at_its_end_go() -> None:
     code = wire.check_code("c")
     for base in ("https://h/X", "https://h/X/", "https://h/X//"):

@@ -147,6 +147,11 @@ class DaemonProcess:
         return (self.state_dir / "token").read_text().strip()
 
     @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
     def pid(self) -> int:
         """The running process's."""
         assert self._process is not None

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from listener.adapters.private import write_private
 from listener.core.errors import InvalidCode
+from listener.core.wire import MAX_TEXT_BYTES, code_in
 
 SIDECAR = ".code"
 RESULT = ".result.json"
@@ -78,7 +79,10 @@ class Shelves:
                     continue
                 if entry.name.endswith(SIDECAR):
                     continue
-                status = entry.stat(follow_symlinks=False)
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # It went while we looked.
                 if stat.S_ISREG(status.st_mode):
                     found.append(Found(entry.name, status.st_size, status.st_mtime_ns))
         return sorted(found, key=lambda one: (one.mtime_ns, one.name))
@@ -94,16 +98,14 @@ class Shelves:
         """The code, and what the upstream is told that the file is called.
 
         What its sidecar says, or else its name without the ending, percent-decoded: then nothing is
-        left to call it by. Raises InvalidCode where that is no text.
+        left to call it by. Raises InvalidCode.
         """
         try:
             if _fits(found.name + SIDECAR):
-                text = (self.folder / (found.name + SIDECAR)).read_text("utf-8")
-                return text.rstrip("\r\n"), found.name
+                with (self.folder / (found.name + SIDECAR)).open("rb") as sidecar:
+                    return code_in(sidecar.read(MAX_TEXT_BYTES + 1)), found.name
         except FileNotFoundError:
             pass
-        except UnicodeDecodeError:
-            raise InvalidCode("not_text", "expected the code in UTF-8, found other bytes") from None
         stem, dot, ending = found.name.rpartition(".")
         whole = stem if dot and ending.lower() in ("pdf", "docx") else found.name
         try:

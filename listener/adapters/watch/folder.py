@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
 import watchfiles
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
+from listener.core.endings import root
 from listener.core.errors import InvalidCode, InvalidFile, JournalFault, SpoolFault, SpoolFull
 from listener.core.names import Outcome, State, SubmissionId
 from listener.ports.front import Front, Public, Turned
@@ -92,17 +93,32 @@ class WatchedFolder:
             self._log.emit("watch.opened", polled=poll)
         self._failing = False
         await self._look(group)
-        changes = watchfiles.awatch(
-            shelves.folder,
-            recursive=False,
-            yield_on_timeout=True,
-            rust_timeout=round(LOOK_S * 1000),
-            force_polling=poll,
-            watch_filter=None,
-        )
-        async with aclosing(changes):
-            async for _ in changes:
+        async with aclosing(self._told(poll)) as told:
+            async for _ in told:
                 await self._look(group)
+
+    async def _told(self, poll: bool) -> AsyncGenerator[None, None]:
+        """Whenever something changed, and after LOOK_S without."""
+        while True:
+            changes = watchfiles.awatch(
+                self._shelves.folder,
+                recursive=False,
+                yield_on_timeout=True,
+                rust_timeout=round(LOOK_S * 1000),
+                force_polling=poll,
+                watch_filter=None,
+            )
+            try:
+                async with aclosing(changes):
+                    async for _ in changes:
+                        yield
+            except ExceptionGroup as group:
+                cause = root(group)
+                if not isinstance(cause, WatchfilesRustInternalError):
+                    raise cause from group
+            # It cannot tell of a name that is no UTF-8. What lies there is looked at all the same.
+            await asyncio.sleep(LOOK_S)
+            yield
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         """Submit what is complete now, and put away what has closed."""

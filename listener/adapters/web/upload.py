@@ -10,7 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from listener.core.errors import InvalidCode, InvalidFile, SpoolFault, SpoolFull
-from listener.core.wire import sanitise_filename
+from listener.core.wire import MAX_TEXT_BYTES, code_in, sanitise_filename
 from listener.ports.front import Front, OpenFile, Taken, Turned
 
 from .form import FormMalformed, FormReader, FormTooLarge, Part
@@ -18,8 +18,6 @@ from .problems import Refused
 
 T = TypeVar("T")
 
-CODE_BYTES = 4096
-"""Of the field cv_code: room for any code, and for the refusal of one too long to say so."""
 FORM_BYTES = 64 * 1024
 """Of a form beside its file."""
 HELD_AT_ONCE = 8
@@ -164,7 +162,7 @@ class Uploads:
     async def _submit(self, form: FormReader, key: str | None) -> Taken | Turned:
         part = await form.next()
         if part is not None and part.name == "cv_code":
-            code = await _text(part)
+            code = await _code(part)
             cv = await _expect(form, "cv")
             return await self._front.submit(
                 code,
@@ -175,7 +173,7 @@ class Uploads:
         cv = _named(part, "cv")
         async with self._place():
             file = await self._held(cv)
-            code = await _text(await _expect(form, "cv_code"))
+            code = await _code(await _expect(form, "cv_code"))
             await _expect_end(form)
             return await self._front.submit(
                 code, _at_once(file), sanitise_filename(cv.filename or ""), idempotency_key=key
@@ -224,23 +222,14 @@ class Uploads:
         )
 
 
-async def _text(part: Part) -> str:
+async def _code(part: Part) -> str:
+    """A form made from a text file ends in a newline, which no code does."""
     found = bytearray()
     async for chunk in part.data:
         found += chunk
-        if len(found) > CODE_BYTES:
-            raise Refused(
-                "invalid_code",
-                f"expected a cv_code, found more than {CODE_BYTES} bytes",
-                cause="too_long",
-            )
-    try:
-        # A form made from a text file ends in a newline, which no code does.
-        return found.decode("utf-8").removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise Refused(
-            "invalid_code", "expected the cv_code in UTF-8, found other bytes", cause="not_text"
-        ) from None
+        if len(found) > MAX_TEXT_BYTES:
+            break
+    return code_in(bytes(found))
 
 
 def _named(part: Part | None, name: str) -> Part:

@@ -1,7 +1,16 @@
 """What goes over the wire, and what is read from it: pure functions, shared by the daemon's HTTP
 adapter, by ``CVService``, by intake and by the ear. Import from here, not from the rooms below."""
 
-from .codes import MAX_CODE_BYTES, check_code, cv_ref, edits_url, encode_code, record_url
+from .codes import (
+    MAX_CODE_BYTES,
+    MAX_TEXT_BYTES,
+    check_code,
+    code_in,
+    cv_ref,
+    edits_url,
+    encode_code,
+    record_url,
+)
 from .events import EventBody, read_event
 from .multipart import MAX_NAME_BYTES, MultipartFrame, frame, sanitise_filename
 from .passing import end_to_end
@@ -12,9 +21,11 @@ from .sniff import sniff
 __all__ = [
     "MAX_CODE_BYTES",
     "MAX_NAME_BYTES",
+    "MAX_TEXT_BYTES",
     "EventBody",
     "MultipartFrame",
     "check_code",
+    "code_in",
     "cv_ref",
     "edits_url",
     "encode_code",

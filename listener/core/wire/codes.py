@@ -16,6 +16,9 @@ from listener.core.names import CvCode
 
 MAX_CODE_BYTES = 256
 """Of UTF-8, before percent-encoding."""
+MAX_TEXT_BYTES = 4096
+"""Of what is read as a code from a file or a field: room for any, and enough to say of another how
+much too long it is. Whoever reads one reads so much and a byte more, and never the whole."""
 
 
 def check_code(text: object) -> CvCode:
@@ -52,6 +55,21 @@ def check_code(text: object) -> CvCode:
             "too_long", f"expected a cv_code of at most {MAX_CODE_BYTES} bytes, found {size}"
         )
     return CvCode(text)
+
+
+def code_in(content: bytes) -> CvCode:
+    """The code that a text holds: all of it, save one line break at its end, which no code has and
+    editors add. Raises InvalidCode, as ``check_code`` does."""
+    if len(content) > MAX_TEXT_BYTES:
+        raise InvalidCode("too_long", f"expected a cv_code, found more than {MAX_TEXT_BYTES} bytes")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        found = InvalidCode("not_text", "expected the cv_code in UTF-8, found other bytes")
+    else:
+        return check_code(text.removesuffix("\n").removesuffix("\r"))
+    # Outside the handler: the decoding's error holds the bytes.
+    raise found
 
 
 def encode_code(code: CvCode) -> str:
