@@ -10,7 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from listener.core.errors import InvalidCode, InvalidFile, SpoolFault, SpoolFull
-from listener.core.wire import MAX_TEXT_BYTES, code_in, sanitise_filename
+from listener.core.wire import MAX_TEXT_BYTES, sanitise_filename, text_in
 from listener.ports.front import Front, OpenFile, Taken, Turned
 
 from .form import FormMalformed, FormReader, FormTooLarge, Part
@@ -162,7 +162,7 @@ class Uploads:
     async def _submit(self, form: FormReader, key: str | None) -> Taken | Turned:
         part = await form.next()
         if part is not None and part.name == "cv_code":
-            code = await _code(part)
+            code = await _text(part)
             cv = await _expect(form, "cv")
             return await self._front.submit(
                 code,
@@ -173,7 +173,7 @@ class Uploads:
         cv = _named(part, "cv")
         async with self._place():
             file = await self._held(cv)
-            code = await _code(await _expect(form, "cv_code"))
+            code = await _text(await _expect(form, "cv_code"))
             await _expect_end(form)
             return await self._front.submit(
                 code, _at_once(file), sanitise_filename(cv.filename or ""), idempotency_key=key
@@ -222,14 +222,14 @@ class Uploads:
         )
 
 
-async def _code(part: Part) -> str:
+async def _text(part: Part) -> str:
     """A form made from a text file ends in a newline, which no code does."""
     found = bytearray()
     async for chunk in part.data:
         found += chunk
         if len(found) > MAX_TEXT_BYTES:
             break
-    return code_in(bytes(found))
+    return text_in(bytes(found))
 
 
 def _named(part: Part | None, name: str) -> Part:

@@ -10,6 +10,7 @@ from .codes import (
     edits_url,
     encode_code,
     record_url,
+    text_in,
 )
 from .events import EventBody, read_event
 from .multipart import MAX_NAME_BYTES, MultipartFrame, frame, sanitise_filename
@@ -41,4 +42,5 @@ __all__ = [
     "sanitise_filename",
     "says_error",
     "sniff",
+    "text_in",
 ]

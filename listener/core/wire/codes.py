@@ -58,16 +58,19 @@ def check_code(text: object) -> CvCode:
 
 
 def code_in(content: bytes) -> CvCode:
-    """The code that a text holds: all of it, save one line break at its end, which no code has and
-    editors add. Raises InvalidCode, as ``check_code`` does."""
+    """The code that a text holds. Raises InvalidCode, as ``check_code`` does."""
+    return check_code(text_in(content))
+
+
+def text_in(content: bytes) -> str:
+    """A text that should be a code, not yet checked: all of it, save one line break at its end,
+    which no code has and editors add. Raises InvalidCode where it is too long, or no text."""
     if len(content) > MAX_TEXT_BYTES:
         raise InvalidCode("too_long", f"expected a cv_code, found more than {MAX_TEXT_BYTES} bytes")
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         found = InvalidCode("not_text", "expected the cv_code in UTF-8, found other bytes")
-    else:
-        return check_code(text.removesuffix("\n").removesuffix("\r"))
     # Outside the handler: the decoding's error holds the bytes.
     raise found
 
