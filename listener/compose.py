@@ -25,6 +25,7 @@ from listener.adapters.spool import DiskSpool
 from listener.adapters.tls import client_context
 from listener.adapters.watch import WatchedFolder
 from listener.adapters.web import (
+    Figures,
     GatewayPolicy,
     Scope,
     Tokens,
@@ -36,6 +37,7 @@ from listener.connections import credentials, http_upstream, socket_source
 from listener.core.catalogue import Level
 from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
+from listener.measuring import Meters, measured
 from listener.ports.front import Front
 from listener.ports.journal import Journal
 from listener.ports.reaction import Handler
@@ -206,13 +208,19 @@ async def open_spool(settings: Settings, journal: Journal) -> DiskSpool:
 
 
 @asynccontextmanager
-async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[World]:
-    """Every adapter, opened on the settings' state folder; closed in reverse."""
+async def open_world(
+    settings: Settings, log: StructuredLog, meters: Meters | None = None
+) -> AsyncIterator[World]:
+    """Every adapter, opened on the settings' state folder; closed in reverse. ``meters``: who is
+    told of times that are taken."""
+    meters = meters or Meters(log)
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         made = credentials(settings, log)
         expect_journal(settings.state_dir)
-        journal = await SqliteJournal.open(settings.state_dir / "journal.db")
+        journal = await SqliteJournal.open(
+            settings.state_dir / "journal.db", committed=meters.committed
+        )
         stack.push_async_callback(journal.close)
         spool = await open_spool(settings, journal)
         upstream = http_upstream(settings, made, clock, log)
@@ -237,6 +245,7 @@ async def open_world(settings: Settings, log: StructuredLog) -> AsyncIterator[Wo
             dropped_lines=log.dropped_lines,
             found_by=log.found_by,
             written=log.written,
+            loop_lag_ms=meters.lag.worst_ms,
         )
 
 
@@ -262,8 +271,18 @@ def wanted_tokens(settings: Settings) -> dict[str, Scope]:
 
 def gateway_open(settings: Settings) -> bool:
     """Whether the gateway wants no token."""
-    if settings.gateway_open != "auto":
-        return settings.gateway_open == "on"
+    return _open(settings, settings.gateway_open)
+
+
+def metrics_open(settings: Settings) -> bool:
+    """Whether the metrics want no token."""
+    return _open(settings, settings.metrics_open)
+
+
+def _open(settings: Settings, wanted: str) -> bool:
+    """``auto``: where nobody can come but from this machine."""
+    if wanted != "auto":
+        return wanted == "on"
     host = settings.intake_host.strip("[]")
     if host.lower() == "localhost":
         return True
@@ -275,17 +294,22 @@ def gateway_open(settings: Settings) -> bool:
 
 @asynccontextmanager
 async def daemon(
-    settings: Settings, log: StructuredLog, *, web: bool = True
+    settings: Settings, log: StructuredLog, *, web: bool = True, meters: Meters | None = None
 ) -> AsyncIterator[Daemon]:
-    """A daemon that serves within the block, and drains at its end.
+    """A daemon that serves within the block, and drains at its end. ``meters``: the log's, where
+    what it was told before counts too.
 
     A fault of the service cancels the block; the ExceptionGroup says why.
     """
-    async with open_world(settings, log) as world:
+    meters = meters or Meters(log)
+    async with open_world(settings, log, meters) as world:
         service = Service(world, service_policy(settings))
         tokens = intake_tokens(settings)
         front = ServiceFront(service, world)
-        server = None
+        server: WebServer | None = None
+        figures = measured(
+            settings, front, log, meters, lambda: 0 if server is None else server.followed_by
+        )
         if web:
             server = WebServer(
                 front,
@@ -298,6 +322,7 @@ async def daemon(
                 version=listener.__version__,
                 address_file=settings.state_dir / "intake.json",
                 gateway=GatewayPolicy(gateway_open(settings), settings.gateway_wait_s),
+                figures=Figures(figures.scrape, metrics_open(settings)),
             )
         async with asyncio.TaskGroup() as group:
             running = group.create_task(service.run(), name="service")
@@ -305,12 +330,13 @@ async def daemon(
             if server is not None:
                 await server.start()
                 log.emit("daemon.ready", host=settings.intake_host, port=server.port)
-            watching = _watch(settings, front, log, group)
+            aside = [group.create_task(meters.lag.run(), name="loop lag")]
+            aside += _watch(settings, front, log, group)
             try:
                 yield Daemon(service, world, server, tokens, settings, front)
             finally:
-                if watching is not None:
-                    watching.cancel()
+                for task in aside:
+                    task.cancel()
                 service.stop()
                 if not running.done():
                     await asyncio.wait({running})
@@ -320,9 +346,9 @@ async def daemon(
 
 def _watch(
     settings: Settings, front: Front, log: StructuredLog, group: asyncio.TaskGroup
-) -> asyncio.Task[None] | None:
+) -> list[asyncio.Task[None]]:
     if settings.spool_watch is None:
-        return None
+        return []
     folder = WatchedFolder(
         front,
         log,
@@ -330,4 +356,4 @@ def _watch(
         settle_s=settings.spool_watch_settle_s,
         poll={"auto": None, "on": True, "off": False}[settings.spool_watch_poll],
     )
-    return group.create_task(folder.run(), name="watched folder")
+    return [group.create_task(folder.run(), name="watched folder")]

@@ -26,6 +26,7 @@ from listener.compose import (
 from listener.core.catalogue import Level
 from listener.core.endings import OK, exit_status, hint
 from listener.core.errors import CvListenerError
+from listener.measuring import Meters
 from listener.settings import Settings, known_settings, load
 from listener.traced import traced
 
@@ -61,9 +62,14 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended, number)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    meters = Meters(log)
     _say_started(settings, log)
     supervisor = Supervisor()
-    async with traced(settings, log), _fed(supervisor) as feed, daemon(settings, log) as running:
+    async with (
+        traced(settings, log),
+        _fed(supervisor) as feed,
+        daemon(settings, log, meters=meters) as running,
+    ):
         loop.add_signal_handler(signal.SIGHUP, _reload_told, running, log, supervisor)
         feed(running)
         if on_ready is not None:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from listener.compose import daemon, expect_journal, gateway_open, open_log, outcome_handlers
+from listener.compose import (
+    daemon,
+    expect_journal,
+    gateway_open,
+    metrics_open,
+    open_log,
+    outcome_handlers,
+)
 from listener.core.endings import exit_status
 from listener.core.errors import JournalFault, SettingsInvalid
 from listener.settings import Settings, load
@@ -103,9 +110,10 @@ def test_a_handler_that_cannot_be_called_is_named(tmp_path: Path, name: str) -> 
         *(("0.0.0.0", False), ("::", False), ("192.0.2.7", False), ("cv.internal", False)),  # noqa: S104 - asked of, not listened on
     ],
 )
-def test_the_gateway_is_open_where_nobody_else_can_come(
+def test_gateway_and_metrics_are_open_where_nobody_else_can_come(
     tmp_path: Path, host: str, opened: bool
 ) -> None:
-    assert gateway_open(settings(tmp_path, CV_INTAKE_HOST=host)) is opened
-    assert gateway_open(settings(tmp_path, CV_INTAKE_HOST=host, CV_GATEWAY_OPEN="on"))
-    assert not gateway_open(settings(tmp_path, CV_INTAKE_HOST=host, CV_GATEWAY_OPEN="off"))
+    for is_open, name in ((gateway_open, "CV_GATEWAY_OPEN"), (metrics_open, "CV_METRICS_OPEN")):
+        assert is_open(settings(tmp_path, CV_INTAKE_HOST=host)) is opened
+        assert is_open(settings(tmp_path, CV_INTAKE_HOST=host, **{name: "on"}))
+        assert not is_open(settings(tmp_path, CV_INTAKE_HOST=host, **{name: "off"}))

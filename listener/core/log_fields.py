@@ -51,6 +51,7 @@ FIELDS: dict[str, str] = {
     "confirm_ms": "From the first attempt possibly sent to the event.",
     "total_ms": "From acceptance to the close.",
     "deaf_ms": "How much of the waiting we were deaf; in the heartbeat: how long we are deaf now.",
+    "deaf_total_ms": "How long we were deaf since the start: from each connection's last frame on.",
     "duplicates": "Further events heard for it.",
     "http_status": "The upstream's HTTP status, where a reply was read.",
     "upstream_status": "The status word in the upstream's reply.",

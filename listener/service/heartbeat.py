@@ -33,6 +33,7 @@ class Heartbeat:
         every_s: float,
         paused_ms: Callable[[], int | None],
         dropped_lines: Callable[[], int],
+        loop_lag_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         self._journal = journal
         self._source = source
@@ -44,6 +45,7 @@ class Heartbeat:
         self._every_s = every_s
         self._paused_ms = paused_ms
         self._dropped_lines = dropped_lines
+        self._measured_lag_ms = loop_lag_ms
         self._loop_lag_ms = 0
 
     async def run(self) -> None:
@@ -75,10 +77,11 @@ class Heartbeat:
             last_frame_age_ms=None if frame is None else max(0, now - frame),
             last_event_age_ms=None if event is None else max(0, now - event),
             deaf_ms=self._hearer.deaf_for_ms(),
+            deaf_total_ms=self._hearer.deaf_total_ms(),
             in_flight=self._dispatcher.in_flight,
             paused_ms=self._paused_ms(),
             enquiries_waiting=self._enquirer.backlog,
             fsync_p99_ms=None if p99 is None else round(p99, 2),
-            loop_lag_ms=self._loop_lag_ms,
+            loop_lag_ms=max(self._loop_lag_ms, self._measured_lag_ms()),
             dropped_lines=self._dropped_lines(),
         )

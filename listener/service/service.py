@@ -62,6 +62,8 @@ class World:
     dropped_lines: Callable[[], int] = lambda: 0
     written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None
+    loop_lag_ms: Callable[[], int] = lambda: 0
+    """The longest delay of the loop since this was last asked, as far as somebody looks."""
     found_by: Callable[[CvCode], tuple[str, ...]] | None = None
     """Every ``cv_ref`` that stands for a code now, whether it is in use or only kept. None: the
     log's."""
@@ -160,6 +162,7 @@ class Service:
             every_s=self.policy.heartbeat_s,
             paused_ms=self.pause.for_ms,
             dropped_lines=world.dropped_lines,
+            loop_lag_ms=world.loop_lag_ms,
         )
 
     def _telling(self) -> Telling:

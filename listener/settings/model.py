@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     gateway_open: kinds.Open = _env(Group.INTAKE, "CV_GATEWAY_OPEN", "auto")
     """Whether the gateway (`/cv-enhance/...`) wants no token; auto: where the daemon listens on
     this machine alone (loopback), it wants none."""
+    metrics_open: kinds.Open = _env(Group.INTAKE, "CV_METRICS_OPEN", "auto")
+    """Whether `/metrics` wants no token, but a token that may read (off) or none at all (on); auto:
+    as the gateway, none where the daemon listens on this machine alone (loopback)."""
     gateway_wait_s: kinds.Seconds = _env(Group.INTAKE, "CV_GATEWAY_WAIT", 25.0)
     """How long the gateway lets a client wait for the upstream's last word on an update, before it
     answers 504. Below the 30 seconds that most who upload wait, so that they hear of it."""

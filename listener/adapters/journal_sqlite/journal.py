@@ -45,11 +45,19 @@ class SqliteJournal:
     will use it.
     """
 
-    def __init__(self, store: Store, worker: Callable[[str, Transactions], Desk] = Worker) -> None:
-        """``worker``: who performs what is given, and when; tests have one on virtual time."""
+    def __init__(
+        self,
+        store: Store,
+        worker: Callable[[str, Transactions], Desk] = Worker,
+        committed: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """``worker``: who performs what is given, and when; tests have one on virtual time.
+        ``committed`` is told how many seconds each commit took, in the writer's thread; it must not
+        raise."""
         self._store = store
         health, pages = Health(), store.pragmas.checkpoint_pages
-        writing = Transactions(store.path, store.writing, "BEGIN IMMEDIATE", health, pages)
+        begin = "BEGIN IMMEDIATE"
+        writing = Transactions(store.path, store.writing, begin, health, pages, committed)
         reading = Transactions(store.path, store.reading, "BEGIN", health)
         self._writer = worker("journal-writer", writing)
         self._reader = worker("journal-reader", reading)
@@ -62,15 +70,17 @@ class SqliteJournal:
         vfs: str | None = None,
         synchronous: str = "FULL",
         checkpoint_pages: int = 4_000,
+        committed: Callable[[float], None] = lambda _: None,
     ) -> Self:
         """Open or create the journal at ``path``; an older one is migrated, after a copy.
 
-        The keywords are for tests: a VFS of apsw that may lose power or fail, SQLite's
-        ``synchronous`` (anything below FULL breaks the promise), pages of WAL per checkpoint.
+        ``committed`` as above. The other keywords are for tests: a VFS of apsw that may lose power
+        or fail, SQLite's ``synchronous`` (anything below FULL breaks the promise), pages of WAL per
+        checkpoint.
         Raises JournalLocked, JournalTooNew or JournalFault.
         """
         pragmas = Pragmas(vfs, synchronous, checkpoint_pages)
-        return cls(await _off_loop(path, pragmas))
+        return cls(await _off_loop(path, pragmas), committed=committed)
 
     async def load_lane(self, code: CvCode) -> LaneRow:
         return await self._reader.submit(partial(reads.load_lane, code=code))

@@ -58,7 +58,9 @@ class Transactions:
         begin: str,
         health: Health,
         checkpoint_pages: int | None = None,
+        committed: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """``committed`` is told, in the thread that performs, how many seconds each took."""
         self._path = path
         self._db = db
         self._begin = begin
@@ -66,6 +68,7 @@ class Transactions:
         self.health = health
         self._wal_pages = 0
         self._checkpoint_pages = checkpoint_pages
+        self._committed = committed
         if checkpoint_pages is not None:
             db.set_wal_hook(self._note_wal)
         self.commit_ms: deque[float] = deque(maxlen=1_024)
@@ -110,7 +113,9 @@ class Transactions:
                 self._roll_back()
                 return [other for other in jobs if other is not job]
         self._db.execute("COMMIT")
-        self.commit_ms.append((time.perf_counter() - began) * 1_000)
+        took_s = time.perf_counter() - began
+        self.commit_ms.append(took_s * 1_000)
+        self._committed(took_s)
         return []
 
     def _note_wal(self, _db: apsw.Connection, _name: str, pages: int) -> int:

@@ -27,7 +27,8 @@ PLACES = 500
 class _Flood:
     """Counts what is said from one place, and holds back what is too much."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: StructuredLog) -> None:
+        self._log = log
         self._places: dict[Hashable, tuple[float, int]] = {}
 
     def held_back(self, place: Hashable) -> int | None:
@@ -40,7 +41,10 @@ class _Flood:
         if len(self._places) >= PLACES:
             self._places.clear()
         self._places[place] = (begun, count + 1)
-        return None if count >= SOME else told
+        if count < SOME:
+            return told
+        self._log.suppress()
+        return None
 
 
 class _Bridge(logging.Handler):
@@ -49,7 +53,7 @@ class _Bridge(logging.Handler):
     def __init__(self, log: StructuredLog) -> None:
         super().__init__(logging.WARNING)
         self._log = log
-        self._flood = _Flood()
+        self._flood = _Flood(log)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never raises: a library that logs must not fail by it."""
@@ -127,7 +131,7 @@ def _hooks(log: StructuredLog) -> tuple[Any, Any, Any]:
         if given.exc_type is not SystemExit:
             log.fault("loop.failed", given.exc_value or given.exc_type(), message="a thread ended")
 
-    flood = _Flood()
+    flood = _Flood(log)
 
     def unraisable(given: sys.UnraisableHookArgs) -> None:
         suppressed = flood.held_back(given.exc_type.__name__)
@@ -141,7 +145,7 @@ def _hooks(log: StructuredLog) -> tuple[Any, Any, Any]:
 
 def watch_loop(loop: asyncio.AbstractEventLoop, log: StructuredLog) -> None:
     """Turn what asyncio would print into ``loop.failed`` lines."""
-    flood = _Flood()
+    flood = _Flood(log)
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The context's futures and handles are not shown: their reprs hold results and arguments.

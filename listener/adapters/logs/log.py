@@ -94,6 +94,7 @@ class StructuredLog:
         self._watchers: list[Watcher] = []
         self.ids_of: Callable[[Mapping[str, object]], Mapping[str, str]] | None = None
         """What each line has besides, by its fields: the ids of its trace."""
+        self._suppressed = 0
         self._progress: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         writer.on_progress = self._tell_progress
 
@@ -178,6 +179,15 @@ class StructuredLog:
     def dropped_lines(self) -> int:
         """Lines dropped since the start."""
         return self._writer.dropped
+
+    def suppress(self) -> None:
+        """A line is held back, one of many like it. Two of two threads at one moment may count as
+        one: a lock could be held by whom the line interrupts."""
+        self._suppressed += 1
+
+    def suppressed_lines(self) -> int:
+        """Lines held back since the start, whether a line has told of them yet or not."""
+        return self._suppressed
 
     async def written(self) -> None:
         """Until every line so far has left this process or was dropped. On one loop alone."""

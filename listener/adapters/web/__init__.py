@@ -2,11 +2,13 @@
 
 from .gate import Scope, Tokens
 from .gateway import RECORDS_AT_ONCE, GatewayPolicy
+from .probes import Figures
 from .server import WebServer
 from .traces import previous_token, rotate_token, state_token
 
 __all__ = [
     "RECORDS_AT_ONCE",
+    "Figures",
     "GatewayPolicy",
     "Scope",
     "Tokens",

@@ -66,6 +66,11 @@ class Events:
         self._stopping = stopping
         self._open = 0
 
+    @property
+    def followed_by(self) -> int:
+        """Streams that are open."""
+        return self._open
+
     def routes(self) -> list[Route]:
         """What it answers."""
         return [Route(FOLLOW, self._stream)]

@@ -1,11 +1,12 @@
-"""What supervisors ask: whether it lives, and whether it takes submissions.
+"""What supervisors ask: whether it lives, whether it takes submissions, and its figures.
 
-They know an address and no token, and these answers tell nothing of a CV.
+They mostly know an address and no token; these answers tell nothing of a CV.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -13,8 +14,11 @@ from listener.ports.front import Front
 from listener.ports.vitals import Check
 
 from .answers import as_check, as_json
+from .gate import Scope
 from .operations import PLAIN, Answer, Operation, Route
 from .parameters import SWITCH, Parameter, given
+
+OPENMETRICS = "application/openmetrics-text"
 
 VERBOSE = Parameter("verbose", SWITCH, "All that was looked at, too.")
 _ABOUT = "In text or in JSON, whichever of the two `Accept` names first. Any `Host` will do."
@@ -47,21 +51,50 @@ READYZ = Operation(
     any_host=True,
     about=_ABOUT,
 )
+METRICS = Operation(
+    "GET",
+    "/metrics",
+    "metrics",
+    "Its figures, for Prometheus",
+    Scope.READ,
+    {200: Answer("All of them.", media=PLAIN, also=(OPENMETRICS,))},
+    about="Prometheus's text format; OpenMetrics where `Accept` names that.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """``scrape`` makes, of an ``Accept`` header, a page and its content type. ``open``: it wants no
+    token."""
+
+    scrape: Callable[[str], Awaitable[tuple[bytes, str]]]
+    open: bool
 
 
 class Probes:
-    """Each answers 200 or 503, and says what does not hold; ``?verbose``, all that was looked at.
-    As text or as JSON, as the client has it: without a word from it, as each always did."""
+    """Each probe answers 200 or 503, and says what does not hold; ``?verbose``, all that was looked
+    at. As text or as JSON, as the client has it: without a word from it, as each always did."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, figures: Figures | None = None) -> None:
         self._front = front
+        self._figures = figures
 
     def routes(self) -> list[Route]:
         """What it answers."""
-        return [
+        probes = [
             Route(LIVEZ, self._livez),
             Route(READYZ, self._readyz),
         ]
+        figures = self._figures
+        if figures is None:
+            return probes
+
+        async def metrics(request: web.Request) -> web.StreamResponse:
+            body, kind = await figures.scrape(request.headers.get("Accept", ""))
+            return web.Response(body=body, headers={"Content-Type": kind})
+
+        operation = replace(METRICS, scope=None) if figures.open else METRICS
+        return [*probes, Route(operation, metrics)]
 
     async def _livez(self, request: web.Request) -> web.StreamResponse:
         found = await self._front.alive()

@@ -22,7 +22,7 @@ from .gate import Names, Tokens
 from .gateway import Gateway, GatewayPolicy
 from .gateway_operations import GATEWAY
 from .openapi import Document
-from .probes import Probes
+from .probes import Figures, Probes
 from .retries import Retries
 from .submissions import Submissions
 from .traces import remove_address, write_address
@@ -92,6 +92,7 @@ class WebServer:
         idle_timeout_s: float = IDLE_S,
         connections: int = CONNECTIONS,
         gateway: GatewayPolicy | None = None,
+        figures: Figures | None = None,
     ) -> None:
         self._log = log
         self._host = host
@@ -104,16 +105,16 @@ class WebServer:
         policy = gateway or GatewayPolicy()
         passing = Gateway(front, uploads, tokens, known, log, policy, self._stopping)
         api = Api(front, tokens, known, log)
+        self._events = Events(front, self._stopping)
         routes = [
             *Submissions(front, uploads, self._stopping).routes(),
             *Retries(front, uploads, self._stopping).routes(),
             *Control(front, version).routes(),
             *Forgetting(front, uploads).routes(),
-            *Probes(front).routes(),
-            *Events(front, self._stopping).routes(),
+            *Probes(front, figures).routes(),
+            *self._events.routes(),
         ]
-        described = [route.operation for route in routes]
-        self.document = Document([*described, *GATEWAY], version)
+        self.document = Document([*(route.operation for route in routes), *GATEWAY], version)
         routes += self.document.routes()
         # Of no tree: the library's own lines show what was sent.
         silent = logging.Logger("listener.web.silent")
@@ -140,6 +141,11 @@ class WebServer:
     def port(self) -> int:
         """The port it listens on."""
         return self._port
+
+    @property
+    def followed_by(self) -> int:
+        """Clients that follow the stream of events."""
+        return self._events.followed_by
 
     @property
     def connected(self) -> int:

@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 
 from listener.adapters.journal_sqlite import SqliteJournal
+from listener.adapters.metrics import Build, Counts, Machine, Metrics
 from listener.adapters.spool import DiskSpool
-from listener.adapters.web import GatewayPolicy, Scope, Tokens, WebServer
+from listener.adapters.web import Figures, GatewayPolicy, Scope, Tokens, WebServer
 from listener.core.evidence import PostResult, Reading, UpstreamReply
 from listener.core.names import CvCode, GapReason, LanePolicy, Millis, PostKind, SubmissionId
 from listener.core.policy import Policy
@@ -313,6 +314,7 @@ async def daemon(
     recovered: bool = True,
     gateway: GatewayPolicy = OPEN,
     policy: ServicePolicy | None = None,
+    metrics_open: bool = False,
 ) -> AsyncIterator[Daemon]:
     """A daemon at a free port, stopped at the end. ``recovered`` False: its service never comes
     to run."""
@@ -333,8 +335,11 @@ async def daemon(
         new_id=lambda: SubmissionId(f"0199a1b2-0000-7000-8000-{next(numbers):012x}"),
     )
     service = Service(world, policy or ServicePolicy(core=Policy(lane_policy=lane_policy)))
+    front = ServiceFront(service, world)
+    machine = Machine(0, 0, 0, quota, None)
+    metrics = Metrics(front.vitals, lambda: machine, Counts(), folder, Build("0", "3"))
     web = WebServer(
-        ServiceFront(service, world),
+        front,
         log,
         Tokens({ALL: Scope.ADMIN, SUBMIT: Scope.SUBMIT, READ: Scope.READ}),
         port=port,
@@ -346,6 +351,7 @@ async def daemon(
         idle_timeout_s=idle_timeout_s,
         connections=connections,
         gateway=gateway,
+        figures=Figures(metrics.scrape, metrics_open),
     )
     running = asyncio.create_task(service.run() if recovered else asyncio.sleep(0))
     await web.start()
