@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,16 @@ def test_every_recorded_survivor_has_the_reason_that_is_kept_for_it() -> None:
     told = reasons()
     rows = json.loads((FOLDER / "survivors.json").read_text(encoding="utf-8"))["rows"]
     assert {(row["where"], row["change"]): row["why"] for row in rows} == told
+
+
+def test_every_reason_is_of_something_that_is_still_called_so() -> None:
+    for where, _ in reasons():
+        words = where.split(".")
+        rooms = [ROOT / "listener" / "/".join(words[: n + 1]) for n in range(len(words))]
+        room = max(n for n, path in enumerate(rooms) if path.with_suffix(".py").exists())
+        source = rooms[room].with_suffix(".py").read_text(encoding="utf-8")
+        for word in words[room + 1 :]:
+            assert re.search(rf"\b{word}\b", source), f"{where} is no more: {word}"
 
 
 def test_a_survivor_without_a_reason_and_a_reason_without_a_survivor_are_found() -> None:
