@@ -57,6 +57,8 @@ COMMANDS = {
     "drain": Home("listener.cli.control", "drain", "Finish what is under way, then end."),
     "doctor": Home("listener.cli.doctor", "doctor", "Is all there that it needs? What to do?"),
     "report": Home("listener.cli.report", "report", "What logs tell: outcomes, times, incidents."),
+    "backup": Home("listener.cli.backup", "backup", "Copy all state into one file, at any time."),
+    "restore": Home("listener.cli.backup", "restore", "Fill an empty state folder from a backup."),
     "check": Home("listener.cli.offline", "check", "Check the settings, offline."),
     "rotate": Home("listener.cli.offline", "rotate", "Another token, or key behind cv_ref."),
     "ref": Home("listener.cli.offline", "ref", "The cv_ref of a code read from stdin."),

@@ -280,6 +280,11 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "error_type", "error", "trace", do="Do what the error says, then start again."),
         _spec("journal.recovered", _I, "All state was taken up from the journal.",
               "lanes", "open", "events", "files_swept", "retold"),
+        _spec("journal.restored", _W, "The journal was restored from a backup of that moment, and "
+              "nothing is sent before a person resumes: what waited then may have been sent since. "
+              "Told at each start until then.", "since",
+              do="Look for attempt.began of each open submission (cv-listener list --open) in the "
+              "logs since that moment: cancel those that were sent; then cv-listener resume."),
         _spec("spool.filled", _W, "There is no room for a file: submissions are refused with 507, "
               "and nothing accepted is touched.", "error_type", "error",
               do="Do what the error says. It ends by itself as submissions close."),

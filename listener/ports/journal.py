@@ -52,6 +52,11 @@ KEY_KEPT_MS = 86_400_000
 """A submitter's key stands for what it was used for so long; then it may be used anew."""
 
 
+PAUSED_NOTE, RESTORED_NOTE = "paused_ms", "restored_from_ms"
+"""Notes: since when nothing is sent; and of when the backup is that this journal was restored
+from, until sending is resumed."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """A submitter's key. ``fingerprint`` is a digest of what was submitted with it."""

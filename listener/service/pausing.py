@@ -9,13 +9,12 @@ from listener.core.errors import JournalFault
 from listener.core.names import Millis
 from listener.core.view import rfc3339
 from listener.ports.clock import Clock
-from listener.ports.journal import Journal
+from listener.ports.journal import PAUSED_NOTE as NOTE
+from listener.ports.journal import RESTORED_NOTE, Journal
 from listener.ports.log import Log
 
 from .behind import Behind
 from .dispatcher import Dispatcher
-
-NOTE = "paused_ms"
 
 
 class Pause:
@@ -46,6 +45,8 @@ class Pause:
         """As an earlier run left it; it is said again, for nothing will be sent."""
         if NOTE in notes and self.since_ms is None:
             self._begin(Millis(int(notes[NOTE])), restarted=True)
+        if RESTORED_NOTE in notes:
+            self._log.emit("journal.restored", since=rfc3339(Millis(int(notes[RESTORED_NOTE]))))
 
     async def pause(self) -> None:
         """Begin no further attempt. Idempotent. When it returns, it holds for later runs too."""
@@ -66,6 +67,7 @@ class Pause:
         async with self._changing:
             lasted_ms = self.for_ms()
             if lasted_ms is not None:
+                await self._journal.set_note(RESTORED_NOTE, None)
                 await self._journal.set_note(NOTE, None)
                 self.since_ms = None
                 self._dispatcher.pause(False)

@@ -1,0 +1,106 @@
+"""Putting a backup back, into a state folder that is empty."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from listener.adapters.folders import make_folder, sync_folder
+from listener.adapters.journal_sqlite import settle_copy
+from listener.core.errors import JournalFault
+from listener.core.names import Millis
+
+from .archive import JOURNAL, SPOOL, Manifest, copied, known, not_ours, read_manifest
+
+UNSETTLED = "journal.db.restoring"
+"""The journal's name until it is safe to go on with: no daemon begins with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """``taken_ms``: when the backup was taken. ``queued``: those of the ``open`` that waited to be
+    sent. ``without_file``: open ones whose file is not in the backup."""
+
+    taken_ms: Millis
+    open: int
+    queued: int
+    files: int
+    without_file: int
+
+
+def restore(archive: Path, state_dir: Path, now_ms: Millis) -> Restored:
+    """Fill ``state_dir``, which must be empty or missing, from a backup. Blocking.
+
+    Sending is paused in it, until a person resumes: what waited when the backup was taken may have
+    been sent since. The journal gets its name last; where this ends before, the folder is to be
+    emptied and filled again. Raises JournalFault, JournalTooNew or OSError.
+    """
+    if state_dir.exists() and any(state_dir.iterdir()):
+        raise JournalFault(
+            f"expected an empty state folder, found something in {state_dir}: move it away (it may "
+            "be newer than the backup), or set CV_STATE_DIR to another folder"
+        )
+    try:
+        with tarfile.open(archive, "r:") as opened:
+            manifest = read_manifest(opened)
+            make_folder(state_dir)
+            state_dir.chmod(0o700)
+            digests = _unpack(opened, manifest, state_dir)
+    except tarfile.TarError as error:
+        raise not_ours(f"another file, or a broken one ({type(error).__name__})") from None
+    unsettled = state_dir / UNSETTLED
+    settle_copy(unsettled, Millis(manifest.taken_ms), now_ms)
+    told = _checked(unsettled, manifest, digests)
+    unsettled.rename(state_dir / JOURNAL)
+    sync_folder(state_dir)
+    return told
+
+
+def _unpack(archive: tarfile.TarFile, manifest: Manifest, state_dir: Path) -> dict[str, str]:
+    """Every member, fsynced; the SHA-256 of each file of the spool, by its submission."""
+    (state_dir / SPOOL).mkdir(mode=0o700)
+    digests: dict[str, str] = {}
+    there: set[str] = set()
+    while (info := archive.next()) is not None:
+        if not info.isreg() or not known(info.name) or info.name in there:
+            raise not_ours("something in it that no backup has")
+        there.add(info.name)
+        path = state_dir / (UNSETTLED if info.name == JOURNAL else info.name)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            digest = copied(archive, info, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if info.name == JOURNAL and digest != manifest.journal_sha256:
+            raise not_ours("a journal that is not the one it was made with")
+        if info.name.startswith(SPOOL):
+            digests[info.name.removeprefix(SPOOL)] = digest
+    if JOURNAL not in there:
+        raise not_ours("none of a journal in it")
+    sync_folder(state_dir / SPOOL)
+    return digests
+
+
+def _checked(journal: Path, manifest: Manifest, digests: dict[str, str]) -> Restored:
+    """Each file is the one that was accepted. Raises JournalFault."""
+    db = apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        rows = db.execute("SELECT id, state, doc ->> '$.file.sha256' FROM submissions").fetchall()
+    finally:
+        db.close()
+    accepted = {name: (state, digest) for name, state, digest in rows}
+    for name, digest in digests.items():
+        if accepted.get(name, ("", ""))[1] != digest:
+            raise not_ours("a CV that is not the one that was accepted")
+    waiting = [name for name, (state, _) in accepted.items() if state != "closed"]
+    return Restored(
+        taken_ms=Millis(manifest.taken_ms),
+        open=len(waiting),
+        queued=sum(accepted[name][0] == "queued" for name in waiting),
+        files=len(digests),
+        without_file=sum(name not in digests for name in waiting),
+    )
