@@ -113,7 +113,7 @@ class Dispatcher:
 
     @property
     def backlog(self) -> int:
-        """Lanes on offer: their turn has come, or has a date."""
+        """Lanes on offer: ready to be sent, save for what all wait for."""
         return len(self._offered)
 
     def held_ms(self) -> int:

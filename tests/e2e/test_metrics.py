@@ -109,7 +109,8 @@ async def test_its_figures_agree_with_its_log_and_with_the_upstreams_ledger(tmp_
 
     # The log: every event is in its figure, neither more nor less.
     first, last = (
-        Counter((one["event"], one["level"]) for one in part) for part in (before, after)
+        Counter[tuple[str, ...]]((one["event"], one["level"]) for one in part)
+        for part in (before, after)
     )
     counted = {words: int(value) for words, value in found["log_events_total"].items()}
     assert all(first[words] <= value <= last[words] for words, value in counted.items()), counted

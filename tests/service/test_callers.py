@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -55,6 +55,12 @@ class Ward:
             running.cancel()
             await asyncio.wait({running})
             self.journal = self.journal.reopened()
+
+    @property
+    def callers(self) -> Sequence[Caller]:
+        """Of the run that is."""
+        assert self._reactor is not None
+        return self._reactor.callers
 
     async def close(self, name: str, outcome: Outcome = Outcome.CONFIRMED) -> None:
         """A submission closes; again: it is corrected."""
@@ -314,6 +320,8 @@ def test_a_flood_of_failures_is_some_lines_and_few_calls() -> None:
                 await ward.close(f"{number:03}")
             await asyncio.sleep(HOUR)
             assert len(own.calls) < 100, "who is down is not asked about each"
+            (caller,) = ward.callers
+            assert caller.failures == len(own.calls), "each counts, though few are told"
             told = ward.lines("handler.failed")
             assert [line["failures"] for line in told] == [2**n for n in range(len(told))]
             assert {(line["handler"], line["error"]) for line in told} == {

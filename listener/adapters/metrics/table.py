@@ -151,8 +151,8 @@ GROUPS: dict[str, tuple[Spec, ...]] = {
         Spec("last_event_timestamp_seconds", _G, "When the last event came; absent before."),
     ),
     "Queues and handlers": (
-        Spec("queue_depth", _G, "What waits in memory: signals of the socket (ear), lanes whose "
-             "turn to send has come or has a date (sending), readings of the record (enquiries).",
+        Spec("queue_depth", _G, "What waits in memory: signals of the socket (ear), lanes that "
+             "are ready to be sent (sending), readings of the record (enquiries).",
              (_label("queue", QueueName),)),
         Spec("event_streams", _G, "Clients that follow GET /v1/events."),
         Spec("handler_waiting", _G, "Outcomes that the handler has not heard of yet.", (_HANDLER,)),

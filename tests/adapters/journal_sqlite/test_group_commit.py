@@ -168,3 +168,19 @@ async def test_a_proof_is_on_disk_each_time_it_is_asked_for(
     assert not proof.done()
     disk.let_go()
     await proof
+
+
+async def test_each_commit_is_told_with_how_long_it_took(tmp_path: Path) -> None:
+    took: list[tuple[float, int]] = []
+
+    def committed(seconds: float) -> None:
+        took.append((seconds, threading.get_ident()))
+
+    journal = await SqliteJournal.open(tmp_path / "journal.db", committed=committed)
+    await journal.commit(accepting(CODE, 1))
+    await journal.prove()
+    await journal.tally()
+    await journal.close()
+    assert len(took) == 2, "reading is none"
+    assert all(seconds > 0 for seconds, _ in took)
+    assert threading.get_ident() not in {thread for _, thread in took}

@@ -326,6 +326,7 @@ def test_a_flood_of_one_place_is_counted(heard: Written, monkeypatch: pytest.Mon
     for _ in range(500):
         say()
     assert len(heard.lines) == SOME
+    assert heard.log.suppressed_lines() == 500 - SOME, "before any line has told of them"
     now[0] += 61
     say()
     assert heard.lines[-1]["suppressed"] == 500 - SOME
