@@ -238,6 +238,7 @@ async def open_world(
             orphans=spool,
             upstream=upstream,
             source=source,
+            overhears=source.overhearing,
             clock=clock,
             log=log,
             new_id=new_submission_id,

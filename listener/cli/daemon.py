@@ -161,7 +161,7 @@ class Daemon:
                             "look with 'cv-listener list' whether it was accepted",
                         ) from None
                 except httpx.TransportError as error:
-                    raise self._absent(error) from None
+                    raise self.absent(error) from None
         raise AssertionError("unreachable: the last try returns or raises")
 
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class Daemon:
         try:
             return self._read(self._http.post(path, files=parts, params=query))
         except httpx.TransportError as error:
-            raise self._absent(error) from None
+            raise self.absent(error) from None
 
     @contextlib.contextmanager
     def stream(
@@ -255,9 +255,10 @@ class Daemon:
         try:
             return self._read(self._http.request(method, path, params=query, files=files))
         except httpx.TransportError as error:
-            raise self._absent(error) from None
+            raise self.absent(error) from None
 
-    def _absent(self, error: httpx.TransportError) -> exits.CommandFailed:
+    def absent(self, error: httpx.TransportError) -> exits.CommandFailed:
+        """What to say of one that does not answer."""
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return exits.CommandFailed(
                 exits.UNAVAILABLE,

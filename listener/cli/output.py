@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,17 @@ def plain(value: object) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)
     )
+
+
+def styled(text: str, style: str) -> str:
+    """In colour, where stdout is a terminal that has some. ``text`` is plain already."""
+    codes = {"dim": "2", "bold": "1", "green": "32", "yellow": "33", "red": "31"}
+    code = codes.get(style)
+    if code is None or not sys.stdout.isatty():
+        return text
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
 
 
 def moment(at: str | None, *, short: bool = False) -> str:

@@ -2,101 +2,115 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-import httpx
 
-from . import configured, exits, output
+from listener.core.names import Outcome
+
+from . import configured, output, shapes
 from .command import Command, json_option
-from .daemon import BACK_S, Daemon
+from .daemon import Daemon
+from .ids import path_of
+from .streams import follow
 
-QUIET_S = 45.0
-"""Three signs of life missed: the daemon is gone, or what stands between."""
+_OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
+_KNOWN = ("at", "event", "submission_id", "cv_ref", "sequence")
 
 
 @click.command(cls=Command)
 @click.option("--submission", metavar="ID", help="Of this one alone.")
 @click.option("--event", metavar="NAME", multiple=True, help="These alone; may be given again.")
 @click.option(
-    "--after", metavar="SEQUENCE", help="From there on: a sequence seen before, or 0 for all."
+    "--outcome",
+    type=_OUTCOMES,
+    metavar="OUTCOME",
+    multiple=True,
+    help="Closes and corrections with this outcome alone; may be given again.",
+)
+@click.option(
+    "--after",
+    "--since",
+    "after",
+    metavar="SEQUENCE",
+    help="From there on: a sequence seen before, or 0 for all.",
 )
 @click.option("--until-closed", is_flag=True, help="End once the submission is closed.")
+@click.option(
+    "--raw-shape",
+    is_flag=True,
+    help="What is received, whatever it is: keys and types, never values.",
+)
 @json_option
 def tail(
     submission: str | None,
     event: tuple[str, ...],
+    outcome: tuple[str, ...],
     after: str | None,
     until_closed: bool,
+    raw_shape: bool,
     as_json: bool,
 ) -> None:
     """Show what happens to submissions, as it happens, until interrupted.
 
     A daemon that restarts meanwhile is waited for, and nothing is missed: it goes on from the last
-    that was shown.
+    that was shown. Interrupted, it says how to go on.
+
+    --raw-shape shows instead what the subscription receives, also what is not understood: needs a
+    token of scope admin.
     """
+    if raw_shape and (submission or event or outcome or after or until_closed):
+        raise click.UsageError("--raw-shape goes with --json alone")
     if until_closed and submission is None:
         raise click.UsageError("--until-closed wants --submission ID")
-    query: dict[str, str] = {}
-    if submission is not None:
-        query["submission"] = submission.lower()
-    if event:
-        query["event"] = ",".join(event)
     with configured.daemon() as daemon:
-        for told in _follow(daemon, query, after):
-            if as_json:
-                output.write_json(told)
-            else:
-                output.write_line(_line(told))
+        if raw_shape:
+            shapes.watch(daemon, as_json)
+        else:
+            query = dict(_query(submission, event))
+            _tail(daemon, query, frozenset(outcome), after, until_closed, as_json)
+
+
+def _query(submission: str | None, event: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if submission is not None:
+        path_of(submission)
+        yield "submission", submission.lower()
+    if event:
+        yield "event", ",".join(event)
+
+
+def _tail(
+    daemon: Daemon,
+    query: Mapping[str, str],
+    outcomes: frozenset[str],
+    after: str | None,
+    until_closed: bool,
+    as_json: bool,
+) -> None:
+    try:
+        for at, _, told in follow(daemon, "/v1/events", query, after):
+            after = at
+            if told and (not outcomes or told.get("outcome") in outcomes):
+                if as_json:
+                    output.write_json(told)
+                else:
+                    output.write_line(_line(told))
             if until_closed and told.get("event") == "submission.closed":
                 return
-
-
-def _follow(
-    daemon: Daemon, query: Mapping[str, str], after: str | None
-) -> Iterator[dict[str, Any]]:
-    gone_since: float | None = None
-    while True:
-        given = {**query, **({} if after is None else {"after": after})}
-        try:
-            with daemon.stream("/v1/events", given, QUIET_S) as lines:
-                gone_since = None
-                for at, told in _read(lines):
-                    after = at
-                    if told:
-                        yield told
-        except httpx.TransportError as error:
-            now = time.monotonic()
-            gone_since = gone_since or now
-            if now - gone_since > BACK_S:
-                hint = "" if after is None else f"go on later with --after {after}"
-                raise exits.CommandFailed(
-                    exits.UNAVAILABLE,
-                    f"the daemon at {daemon.shown} went away ({type(error).__name__})",
-                    hint or "start it: cv-listener run",
-                ) from None
-        time.sleep(0.5)
-
-
-def _read(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(id, what is told) of each event of a stream."""
-    at, data = "", ""
-    for line in lines:
-        if line.startswith("id: "):
-            at = line[4:]
-        elif line.startswith("data: "):
-            data = line[6:]
-        elif not line and data:
-            yield at, json.loads(data)
-            data = ""
+    except KeyboardInterrupt:
+        if after is not None:
+            click.echo(f"go on with --after {after}", err=True)
+        raise
 
 
 def _line(told: Mapping[str, Any]) -> str:
     """For people: when, what, of which, and the rest as it is."""
-    known = ("at", "event", "submission_id", "cv_ref", "sequence")
-    rest = " ".join(f"{name}={told[name]}" for name in told if name not in known)
-    moment = output.moment(str(told["at"]))
-    return f"{moment}  {told['event']:<24} {told['submission_id']}  {rest}".rstrip()
+    rest = " ".join(
+        output.styled(f"{name}={output.plain(told[name])}", output.STYLES.get(str(told[name]), ""))
+        for name in told
+        if name not in _KNOWN
+    )
+    moment = output.styled(output.moment(str(told["at"])), "dim")
+    event = output.styled(f"{output.plain(told['event']):<24}", "bold")
+    return f"{moment}  {event} {output.plain(told['submission_id'])}  {rest}".rstrip()

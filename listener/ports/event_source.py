@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from listener.core.names import Comparison, CvCode, GapReason, Millis
 
@@ -133,4 +134,22 @@ class EventSource(Protocol):
     @property
     def last_frame_ms(self) -> Millis | None:
         """When a frame of any kind was last received."""
+        ...
+
+
+class Watching(Protocol):
+    """One who watches frames by their shape, while it is watched."""
+
+    async def next(self, timeout_s: float) -> tuple[list[Mapping[str, Any]], int]:
+        """What was received since, ``timeout_s`` at most: each frame with ``at_ms``, the fields of
+        ``core.wire.overheard.Overheard``, its arguments' shapes as ``text``, and ``understood``;
+        and how many were not looked into. It holds no value of a payload."""
+        ...
+
+
+class Overhears(Protocol):
+    """Where the shapes of what is received can be watched, whatever it is."""
+
+    def watch(self) -> AbstractContextManager[Watching]:
+        """From now on, within the block. Outside of any it costs nothing."""
         ...

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from listener.core.errors import JournalFault
 from listener.core.names import Attribution, Millis, Objection, Outcome, State, SubmissionId
 
+from .event_source import Watching
 from .journal import Tally
 from .upstream import NoReply, RawReply
 from .vitals import Liveness, Readiness, Vitals
@@ -183,6 +185,10 @@ class Front(Protocol):
     async def story(self, submission_id: SubmissionId) -> Public | None:
         """What it waits for, since when, what is usual and what comes next; of a closed one what
         its outcome means and what to do; and all that happened to it, in order. None if unknown."""
+        ...
+
+    def overhear(self) -> AbstractContextManager[Watching]:
+        """Watch what is received by its shape, within the block."""
         ...
 
     async def submissions(self, wanted: Filter) -> Listing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 
 import orjson
 
@@ -16,6 +17,7 @@ from listener.core.submission import Lane
 from listener.core.view import public, rfc3339
 from listener.core.wire import check_code
 from listener.ports.clock import Clock
+from listener.ports.event_source import Overhears, Watching
 from listener.ports.front import (
     Awaited,
     Filter,
@@ -39,6 +41,7 @@ from listener.ports.vitals import Liveness, Readiness, Vitals
 
 from .gap_book import public_gap
 from .intake import Declined
+from .overhearing import Silent
 from .replies import replied, timed_out
 from .retrying import Look
 from .service import Service, World
@@ -58,6 +61,7 @@ class ServiceFront:
         self._log: Log = world.log
         self._upstream: Upstream = world.upstream
         self._new_id = world.new_id
+        self._overhears: Overhears = world.overhears or Silent()
         self._signs = VitalSigns(service, world)
 
     async def submit(
@@ -98,6 +102,10 @@ class ServiceFront:
     async def story(self, submission_id: SubmissionId) -> Public | None:
         """As the port says."""
         return await self._service.telling.story(submission_id)
+
+    def overhear(self) -> AbstractContextManager[Watching]:
+        """As the port says."""
+        return self._overhears.watch()
 
     async def submissions(self, wanted: Filter) -> Listing:
         """As the port says."""

@@ -15,7 +15,7 @@ from listener.core.standing import holds_up_sending
 from listener.core.submission import Lane
 from listener.core.tracing import attempt_name
 from listener.ports.clock import Clock
-from listener.ports.event_source import EventSource
+from listener.ports.event_source import EventSource, Overhears
 from listener.ports.journal import Journal, StoredSubmission
 from listener.ports.log import Log
 from listener.ports.reaction import Handler
@@ -62,6 +62,7 @@ class World:
     dropped_lines: Callable[[], int] = lambda: 0
     written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None
+    overhears: Overhears | None = None
     loop_lag_ms: Callable[[], int] = lambda: 0
     """The longest delay of the loop since this was last asked, as far as somebody looks."""
     found_by: Callable[[CvCode], tuple[str, ...]] | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.web.rig import ALL, CODE, PDF, READ, Daemon, daemon, docx, pdf_of
+from tests.adapters.web.rig import ALL, CODE, PDF, READ, Daemon, daemon, docx, pdf_of, until
 
 from .terminal import cli, end, start
 
@@ -276,6 +276,61 @@ async def test_tail_shows_what_happens_and_what_happened(house: Daemon, tmp_path
     ended = await cli(tmp_path, "tail", "--after", "yesterday")
     assert ended.status == 64
     assert "as an earlier event's id gave it" in ended.err
+
+
+async def test_tail_shows_the_shapes_of_what_is_received_and_no_values(
+    house: Daemon, tmp_path: Path
+) -> None:
+    for more in (["--json"], []):
+        process = await start(tmp_path, "tail", "--raw-shape", *more)
+        await until(lambda: house.ear.overhearing.watched)
+        house.ear.overhearing.frame('42["cv_updated",{"cv_code":"' + CODE + '","id":7}]')
+        house.ear.overhearing.frame('42["cv_moved",{"' + CODE + '":1}]')
+        house.ear.overhearing.frame("42[")
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            lines = [(await process.stdout.readline()).decode() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        ended = await end(process)
+        assert ended.status == 130
+        assert "never values" in ended.err
+        assert CODE not in "".join(lines)
+        if more:
+            told = [json.loads(line) for line in lines]
+            assert [one["understood"] for one in told] == ["yes", "other_event", "no_event"]
+            assert told[0]["arguments"] == [{"object": {"cv_code": "string", "id": "integer"}}]
+        else:
+            assert lines[0][14:] == (
+                "understood            cv_updated in /  {cv_code: string, id: integer}\n"
+            )
+            assert lines[1].endswith("cv_moved in /  {(1 hidden): integer}\n")
+            assert lines[2].endswith("(unreadable, 3 bytes)\n")
+        await until(lambda: not house.ear.overhearing.watched)
+    assert (await cli(tmp_path, "tail", "--raw-shape", "--after", "0")).status == 64
+    (tmp_path / "token").write_text(READ)
+    assert (await cli(tmp_path, "tail", "--raw-shape")).status == 77
+
+
+async def test_tail_picks_outcomes_and_says_how_to_go_on(house: Daemon, tmp_path: Path) -> None:
+    house.upstream.emits = False
+    name = await submitted(tmp_path)
+    await cli(tmp_path, "cancel", name)
+    house.upstream.emits = True
+    other = await submitted(tmp_path, "--wait", code="another")
+    process = await start(tmp_path, "tail", "--since", "0", "--outcome", "confirmed", "--json")
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        told = json.loads(await process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    ended = await end(process)
+    assert (told["submission_id"], told["outcome"]) == (other, "confirmed")
+    assert ended.err.startswith("go on with --after ")
+    assert (await cli(tmp_path, "tail", "--submission", CODE)).status == 64
+
+
+async def test_a_tail_of_no_daemon_ends_at_once(tmp_path: Path) -> None:
+    ended = await cli(tmp_path, "tail", env={"CV_INTAKE_PORT": "1"})
+    assert (ended.status, "start one: cv-listener run" in ended.err) == (69, True)
 
 
 async def test_tail_goes_on_after_a_daemon_that_came_back(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Connection:
         self._endpoint = endpoint
         self._queue = room.queue
         self._recovery = room.recovery
-        self.link = Link(endpoint.namespace, room.clock)
+        self.link = Link(endpoint.namespace, room.clock, endpoint.overhearing)
         self.offered: Resume | None = None
         self.answered = False
         self.listened = False

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from listener.adapters.credentials import Fresh
 
+from .overhearing import Overhearing
 from .reception import ReadEvent
 
 
@@ -43,6 +44,7 @@ class Endpoint:
     fast_path: bool
     ssl_context: ssl.SSLContext | None
     proxy: str | None = field(repr=False)
+    overhearing: Overhearing
 
     def url_with(self, query: Mapping[str, Any]) -> str:
         """The URL of this attempt. Raises ValueError for one that cannot be connected to."""

@@ -11,6 +11,7 @@ import aiohttp
 
 from listener.core.names import Millis
 
+from .overhearing import Overhearing
 from .packets import HeardPacket
 
 DISCONNECT = 1
@@ -98,8 +99,11 @@ class FrameClock:
 class Link:
     """One connection. The first end that is named is the one that counts."""
 
-    def __init__(self, namespace: str, clock: FrameClock) -> None:
+    def __init__(
+        self, namespace: str, clock: FrameClock, overhearing: Overhearing | None = None
+    ) -> None:
         self._namespace = namespace
+        self.overhearing = overhearing or Overhearing(clock.now_ms)
         self.clock = clock
         clock.restart()
         self.patience_s: float | None = None

@@ -29,6 +29,8 @@ FRAMES = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CLOSE})
 """What was received. The other kinds tell that nothing more will be: perhaps long after the last
 frame, and all that time we were deaf."""
 
+DATA = frozenset({WSMsgType.TEXT, WSMsgType.BINARY})
+
 SEPARATOR = "\x1e"
 """Between the packets of one polling response."""
 
@@ -68,6 +70,8 @@ def tapped_socket(
                 message = await super().receive(timeout)
                 if message.type in FRAMES:
                     link.clock.tick()
+                if link.overhearing.watched and message.type in DATA:
+                    link.overhearing.frame(message.data)
                 if (
                     message.type is not WSMsgType.TEXT
                     or not message.data.startswith(prefixes)
@@ -147,6 +151,8 @@ def tapped_response(link: Link, max_bytes: int) -> type[aiohttp.ClientResponse]:
                 link.clock.tick()
                 for frame in self._read_body.decode(errors="replace").split(SEPARATOR):
                     link.observe(frame)
+                    if link.overhearing.watched:
+                        link.overhearing.frame(frame)
             return self._read_body
 
         async def _whole_body(self) -> bytes:

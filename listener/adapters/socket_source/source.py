@@ -29,6 +29,7 @@ from .client import raise_polling_limit
 from .connection import Connection, Room
 from .endpoint import Endpoint, OnConnect
 from .link import End, FrameClock
+from .overhearing import Overhearing
 from .reception import ReadEvent
 from .recovery import Recovery
 from .second import Living, Second, SecondOpinion
@@ -86,10 +87,12 @@ class SocketSource:
         random: Callable[[], float] = chance.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        within = namespace if namespace.startswith("/") else f"/{namespace}"
+        self.overhearing = Overhearing(now_ms, within, event, read)
         self._endpoint = Endpoint(
             url=url if callable(url) else lambda: url,
             path=path,
-            namespace=namespace if namespace.startswith("/") else f"/{namespace}",
+            namespace=within,
             event=event,
             read=read,
             auth=auth,
@@ -103,6 +106,7 @@ class SocketSource:
             fast_path=fast_path,
             ssl_context=ssl_context,
             proxy=proxy,
+            overhearing=self.overhearing,
         )
         self.queue = SignalQueue(queue_limit)
         self.recovery = Recovery(resume)
@@ -112,8 +116,7 @@ class SocketSource:
         delays = (Delays(backoff_first_s, backoff_cap_s), Delays(refused_first_s, refused_cap_s))
         self._new_backoff = partial(Backoff, *delays, random)
         self._backoff = self._new_backoff()
-        self._failures = 0
-        self._doubted = asyncio.Event()
+        self._failures, self._doubted = 0, asyncio.Event()
 
     # ------------------------------------------------------------------------------- the port
 

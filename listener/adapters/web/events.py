@@ -14,13 +14,9 @@ from .gate import Scope
 from .operations import Answer, Operation, Route
 from .parameters import Header, Parameter, given, text, words
 from .problems import Refused
+from .streams import PING_S, Stream
 
-PING_S = 15.0
-"""Between two signs of life, where nothing happens: proxies close what is silent."""
 COMMITS = 200
-RETRY_MS = 2_000
-STUCK_S = 30.0
-"""For a client that does not read what it is sent."""
 AT_ONCE = 64
 
 _A_PLACE = text(
@@ -92,51 +88,21 @@ class Events:
     async def _send(self, request: web.Request, wanted: _Wanted) -> web.StreamResponse:
         latest = await self._front.latest()
         after = wanted.after if wanted.after is not None else latest
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream; charset=utf-8",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        await response.prepare(request)
-        await self._write(response, f"retry: {RETRY_MS}\n\n")
+        stream = await Stream.open(request, self._stopping)
         if after.sequence > latest.sequence:
             # Another journal than the one it came from: nothing of this one is after that place.
             after = latest
-            await self._write(response, f"event: stream.reset\nid: {_text(after)}\ndata: {{}}\n\n")
-        while not self._stopping.is_set():
+            await stream.write(f"event: stream.reset\nid: {_text(after)}\ndata: {{}}\n\n")
+        while not stream.ends:
             news = await self._front.news(after, COMMITS)
             if not news:
-                await self._wait(response, after)
+                await stream.wait(self._front.wait_news(after, PING_S), PING_S)
                 continue
             after = news[-1].at
             text = "".join(_frame(one) for one in news if wanted.holds(one))
             if text:
-                await self._write(response, text)
-        return response
-
-    async def _wait(self, response: web.StreamResponse, after: Place) -> None:
-        """Until something happens, or a sign of life is due."""
-        loop = asyncio.get_running_loop()
-        waiting = loop.create_task(self._front.wait_news(after, PING_S))
-        stopping = loop.create_task(self._stopping.wait())
-        began = loop.time()
-        try:
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (waiting, stopping):
-                task.cancel()
-            await asyncio.gather(waiting, stopping, return_exceptions=True)
-        if loop.time() - began >= PING_S:
-            await self._write(response, ":\n\n")
-
-    async def _write(self, response: web.StreamResponse, text: str) -> None:
-        try:
-            async with asyncio.timeout(STUCK_S):
-                await response.write(text.encode())
-        except TimeoutError:
-            raise ConnectionResetError from None
+                await stream.write(text)
+        return stream.response
 
 
 class _Wanted:

@@ -24,6 +24,7 @@ from .gateway_operations import GATEWAY
 from .openapi import Document
 from .probes import Figures, Probes
 from .retries import Retries
+from .shapes import Shapes
 from .submissions import Submissions
 from .traces import remove_address, write_address
 from .upload import Uploads
@@ -67,6 +68,13 @@ class _Handler(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         return super().handle_error(request, status, exc, _NOT_UNDERSTOOD)
+
+
+def _silent() -> logging.Logger:
+    """Of no tree: the library's own lines show what was sent."""
+    silent = logging.Logger("listener.web.silent")
+    silent.addHandler(logging.NullHandler())
+    return silent
 
 
 class WebServer:
@@ -113,15 +121,13 @@ class WebServer:
             *Forgetting(front, uploads).routes(),
             *Probes(front, figures).routes(),
             *self._events.routes(),
+            *Shapes(front, self._stopping).routes(),
         ]
         self.document = Document([*(route.operation for route in routes), *GATEWAY], version)
         routes += self.document.routes()
-        # Of no tree: the library's own lines show what was sent.
-        silent = logging.Logger("listener.web.silent")
-        silent.addHandler(logging.NullHandler())
         self._bounds: dict[str, Any] = {
             "access_log": None,
-            "logger": silent,
+            "logger": _silent(),
             "auto_decompress": False,
             "keepalive_timeout": idle_timeout_s,
             "lingering_time": LINGER_S,

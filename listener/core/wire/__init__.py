@@ -14,6 +14,7 @@ from .codes import (
 )
 from .events import EventBody, read_event
 from .multipart import MAX_NAME_BYTES, MultipartFrame, frame, sanitise_filename
+from .overheard import is_of_the_transport, overheard
 from .passing import end_to_end
 from .replies import read_object, read_post, read_record, retry_after_ms, says_error
 from .requests import request_headers
@@ -32,6 +33,8 @@ __all__ = [
     "encode_code",
     "end_to_end",
     "frame",
+    "is_of_the_transport",
+    "overheard",
     "read_event",
     "read_object",
     "read_post",

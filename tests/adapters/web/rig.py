@@ -16,13 +16,14 @@ import httpx
 
 from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.metrics import Build, Counts, Machine, Metrics
+from listener.adapters.socket_source.overhearing import Overhearing
 from listener.adapters.spool import DiskSpool
 from listener.adapters.web import Figures, GatewayPolicy, Scope, Tokens, WebServer
 from listener.core.evidence import PostResult, Reading, UpstreamReply
 from listener.core.names import CvCode, GapReason, LanePolicy, Millis, PostKind, SubmissionId
 from listener.core.policy import Policy
 from listener.core.submission import FileFacts
-from listener.core.wire import cv_ref
+from listener.core.wire import cv_ref, read_event
 from listener.ports.event_source import Listening, Lost, ReceivedEvent, Signal
 from listener.ports.journal import Journal, Query
 from listener.ports.upstream import NoReply, OnReply, RawReply, unheeded
@@ -89,6 +90,7 @@ class Ear:
         self._seq = count(highest_seq + 1)
         self._queue: asyncio.Queue[Signal] = asyncio.Queue()
         self._queued: list[CvCode] = []
+        self.overhearing = Overhearing(clock.now_ms, "/", "cv_updated", read_event)
 
     async def run(self) -> None:
         now = self._clock.now_ms()
@@ -330,6 +332,7 @@ async def daemon(
         spool=DiskSpool(spool_folder, quota, MAX_FILE, reserve_bytes=0),
         upstream=upstream,
         source=ear,
+        overhears=ear.overhearing,
         clock=clock,
         log=log,
         new_id=lambda: SubmissionId(f"0199a1b2-0000-7000-8000-{next(numbers):012x}"),

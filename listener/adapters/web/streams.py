@@ -1,0 +1,71 @@
+"""A stream of Server-Sent Events: opened, written within bounds, waited on until a sign is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+PING_S = 15.0
+"""Between two signs of life, where nothing happens: proxies close what is silent."""
+RETRY_MS = 2_000
+STUCK_S = 30.0
+"""For a client that does not read what it is sent."""
+
+Found = TypeVar("Found")
+
+
+class Stream:
+    """``stopping`` set: it is to end."""
+
+    def __init__(self, response: web.StreamResponse, stopping: asyncio.Event) -> None:
+        self.response = response
+        self._stopping = stopping
+
+    @classmethod
+    async def open(cls, request: web.Request, stopping: asyncio.Event) -> Stream:
+        """The answer begins."""
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        await response.prepare(request)
+        stream = cls(response, stopping)
+        await stream.write(f"retry: {RETRY_MS}\n\n")
+        return stream
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is to end."""
+        return self._stopping.is_set()
+
+    async def write(self, text: str) -> None:
+        """Raises ConnectionResetError where nobody reads it."""
+        try:
+            async with asyncio.timeout(STUCK_S):
+                await self.response.write(text.encode())
+        except TimeoutError:
+            raise ConnectionResetError from None
+
+    async def wait(self, news: Coroutine[Any, Any, Found], ping_s: float) -> Found | None:
+        """What ``news`` returns, which is to take ``ping_s`` at most; None where the stream ends
+        first. A sign of life is given where it took so long."""
+        loop = asyncio.get_running_loop()
+        waiting = loop.create_task(news)
+        stopping = loop.create_task(self._stopping.wait())
+        began = loop.time()
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            found = waiting.result() if waiting.done() else None
+        finally:
+            for task in (waiting, stopping):
+                task.cancel()
+            await asyncio.gather(waiting, stopping, return_exceptions=True)
+        if loop.time() - began >= ping_s:
+            await self.write(":\n\n")
+        return found
