@@ -16,6 +16,7 @@ from listener.core.endings import (
 )
 
 __all__ = [
+    "ALERTED",
     "BROKEN_PIPE",
     "CONFIGURATION",
     "INTERNAL",
@@ -39,6 +40,8 @@ UNCONFIRMED = 4
 REJECTED = 5
 OBJECTED = 6
 """What is known speaks against sending it again, and nobody overruled it."""
+ALERTED = 7
+"""An alert would have fired."""
 USAGE = 64
 INTERRUPTED = 130
 BROKEN_PIPE = 141

@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from . import exits, output
 from .command import Command, json_option
+
+if TYPE_CHECKING:
+    from listener.report.reading import Window
 
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -28,12 +31,14 @@ _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a page, too: one file, nothing outside of it.",
 )  # fmt: skip
+@click.option("--alerts", is_flag=True, help="Tell which alerts would have fired, and no more.")
 @json_option
 def report(
     logs: tuple[str, ...],
     since: str | None,
     until: str | None,
     html: Path | None,
+    alerts: bool,
     as_json: bool,
 ) -> int:
     """Tell from the daemon's logs alone what became of submissions, how fast, and what went wrong.
@@ -41,6 +46,9 @@ def report(
     The log in JSON (CV_LOG_FORMAT=json), plain or gzip, '-' for stdin; rotated files in any order.
     What is not the daemon's is counted and left out. Of --since and --until the lines' own
     timestamps decide: what closes between them is told.
+
+    With --alerts the exit status is 7 where one would have fired. The end of the time looked at is
+    --until (0s: now), else the last line; so a daemon that fell silent is told of with --until.
     """
     from listener.report.account import Account
     from listener.report.reading import Window
@@ -48,6 +56,10 @@ def report(
     window = Window(_moment(since, "--since"), _moment(until, "--until"))
     if not (window.since_ms or 0) < (window.until_ms or 1 << 62):
         raise click.UsageError("expected --since to be before --until, found it after")
+    if alerts:
+        if html is not None:
+            raise click.UsageError("expected --alerts or --html, found both")
+        return _alerts(_sources(logs), window, as_json)
     account = Account()
     account.read(_sources(logs), window)
     if html is not None:
@@ -63,6 +75,26 @@ def report(
 
         show(account, sys.stdout)
     return exits.IO_FAILED if account.tally.failed else exits.OK
+
+
+def _alerts(sources: Iterator[tuple[int, BinaryIO]], window: Window, as_json: bool) -> int:
+    """Which would have fired; the exit status."""
+    from listener.report import alarmed
+    from listener.report.account import give
+    from listener.report.alerts import AlertPlay
+
+    play = AlertPlay()
+    tally = give(sources, window, [play])
+    end_ms = window.until_ms or tally.last_ms or 0
+    play.until(end_ms)
+    if as_json:
+        output.write_json(alarmed.as_json(play, tally))
+    else:
+        for line in alarmed.text(play, tally, end_ms):
+            click.echo(line)
+    if tally.failed:
+        return exits.IO_FAILED
+    return exits.ALERTED if play.counts else exits.OK
 
 
 def _moment(given: str | None, option: str) -> int | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
 from listener.core.alarms import (
@@ -19,12 +19,18 @@ from listener.core.alarms import (
 )
 from listener.core.alerts import ALERTS, Alert
 
+from .reading import Line as ReadLine
+
 Line = Mapping[str, Any]
 
 SLOTS = 60
 """Into so many parts a window is cut where what happened in it is counted."""
 REPLICAS = 64
 """So many daemons are told apart in one log; further ones count as one."""
+JUDGED_MS = 1_000
+"""How often, in the time of the lines, what changes by time alone is looked at."""
+STEP_MS, STEPS = 30_000, 1_000
+"""How finely a silence is looked at, and into how many parts a long one is cut at most."""
 KEPT = 1_000
 """So many firings are kept; of the later ones the number alone."""
 
@@ -51,62 +57,111 @@ class Watched(Protocol):
         ...
 
 
-@dataclass(slots=True)
 class _Replica:
-    watched: list[Watched]
-    firing: dict[int, Firing] = field(default_factory=dict)
+    """One daemon's conditions, and which of them hold."""
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self.watched = [_watched(condition) for condition in conditions]
+        self.firing: dict[int, Firing] = {}
+        self.judged_ms = 0
 
 
 class AlertPlay:
-    """``line`` for each line, in order, then ``firings``. A line that is older than the one before
-    counts as of its time: files of several daemons are merged by time first, if at all."""
+    """``line`` for each line that is ``asked_for``, in order; then ``until`` and ``firings``. A
+    line that is older than the one before counts as of its time."""
 
     def __init__(self, alerts: Sequence[Alert] = ALERTS) -> None:
-        self._alerts = [(alert, alert.log) for alert in alerts if alert.log is not None]
+        shown = [(alert, alert.log) for alert in alerts if alert.log is not None]
+        self._alerts = [alert for alert, _ in shown]
+        self._conditions = [condition for _, condition in shown]
+        self._by_event: dict[str, list[int]] = {}
+        for number, condition in enumerate(self._conditions):
+            for event in events_of(condition):
+                self._by_event.setdefault(event, []).append(number)
         self._replicas: dict[str, _Replica] = {}
         self._now_ms = 0
         self._firings: list[Firing] = []
         self.counts: dict[str, int] = {}
         """How often each fired, by its name."""
 
+    @property
+    def asked_for(self) -> frozenset[str]:
+        """The events whose lines matter."""
+        return frozenset(self._by_event)
+
+    def takes(self) -> Mapping[str, Callable[[ReadLine], None]]:
+        """As an account's taker: the lines that matter."""
+
+        def take(line: ReadLine) -> None:
+            self.line(line.at_ms, line.fields)
+
+        return dict.fromkeys(self.asked_for, take)
+
     def line(self, at_ms: int, line: Line) -> None:
-        """One line: its fields, and its timestamp."""
+        """One line: its timestamp, and its fields."""
         self.until(at_ms)
         name = str(line.get("replica", ""))
         if name not in self._replicas and len(self._replicas) >= REPLICAS:
             name = next(reversed(self._replicas))
         replica = self._replicas.get(name)
         if replica is None:
-            replica = _Replica([_watched(condition) for _, condition in self._alerts])
-            self._replicas[name] = replica
-        for watched in replica.watched:
-            watched.see(self._now_ms, line)
-        self._judge(name, replica)
+            replica = self._replicas[name] = _Replica(self._conditions)
+        concerned = self._by_event.get(str(line.get("event")), [])
+        for number in concerned:
+            replica.watched[number].see(self._now_ms, line)
+        self._judge(name, replica, concerned)
 
     def until(self, now_ms: int) -> None:
-        """So late it is: what is due by time alone fires."""
+        """So late it is: what is due by time alone fires, and what is over by time alone ends."""
+        if self._now_ms:
+            # What ends in a long silence ends in it, and not at its end.
+            step_ms = max(STEP_MS, (now_ms - self._now_ms) // STEPS)
+            while self._now_ms + step_ms < now_ms:
+                self._pass(self._now_ms + step_ms)
         if now_ms > self._now_ms:
-            self._now_ms = now_ms
-            for name, replica in self._replicas.items():
-                self._judge(name, replica)
+            self._pass(now_ms)
+
+    def _pass(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        for name, replica in self._replicas.items():
+            if now_ms - replica.judged_ms >= JUDGED_MS:
+                replica.judged_ms = now_ms
+                self._judge(name, replica, range(len(self._conditions)))
 
     def firings(self) -> list[Firing]:
         """All so far, in the order in which they began; the first ``KEPT``."""
         return sorted(self._firings, key=lambda one: one.began_ms)
 
-    def _judge(self, name: str, replica: _Replica) -> None:
-        for number, watched in enumerate(replica.watched):
-            since = watched.since(self._now_ms)
+    def _judge(self, name: str, replica: _Replica, concerned: Iterable[int]) -> None:
+        for number in concerned:
+            since = replica.watched[number].since(self._now_ms)
             firing = replica.firing.get(number)
             if since is None and firing is not None:
                 firing.ended_ms = self._now_ms
                 del replica.firing[number]
             elif since is not None and firing is None:
-                alert = self._alerts[number][0]
+                alert = self._alerts[number]
                 firing = replica.firing[number] = Firing(alert, name, since)
                 self.counts[alert.name] = self.counts.get(alert.name, 0) + 1
                 if len(self._firings) < KEPT:
                     self._firings.append(firing)
+
+
+def events_of(condition: Condition) -> frozenset[str]:
+    """The events whose lines it looks at."""
+    match condition:
+        case Counted(lines, _, _):
+            return frozenset(one.event for one in lines)
+        case Share(lines, of, _, _, _):
+            return frozenset({lines.event, of.event})
+        case Without(lines, _, expected, _):
+            return frozenset({lines.event, expected.event})
+        case Stays(event, _, _, _) | Absent(event, _):
+            return frozenset({event})
+        case Unended(begins, ends, _, _):
+            return frozenset({begins.event, *ends})
+        case _:
+            assert_never(condition)
 
 
 def _watched(condition: Condition) -> Watched:
@@ -229,7 +284,7 @@ class _Stays:
 class _Unended:
     def __init__(self, condition: Unended) -> None:
         self._condition = condition
-        self._begun: dict[object, int] = {}
+        self._begun: dict[str, int] = {}
 
     def see(self, at_ms: int, line: Line) -> None:
         wanted = self._condition
@@ -237,9 +292,9 @@ class _Unended:
             by = line.get(wanted.by)
             if by is None:
                 self._begun.clear()
-            self._begun.pop(by, None)
+            self._begun.pop(str(by), None)
         elif matches(wanted.begins, line) and len(self._begun) < REPLICAS:
-            self._begun.setdefault(line.get(wanted.by), at_ms)
+            self._begun.setdefault(str(line.get(wanted.by)), at_ms)
 
     def since(self, now_ms: int) -> int | None:
         return _due(min(self._begun.values(), default=None), self._condition.for_s, now_ms)

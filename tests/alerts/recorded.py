@@ -59,3 +59,10 @@ def began(name: str) -> float:
 def names() -> Iterator[str]:
     """Of those that are there."""
     yield from sorted(path.name.removesuffix(".log.gz") for path in FOLDER.glob("*.log.gz"))
+
+
+def seconds(name: str) -> float:
+    """How long it was, out there, by the recorder's clock."""
+    with gzip.open(FOLDER / f"{name}.log.gz", "rt") as file:
+        told = json.loads(next(iter(file)))
+    return float(told["until"] - told["began"]) * SPEED
