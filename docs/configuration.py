@@ -18,11 +18,12 @@ empty value counts as not set, but for `CV_ENQUIRIES`, where it means none.
 [.env.example](../.env.example) has all of them to copy from.
 
 Durations are seconds, or a number with `ms`, `s`, `m`, `h` or `d`; the Python client `CVService`,
-which reads `CV_API_TIMEOUT` and `CV_API_UPLOAD_TIMEOUT` for itself, takes seconds alone. Sizes are
-bytes, or a number with `KiB`, `MiB` or `GiB`. Lists have commas between. JSON is written in one
-line, `CV_API_HEADERS={"Authorization": "Bearer ..."}`; in `.env`, put it in single quotes. A
-function is named as `package.module:function`, and stands wherever Python finds it (`PYTHONPATH`
-adds folders); one that makes credentials returns the object that the setting would have been.
+which reads its three settings for itself, from the environment and `.env` alone, takes them so,
+too. Sizes are bytes, or a number with `KiB`, `MiB` or `GiB`. Lists have commas between. JSON is
+written in one line, `CV_API_HEADERS={"Authorization": "Bearer ..."}`; in `.env`, put it in single
+quotes. A function is named as `package.module:function`, and stands wherever Python finds it
+(`PYTHONPATH` adds folders); one that makes credentials returns the object that the setting would
+have been.
 
 A setting that does not hold, and a name that begins with `CV_` and is none of these, is an error
 that says what was expected: nothing starts (exit status 78). Names that begin with `CV_LISTENER_`,

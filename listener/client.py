@@ -22,7 +22,7 @@ from typing import BinaryIO, Self
 import httpx
 from dotenv import dotenv_values
 
-from listener.core import wire
+from listener.core import seconds, wire
 from listener.core.errors import InvalidCode, SettingsInvalid
 from listener.core.names import CvCode
 
@@ -355,12 +355,10 @@ def _seconds(found: Mapping[str, str | None], name: str) -> float | None:
     if not text:
         return None
     try:
-        value = float(text)
+        return seconds.read_duration(text)
     except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise SettingsInvalid(f"expected {name} to be a number of seconds above 0, as in {name}=10")
-    return value
+        expected = f"expected {name} to be {seconds.EXPECTED}, found something else"
+    raise SettingsInvalid(f"{expected}: mend it, as in {name}=10, or leave it out")
 
 
 def _trust() -> ssl.SSLContext:

@@ -156,6 +156,10 @@ def test_settings_come_from_the_environment_or_the_file(
         "CV_API_BASE_URL=https://file.example/cv\nCV_API_TIMEOUT=4\nCV_UNKNOWN=1\n"
     )
     assert settings_of(kind()) == ("https://file.example/cv", 4, 12)
+    monkeypatch.setenv("CV_API_TIMEOUT", "1m")
+    assert settings_of(kind()) == ("https://file.example/cv", 60, 180)
+    monkeypatch.setenv("CV_API_TIMEOUT", "250 ms")
+    assert settings_of(kind()) == ("https://file.example/cv", 0.25, 0.75)
     monkeypatch.setenv("CV_API_TIMEOUT", "2.5")
     assert settings_of(kind()) == ("https://file.example/cv", 2.5, 7.5)
     monkeypatch.setenv("CV_API_UPLOAD_TIMEOUT", "60")
@@ -166,6 +170,7 @@ def test_settings_come_from_the_environment_or_the_file(
     ("name", "value"),
     [
         ("CV_API_TIMEOUT", "soon"),
+        ("CV_API_TIMEOUT", "10 weeks"),
         ("CV_API_TIMEOUT", "0"),
         ("CV_API_TIMEOUT", "-1"),
         ("CV_API_TIMEOUT", "nan"),

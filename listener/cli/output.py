@@ -131,17 +131,13 @@ def write_gaps(gaps: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _lasted(shown: Mapping[str, Any]) -> str:
-    """With an ellipsis while it lasts."""
-    text = span(shown["duration_ms"])
-    return text if shown["end_at"] else text + " …"
-
-
-def span(ms: int) -> str:
-    """``0.52 s``, or hours, minutes and seconds: ``2:05:09``."""
-    if ms < 10_000:
-        return f"{ms / 1000:.2f} s"
+    """``0.52 s``, or hours, minutes and seconds; an ellipsis while it lasts."""
+    ms = int(shown["duration_ms"])
     seconds = ms // 1000
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    if seconds < 10:
+        text = f"{ms / 1000:.2f} s"
+    return text if shown["end_at"] else text + " …"
 
 
 def write_one(shown: Mapping[str, Any]) -> None:

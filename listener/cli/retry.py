@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from listener.core.durations import lasting
 from listener.core.names import Objection
 
 from . import configured, exits, files, output
@@ -164,7 +165,7 @@ def _pairs(
     yield "cv_ref", old["cv_ref"], ""
     yield ("outcome" if old["outcome"] else "state"), word, output.STYLES.get(word, "")
     if drift["closed_ms_ago"] is not None:
-        ago = output.span(drift["closed_ms_ago"])
+        ago = lasting(drift["closed_ms_ago"])
         yield "closed", f"{output.moment(old['closed_at'])} UTC, {ago} ago", ""
     record = _RECORDS.get(drift["record"], drift["record"])
     now = [f"{name} {drift[name]}" for name in ("status", "enhance_status") if drift[name]]

@@ -12,7 +12,6 @@ import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
@@ -21,13 +20,10 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from listener.core.seconds import LEAST_S, LONGEST_S, read_duration
+
 _SIZES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _SIZE = re.compile(r"([0-9]{1,16})\s*([a-z]*)", re.IGNORECASE)
-_WORTH = {"ms": "0.001", "s": "1", "": "1", "m": "60", "h": "3600", "d": "86400"}
-_DURATIONS = {unit: Decimal(seconds) for unit, seconds in _WORTH.items()}
-_DURATION = re.compile(
-    r"((?:[0-9]{1,16}\.?[0-9]{0,16}|\.[0-9]{1,16})(?:e[+-]?[0-9]{1,3})?)\s*(ms|s|m|h|d|)"
-)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
@@ -90,19 +86,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-LONGEST_S = 100 * 365 * 86_400
-
-
 def read_seconds(value: Any) -> Any:
-    """Seconds, or a number with a unit. No shorter than what is counted in, a millisecond, and no
-    longer than a hundred years, which no clock overflows with."""
+    """Seconds, or a number with a unit."""
     if isinstance(value, str):
-        found = _DURATION.fullmatch(value.strip())
-        if found is None:
-            raise ValueError
-        # Decimal: 0.1 with a unit is to be what it says.
-        value = float(Decimal(found[1]) * _DURATIONS[found[2]])
-    return _within(value, 0.001, LONGEST_S)
+        value = read_duration(value)
+    return _within(value, LEAST_S, LONGEST_S)
 
 
 def read_period(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Secret, SecretStr
 
+from listener.core import seconds
 from listener.core.names import LanePolicy
 
 from . import forms, objects
@@ -22,9 +23,7 @@ def _whole(least: int, most: int, example: int) -> Form:
 _NO_TEXT = r"\x00-\x1f\x7f\ud800-\udfff"
 """Of a character class: what steers, and what bytes that are not UTF-8 come to."""
 
-_SECONDS = Form(
-    "seconds, 0.001 or more, or a number with ms, s, m, h or d", "30", forms.read_seconds
-)
+_SECONDS = Form(seconds.EXPECTED, "30", forms.read_seconds)
 Seconds = Annotated[float, _SECONDS]
 Period = Annotated[
     float, Form("seconds, or a number with ms, s, m, h or d; 0 for none", "24h", forms.read_period)
