@@ -43,7 +43,8 @@ first, and `log.dropped` counts what was.
 | `error` | one submission, or one thing, needs a person |
 | `critical` | the daemon cannot keep its promise |
 
-A line of `warning` and above says in `hint` what to do, and in `runbook` where on this page.
+A line of `warning` and above says in `hint` what to do, and in `runbook` where in
+[the runbook](runbook.md) there is more.
 """
 
 REASONS_HEADING = """\
@@ -98,7 +99,9 @@ def _event(spec: EventSpec) -> str:
     if spec.fields:
         parts.append("Fields: " + ", ".join(f"`{name}`" for name in spec.fields) + ".\n")
     if spec.what_to_do:
-        parts.append(f"What to do: {spec.what_to_do}\n")
+        loud = spec.levels() - {Level.DEBUG, Level.INFO}
+        more = f" [More](runbook.md#{spec.name.replace('.', '')})." if loud else ""
+        parts.append(f"What to do: {spec.what_to_do}{more}\n")
     return "\n".join(parts)
 
 

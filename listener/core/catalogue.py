@@ -61,8 +61,9 @@ class EventSpec:
 
 
 def runbook(event: str) -> str:
-    """Where it is written what to do about an event, from the root of the source."""
-    return f"docs/log-events.md#{event.replace('.', '')}"
+    """Where it is written what to do about an event of warning and above, from the root of the
+    source."""
+    return f"docs/runbook.md#{event.replace('.', '')}"
 
 
 _OF_SUBMISSION = ("submission_id", "cv_ref")

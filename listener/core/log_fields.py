@@ -86,7 +86,7 @@ FIELDS: dict[str, str] = {
     "error": "What went wrong, in words, without secrets.",
     "error_type": "The exception's class.",
     "hint": "What to do about it.",
-    "runbook": "Where it is written what to do: the event's place in this page.",
+    "runbook": "Where it is written what to do: the event's place in the runbook.",
     "trace": "What was raised where, and because of what: without values.",
     "lanes": "Codes that are remembered.",
     "open": "Submissions that are not closed.",

@@ -11,6 +11,7 @@ from enum import StrEnum
 import pytest
 
 from docs.log_events import page
+from listener.cli.root import COMMANDS
 from listener.core import facts
 from listener.core.catalogue import (
     CATALOGUE,
@@ -40,7 +41,8 @@ from listener.core.names import (
 from listener.core.reasons import ATTEMPT, SUBSCRIPTION
 from listener.core.submission import FileFacts, Submission
 from listener.core.view import canonical
-from tests.tree import parsed, texts
+from listener.settings import known_settings
+from tests.tree import ROOT, parsed, texts
 
 SPECS = list(CATALOGUE.values())
 PAST = re.compile(r"ed$|^(began|lost|held|swept|forgotten)$")
@@ -191,12 +193,44 @@ def test_the_page_tells_of_everything() -> None:
     for name, spec in CATALOGUE.items():
         assert f"### `{name}`" in text
         assert spec.what_to_do in text
-        assert runbook(name).startswith("docs/log-events.md#")
-    anchors = {
+    assert {f"docs/log-events.md#{anchor}" for anchor in anchors(text)} >= {
+        f"docs/log-events.md#{name.replace('.', '')}" for name in CATALOGUE
+    }
+
+
+def anchors(text: str) -> list[str]:
+    """As a page's headings are linked to."""
+    return [
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    ]
+
+
+LOUD = {name for name, spec in CATALOGUE.items() if spec.levels() - {Level.DEBUG, Level.INFO}}
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+
+
+def test_the_runbook_has_an_entry_for_every_event_that_is_loud_and_for_no_other() -> None:
+    entries = re.findall(r"^### (\S+)\n\n(.+?)(?=^##|\Z)", RUNBOOK, re.MULTILINE | re.DOTALL)
+    assert len(entries) == len({name for name, _ in entries})
+    assert {name for name, _ in entries} == LOUD
+    assert {runbook(name) for name in LOUD} <= {
+        f"docs/runbook.md#{anchor}" for anchor in anchors(RUNBOOK)
     }
-    assert {runbook(name).partition("#")[2] for name in CATALOGUE} <= anchors
+    for name, text in entries:
+        assert "*Do:*" in text, f"{name} has nothing to do"
+    critical = {name for name, spec in CATALOGUE.items() if Level.CRITICAL in spec.levels()}
+    assert {name for name, text in entries if "*Wake somebody*" in text} >= critical
+
+
+def test_what_the_runbook_speaks_of_is_there() -> None:
+    events = set(re.findall(r"`([a-z]+\.[a-z_]+)`", RUNBOOK))
+    assert events <= set(CATALOGUE) | {"refused"}, events - set(CATALOGUE)
+    commands = set(re.findall(r"cv-listener ([a-z]+)", RUNBOOK))
+    assert commands <= set(COMMANDS), commands - set(COMMANDS)
+    settings = set(re.findall(r"\bCV_[A-Z_]+", RUNBOOK))
+    known = {setting.name for setting in known_settings()}
+    assert settings <= known, settings - known
 
 
 def test_an_event_that_says_no_more_has_a_level_and_nothing_to_do() -> None:
@@ -240,4 +274,4 @@ def test_an_event_is_as_old_as_the_catalogue_at_most() -> None:
 
 
 def test_where_it_is_written_what_to_do() -> None:
-    assert runbook("submission.closed") == "docs/log-events.md#submissionclosed"
+    assert runbook("submission.closed") == "docs/runbook.md#submissionclosed"

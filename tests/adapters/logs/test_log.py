@@ -73,7 +73,7 @@ def test_who_is_called_is_told_what_to_do() -> None:
         quiet, loud, own = sink.lines
         assert "hint" not in quiet
         assert loud["hint"] == CATALOGUE["submission.closed"].what_to_do
-        assert loud["runbook"] == "docs/log-events.md#submissionclosed"
+        assert loud["runbook"] == "docs/runbook.md#submissionclosed"
         assert own["hint"] == "ask them"
 
 
