@@ -23,6 +23,10 @@ HEX_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 AN_ID = text(HEX_ID, "the id of a submission")
 A_NUMBER = text(r"[0-9]{1,18}", "a number that an earlier answer gave")
 A_REF = text(r"cv_[0-9a-f]{12}", "cv_ and 12 hexadecimal digits")
+A_PLACE = text(
+    r"[0-9]{1,18}(?:\.[0-9]{1,6})?",
+    "an earlier event's id gave it, or 0 for all that is kept",
+)
 
 _KEY = r"[!-~]{1,255}"
 

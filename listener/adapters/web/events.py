@@ -9,20 +9,16 @@ from aiohttp import web
 
 from listener.ports.front import Front, News, Place
 
-from .asked import AN_ID
+from .asked import A_PLACE, AN_ID
 from .gate import Scope
 from .operations import Answer, Operation, Route
-from .parameters import Header, Parameter, given, text, words
+from .parameters import Header, Parameter, given, words
 from .problems import Refused
 from .streams import PING_S, Stream
 
 COMMITS = 200
 AT_ONCE = 64
 
-_A_PLACE = text(
-    r"[0-9]{1,18}(?:\.[0-9]{1,6})?",
-    "an earlier event's id gave it, or 0 for all that is kept",
-)
 _NAMES = words("[a-z_.]{1,40}", "names with commas between")
 
 FOLLOW = Operation(
@@ -34,19 +30,20 @@ FOLLOW = Operation(
     {
         200: Answer(
             "A stream without end: one event for each fact of a submission, once it is on disk.",
+            "Event",
             media="text/event-stream",
         )
     },
     refusals=("busy", "invalid_header"),
     parameters=(
-        Parameter("after", _A_PLACE, "Go on after this event; 0: from the oldest that is kept."),
+        Parameter("after", A_PLACE, "Go on after this event; 0: from the oldest that is kept."),
         Parameter("submission", AN_ID, "Only what is told of this one."),
         Parameter("event", _NAMES, "Only events of these names."),
     ),
     headers=(
         Header(
             "Last-Event-ID",
-            _A_PLACE.schema,
+            A_PLACE.schema,
             "As `after`, and before it: a browser's EventSource sends it by itself.",
         ),
     ),
@@ -122,11 +119,11 @@ class _Wanted:
 
 
 def _place(header: str | None, after: str | None) -> Place | None:
-    if header:
+    if header is not None:
         try:
-            after = _A_PLACE.read(header)
+            after = A_PLACE.read(header)
         except ValueError:
-            detail = f"expected Last-Event-ID as {_A_PLACE.expected}; found another form"
+            detail = f"expected Last-Event-ID as {A_PLACE.expected}; found another form"
             raise Refused("invalid_header", detail) from None
     if after is None:
         return None

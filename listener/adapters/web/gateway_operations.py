@@ -7,16 +7,12 @@ from .gateway_path import BASE
 from .operations import Answer, Form, Operation
 from .parameters import Header
 from .passed_on import APPLIED, DISPATCH, OUTCOME, SUBMISSION_ID
+from .schemas import A_CODE
 from .upload import OF_FORM, OF_FRONT, OF_LANE
 
-_CODE = {
-    "cv_code": {
-        "type": "string",
-        "minLength": 1,
-        "description": "Percent-encoded once: all but RFC 3986's unreserved characters.",
-    }
-}
-_TOKENS = (
+_CODE = {"cv_code": A_CODE}
+_WORDS = (
+    "In the path the code is percent-encoded once: all but RFC 3986's unreserved characters. "
     "Where CV_GATEWAY_OPEN lets it, no token is wanted, and requests of pages in a browser are"
     " refused; else one in `Authorization`, or before the path as `/t/{token}`. A query means"
     " nothing. What the daemon itself says has the shape of `Said`."
@@ -39,7 +35,7 @@ RECORD = Operation(
     parameters=None,
     ids=_CODE,
     passes_on=True,
-    about=_TOKENS,
+    about=_WORDS,
 )
 UPDATE = Operation(
     "POST",
@@ -96,6 +92,6 @@ UPDATE = Operation(
     form=Form("UpdatedCv", "The file."),
     passes_on=True,
     about="It is on disk before it is sent, and goes on without the client. The same code and bytes"
-    " sent while it is open join it. " + _TOKENS,
+    " sent while it is open join it. " + _WORDS,
 )
 GATEWAY = (RECORD, UPDATE)

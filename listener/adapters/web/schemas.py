@@ -24,7 +24,7 @@ from listener.core.names import (
 )
 from listener.core.wire import MAX_CODE_BYTES
 
-from .asked import A_NUMBER, A_REF, AN_ID
+from .asked import A_NUMBER, A_PLACE, A_REF, AN_ID
 from .parameters import Schema
 from .problems import KINDS, TYPE
 
@@ -85,12 +85,14 @@ _SENDING: Mapping[str, Schema] = {
     "in_flight": COUNT,
 }
 _LOOKED_AT: Mapping[str, Schema] = {"reasons": list_of(TEXT), "checks": list_of(ref("Check"))}
-_CODE: Schema = {
+A_CODE: Schema = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_CODE_BYTES,
-    "description": f"UTF-8 without control characters, {MAX_CODE_BYTES} bytes of it at most; not"
-    " `.` and not `..`. A line break at its end is not of it.",
+    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+    "not": {"enum": [".", ".."]},
+    "examples": ["ABC123XYZ", "Cv9E#nH4$xTz8!pY2aW^mK6rL"],
+    "description": f"UTF-8 without control characters, {MAX_CODE_BYTES} bytes of it at most.",
 }
 _FILE: Schema = {
     "type": "string",
@@ -260,12 +262,34 @@ SCHEMAS: Mapping[str, Schema] = {
         {"cause": TEXT, "retry": ref("Retry"), "forget": ref("Forgotten")},
         about="RFC 9457. Programs go by `reason`.",
     ),
+    "Event": members(
+        {
+            "event": {**TEXT, "description": "Its name, as in the log; or `stream.reset`."},
+            "id": {**A_PLACE.schema, "description": "For `Last-Event-ID` and `after`."},
+            "data": {
+                **TEXT,
+                "contentMediaType": "application/json",
+                "contentSchema": {
+                    "type": "object",
+                    "description": "What is told of it, as in the log. Of a reset nothing is.",
+                    "properties": {
+                        "event": TEXT,
+                        "submission_id": AN_ID.schema,
+                        "cv_ref": A_REF.schema,
+                        "at": MOMENT,
+                        "sequence": A_PLACE.schema,
+                    },
+                },
+            },
+        },
+        about="An event of the stream, by its fields.",
+    ),
     "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
-    "NewSubmission": members({"cv_code": _CODE, "cv": _FILE}),
+    "NewSubmission": members({"cv_code": A_CODE, "cv": _FILE}),
     "ToForget": {
         "type": "object",
         "properties": {
-            "cv_code": _CODE,
+            "cv_code": A_CODE,
             "id": AN_ID.schema,
             "older_than_days": {"type": "integer", "minimum": 0, "maximum": 99_999},
         },
@@ -321,6 +345,7 @@ SCHEMAS: Mapping[str, Schema] = {
         "type": "object",
         "properties": {"cv": _FILE},
         "required": ["cv"],
+        "propertyNames": {"pattern": r"^[^\u0000]*$"},
         "description": "Other fields are ignored.",
     },
 }

@@ -102,6 +102,14 @@ class Described:
         ]
         assert not errors, f"{name} does not fit its schema: {errors}"
 
+    def fits_event(self, fields: Mapping[str, str]) -> None:
+        """One event of a stream, and what it tells."""
+        event = self.document["components"]["schemas"]["Event"]
+        whole = {name: value for name, value in fields.items() if name != "retry"}
+        self._holds("an event", event, json.dumps(whole).encode())
+        told = event["properties"]["data"]["contentSchema"]
+        self._holds("what is told", told, fields["data"].encode())
+
     async def of_client(self, response: httpx.Response) -> None:
         """A hook of httpx's: every answer that a client gets."""
         request = response.request

@@ -317,9 +317,11 @@ async def daemon(
     gateway: GatewayPolicy = OPEN,
     policy: ServicePolicy | None = None,
     metrics_open: bool = False,
+    fronted: type[ServiceFront] = ServiceFront,
+    within_s: float = 100,
 ) -> AsyncIterator[Daemon]:
     """A daemon at a free port, stopped at the end. ``recovered`` False: its service never comes
-    to run."""
+    to run. ``within_s``: the longest that it is wanted."""
     clock, log = RealClock(), Lines()
     kept = journal or await SqliteJournal.open(folder / "journal.db")
     ear = Ear(clock, await kept.highest_seq())
@@ -338,7 +340,7 @@ async def daemon(
         new_id=lambda: SubmissionId(f"0199a1b2-0000-7000-8000-{next(numbers):012x}"),
     )
     service = Service(world, policy or ServicePolicy(core=Policy(lane_policy=lane_policy)))
-    front = ServiceFront(service, world)
+    front = fronted(service, world)
     machine = Machine(0, 0, 0, quota, None)
     metrics = Metrics(front.vitals, lambda: machine, Counts(), folder, Build("0", "3"))
     web = WebServer(
@@ -366,7 +368,7 @@ async def daemon(
         event_hooks={"response": [described(web).of_client]},
     )
     try:
-        async with client, asyncio.timeout(100):
+        async with client, asyncio.timeout(within_s):
             if recovered:
                 await service.ready.wait()
             yield Daemon(

@@ -13,7 +13,7 @@ import pytest
 
 from listener.adapters.web import events
 
-from .rig import CODE, Daemon
+from .rig import CODE, Daemon, described
 
 READ = {"Authorization": "Bearer token-of-read"}
 
@@ -30,8 +30,9 @@ class Event:
 class Stream:
     """What a client reads."""
 
-    def __init__(self, lines: AsyncIterator[str]) -> None:
+    def __init__(self, lines: AsyncIterator[str], house: Daemon) -> None:
         self._lines = lines
+        self._described = described(house.web)
         self.comments = 0
 
     async def next(self) -> Event:
@@ -44,6 +45,7 @@ class Stream:
                     name, _, value = line.partition(": ")
                     fields[name] = value
                 elif "data" in fields:
+                    self._described.fits_event(fields)
                     return Event(fields["id"], fields["event"], json.loads(fields["data"]))
                 else:
                     fields.clear()
@@ -64,7 +66,7 @@ async def listening(
     async with house.http.stream("GET", f"/v1/events{query}", headers=given) as answer:
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
-        yield Stream(answer.aiter_lines())
+        yield Stream(answer.aiter_lines(), house)
 
 
 async def confirmed(house: Daemon, code: str = CODE) -> str:

@@ -192,6 +192,31 @@ async def status(
         return answer.status_code
 
 
+async def test_a_link_leads_where_it_says(house: Daemon) -> None:
+    """Of each answer that has some: what was submitted, shown, sent again, withdrawn."""
+    found = await document(house)
+    by_name = {told["operationId"]: (method, path) for method, path, told in operations(found)}
+    taken = await house.post(headers={"Prefer": "wait=60"})
+    location = taken.headers["Location"]
+    answers = {
+        "submit": taken,
+        "show": await house.http.get(location),
+        "retry": await house.http.post(f"{location}/retry?dry_run=true"),
+        "cancel": await house.http.post(f"{location}/cancel"),
+    }
+    for name, answer in answers.items():
+        method, path = by_name[name]
+        described = found["paths"][path][method.lower()]["responses"][str(answer.status_code)]
+        assert described["links"], name
+        for link in described["links"].values():
+            value = answer.json()
+            for step in link["parameters"]["id"].removeprefix("$response.body#/").split("/"):
+                value = value[step]
+            method, path = by_name[link["operationId"]]
+            led_to = await house.http.request(method, path.replace("{id}", value))
+            assert led_to.status_code in (200, 409), (name, link)
+
+
 def test_an_answer_that_is_not_described_is_noticed() -> None:
     """What the other tests of the web are held against is not blind."""
     problem = {
