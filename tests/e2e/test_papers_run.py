@@ -88,6 +88,7 @@ def typed(block: str, daemon: DaemonProcess, folder: Path, submission: str) -> I
         line = written.replace("http://127.0.0.1:8600", str(daemon.address).rstrip("/"))
         line = line.replace("~/.local/state/cv-listener", str(daemon.state_dir))
         line = line.replace("/srv/cvs", str(folder / "watched"))
+        line = line.replace("/var/log/cv-listener.log", str(daemon.output))
         line = re.sub(r"\b0199[0-9a-f]{4}-…|\bID\b", submission, line)
         bare = line.removeprefix(".venv/bin/").strip()
         if ELSEWHERE.match(bare):
