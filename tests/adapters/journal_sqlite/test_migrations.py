@@ -119,7 +119,7 @@ async def test_a_journal_of_before_keeps_inbound_events_from_now_on(tmp_path: Pa
         await journal.close()
 
 
-# ------------------------------------------------------------------------------------- every version
+# ------------------------------------------------------------------------------------ every version
 
 REWRITTEN = {("gaps", "became"), ("gaps", "settled_ms"), ("submissions", "first_sent_ms")}
 """What a migration fills in, in rows that are there."""
@@ -127,15 +127,25 @@ REWRITTEN = {("gaps", "became"), ("gaps", "settled_ms"), ("submissions", "first_
 
 def filled(db: apsw.Connection) -> None:
     """Two rows more in every table that may have them, by the declared types alone."""
-    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    for table in tables:
+    for table in tables_of(db):
         if table in ("ear", "numbers", "closed_counts") or table.startswith("sqlite_"):
             continue  # these have their rows already, or get them from others'
-        columns = db.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+        columns = columns_of(db, table)
         for row in (1, 2):
             values = [_value(name, kind, row) for name, kind in columns]
             marks = ", ".join("?" * len(values))
             db.execute(f"INSERT INTO {table} VALUES ({marks})", values)  # noqa: S608 - the schema's own names
+
+
+def tables_of(db: apsw.Connection) -> list[str]:
+    found = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    return [str(name) for (name,) in found]
+
+
+def columns_of(db: apsw.Connection, table: str) -> list[tuple[str, str]]:
+    """Names and types."""
+    found = db.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+    return [(str(name), str(kind)) for name, kind in found]
 
 
 def _value(name: str, kind: str, row: int) -> object:
@@ -158,8 +168,8 @@ def _value(name: str, kind: str, row: int) -> object:
 def rows_of(db: apsw.Connection, version: int) -> dict[tuple[str, str], list[object]]:
     """Every column of every table, sorted, but what a migration may fill in."""
     found: dict[tuple[str, str], list[object]] = {}
-    for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-        for (column,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall():
+    for table in tables_of(db):
+        for column, _ in columns_of(db, table):
             if (table, column) not in REWRITTEN and not table.startswith("sqlite_"):
                 asked = f"SELECT {column} FROM {table}"  # noqa: S608 - the schema's own names
                 values = [value for (value,) in db.execute(asked)]
