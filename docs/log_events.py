@@ -14,6 +14,7 @@ from listener.core.log_fields import (
     ANYWHERE,
     FIELDS,
 )
+from listener.core.log_kinds import KINDS
 
 INTRODUCTION = f"""\
 <!-- Generated from listener/core/catalogue.py, log_fields.py and reasons.py by `make docs`: change
@@ -75,8 +76,8 @@ def page() -> str:
         REASONS_HEADING,
         *(_reasons(title, where, words) for title, (where, words) in reasons.GROUPS.items()),
         FIELDS_HEADING,
-        "| field | means |\n|---|---|",
-        *(f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()),
+        "| field | type and unit | means |\n|---|---|---|",
+        *(f"| `{name}` | {KINDS[name]} | {meaning} |" for name, meaning in FIELDS.items()),
         "",
     ]
     return "\n".join(parts)

@@ -70,6 +70,7 @@ _OF_SUBMISSION = ("submission_id", "cv_ref")
 _CANONICAL = (
     *("outcome", "attribution", "late", "submission_version", "attempts", "reason", "retry_of"),
     *("enhancement", "analysis", "evidence", "replayed"),
+    *("created_at", "sent_at", "accepted_at", "heard_at", "closed_at"),
     *("queued_ms", "post_ms", "confirm_ms", "total_ms", "deaf_ms", "duplicates"),
     *("http_status", "upstream_status", "cv_id", "size", "kind"),
 )

@@ -166,7 +166,7 @@ def public(
 
 def canonical(submission: Submission) -> dict[str, Any]:
     """The fields of the canonical line: every timing and the evidence, for ``submission.closed``
-    and ``submission.corrected``. Durations in milliseconds."""
+    and ``submission.corrected``. Durations in milliseconds, moments as RFC 3339."""
     words = verdicts(submission)
     last = submission.attempts[-1] if submission.attempts else None
     result = last.result if last else None
@@ -183,6 +183,11 @@ def canonical(submission: Submission) -> dict[str, Any]:
         "analysis": words[UpstreamJob.ANALYSIS][0],
         "evidence": evidence,
         "replayed": submission.heard.replayed if submission.heard else None,
+        "created_at": rfc3339(submission.created_ms),
+        "sent_at": rfc3339(submission.sent_ms),
+        "accepted_at": rfc3339(submission.accepted_ms),
+        "heard_at": rfc3339(submission.heard_ms),
+        "closed_at": rfc3339(submission.closed_ms),
         "queued_ms": _between(submission.created_ms, submission.sent_ms),
         "post_ms": _between(last.began_ms, last.ended_ms) if last else None,
         "confirm_ms": _between(submission.sent_ms, submission.heard_ms),

@@ -57,4 +57,5 @@ def _plain(value: object, name: str) -> object:
         return value.value
     if name in ("until", "retry_at") and isinstance(value, int):
         return rfc3339(value)
-    return value
+    # A reading that succeeded has no word for how it failed.
+    return None if value == "" else value

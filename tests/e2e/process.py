@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import httpx
 
+from listener.core.log_faults import faults_of
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_S = 60.0
 STOP_S = 30.0
@@ -76,6 +78,9 @@ class DaemonProcess:
     ) -> None:
         if self._process is not None and self._process.returncode is None:
             await self.kill()
+        if error is None:
+            # Joined: what is wrong stands in the message, however deep it is raised.
+            assert not (faults := "; ".join(self.faults())), faults
 
     async def start(self) -> None:
         """Start a process, and wait until it is ready. Raises DaemonDied."""
@@ -272,6 +277,15 @@ class DaemonProcess:
                 if line not in self._torn:
                     raise
         return found
+
+    def faults(self) -> list[str]:
+        """What is wrong with its lines, each kind once. What is no line of the log at all (a word
+        on stderr before there is a log) is not looked at."""
+        found: dict[str, None] = {}
+        for text in self.output.read_text(errors="replace").splitlines():
+            if text.startswith('{"timestamp"') and text not in self._torn:
+                found |= dict.fromkeys(faults_of(json.loads(text)))
+        return list(found)
 
     def spooled(self) -> list[Path]:
         """Files in the spool."""

@@ -56,6 +56,11 @@ def test_a_confirmed_one_word_for_word() -> None:
         "analysis": "corroborated",
         "evidence": ["event", "record_processing"],
         "replayed": False,
+        "created_at": "2023-11-14T22:13:20.000Z",
+        "sent_at": "2023-11-14T22:13:22.000Z",
+        "accepted_at": "2023-11-14T22:13:25.000Z",
+        "heard_at": "2023-11-14T22:13:29.000Z",
+        "closed_at": "2023-11-14T22:13:29.000Z",
         "queued_ms": 2000,
         "post_ms": 3000,
         "confirm_ms": 7000,
@@ -103,6 +108,7 @@ def test_one_that_was_never_sent_word_for_word() -> None:
     line = canonical(script.of())
     assert {name for name, value in line.items() if value is None} == {
         *("attribution", "retry_of", "replayed", "queued_ms", "post_ms", "confirm_ms"),
+        *("sent_at", "accepted_at", "heard_at"),
         *("http_status", "upstream_status", "cv_id"),
     }
     assert (line["total_ms"], line["attempts"], line["reason"]) == (3000, 0, "cancelled")
