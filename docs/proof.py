@@ -122,6 +122,14 @@ LAYERS = (
         "`make fuzz SECONDS=600`",
     ),
     (
+        "requests",
+        "schemathesis asks what the document says and what it does not; every answer of the web's "
+        "tests is held against it (`tests/adapters/web/test_fuzzed.py`, `conformance.py`)",
+        "every edge, and 10 of each operation",
+        "80 of each",
+        "",
+    ),
+    (
         "mutants",
         "the core with one thing changed, against its tests (`tests/mutants`)",
         "a few by name",
