@@ -13,7 +13,9 @@ from .ids import path_of
 _STATES = click.Choice([state.value for state in State])
 _OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
 
-_limit_option = click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+_limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="So many at most."
+)
 _all_option = click.option("--all", "all_", is_flag=True, help="Without limit.")
 
 

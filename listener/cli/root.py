@@ -65,8 +65,36 @@ COMMANDS = {
 }
 
 
+ALSO_CALLED = {
+    **dict.fromkeys(("start", "serve", "daemon"), "run"),
+    **dict.fromkeys(("stop", "quit", "shutdown"), "drain"),
+    **dict.fromkeys(("log", "logs", "watch", "follow", "events"), "tail"),
+    **dict.fromkeys(("ls", "submissions"), "list"),
+    **dict.fromkeys(("get", "info", "outcome"), "show"),
+    **dict.fromkeys(("send", "update", "upload", "post"), "submit"),
+    **dict.fromkeys(("resend", "again"), "retry"),
+    **dict.fromkeys(("withdraw", "abort"), "cancel"),
+    **dict.fromkeys(("delete", "remove", "purge"), "forget"),
+    **dict.fromkeys(("config", "settings"), "check"),
+    **dict.fromkeys(("health", "ping"), "status"),
+    "why": "explain",
+    "hash": "ref",
+    "help": "--help",
+    "version": "--version",
+}
+"""Other words for what we do: what who types one of them is told of."""
+
+
 class Root(click.Group):
     """Knows its commands by name; each is imported when it is called, never for the help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            # What was typed may be a cv_code that begins with a dash.
+            near = f" Did you mean {error.possibilities[0]}?" if error.possibilities else ""
+            raise click.UsageError(f"there is no such option.{near}", ctx) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name, home in COMMANDS.items() if find_spec(home.module) is not None]
@@ -88,6 +116,7 @@ class Root(click.Group):
         # What is no command's name may be a cv_code in the wrong place: it is not shown.
         shown = f" '{name}'" if re.fullmatch(r"[a-z-]{1,12}", name) else ""
         near = get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
+        near = [ALSO_CALLED[name]] if name in ALSO_CALLED else near
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise click.UsageError(f"there is no command{shown}.{hint}", ctx)
 

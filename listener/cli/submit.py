@@ -36,10 +36,18 @@ if TYPE_CHECKING:
     help="A CSV of cv_code and path, a submission each, instead of CODE and FILE.",
 )
 @click.option(
-    "--results", type=click.Path(path_type=Path), help="Of a manifest. [MANIFEST.results.csv]"
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Of a manifest, where they go. [MANIFEST.results.csv]",
 )
-@click.option("--parallel", type=click.IntRange(1, 64), default=16, show_default=True)
-@click.option("--run", default="", help="Another name submits a manifest's rows once more.")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=16,
+    show_default=True,
+    help="So many of its rows at once.",
+)
+@click.option("--run", default="", help="Under another name, its rows are submitted once more.")
 @json_option
 @click.pass_context
 def submit(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from listener import __version__
-from listener.cli.root import COMMANDS
+from listener.cli.root import ALSO_CALLED, COMMANDS
 
 from .terminal import cli
 
@@ -37,6 +37,11 @@ async def test_the_help_fits_and_names_every_command(tmp_path: Path) -> None:
     assert (await cli(tmp_path, "--version")).out == f"cv-listener {__version__}\n"
 
 
+def test_what_somebody_may_have_meant_is_there_and_nothing_else_is_called_so() -> None:
+    assert ALSO_CALLED.keys().isdisjoint(COMMANDS)
+    assert set(ALSO_CALLED.values()) <= {*COMMANDS, "--help", "--version"}
+
+
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("demo", "emulate")])
 async def test_every_command_has_a_help_that_fits(tmp_path: Path, name: str) -> None:
     ended = await cli(tmp_path, name, "--help")
@@ -49,8 +54,10 @@ async def test_every_command_has_a_help_that_fits(tmp_path: Path, name: str) -> 
     [
         (["stauts"], "there is no command 'stauts'. Did you mean 'status'?"),
         (["lits"], "Did you mean 'list'?"),
+        (["stop"], "Did you mean 'drain'?"),
         (["SECRET#1"], "there is no command."),
-        (["--nonsense"], "No such option"),
+        (["-SECRET#1"], "there is no such option."),
+        (["--verison"], "Did you mean --version?"),
         (["show"], "Missing argument 'ID'"),
         (["show", "SECRET#1", "SECRET#2"], "an argument too many"),
         (["show", "--jsn", "SECRET#1"], "Did you mean --json?"),
@@ -73,7 +80,12 @@ async def test_every_command_has_a_help_that_fits(tmp_path: Path, name: str) -> 
         (["submit", "SECRET" * 99, "cv.pdf"], "at most 256 bytes"),
         (["submit", "--once", "SECRET#1", "cv.pdf", "cv.pdf"], "--once takes one FILE"),
         (["list", "--limit", "0"], "Invalid value for '--limit'"),
-        (["list", "--state", "done"], "Invalid value for '--state'"),
+        (
+            ["list", "--limit", "SECRET#1"],
+            "Invalid value for '--limit': expected a whole number from 1",
+        ),
+        (["list", "--state", "SECRET#1"], "'--state': expected one of queued, sending"),
+        (["list", "--outcome=unconfimed"], "Did you mean unconfirmed?"),
     ],
 )
 async def test_a_wrong_use_is_said_and_shows_no_code(
