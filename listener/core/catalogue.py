@@ -203,7 +203,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "what was not heard was not emitted. first_deaf: only the second one heard an event, "
               "and takes the first one's place; subscription.lost and subscription.restored tell "
               "of the deafness, which reaches back to the last event heard. second_failed: no "
-              "second one can be had yet.", "verdict", by="verdict",
+              "second one can be had yet.", "verdict", "duration_ms", "submissions", by="verdict",
               do="first_deaf: what it touched is enquired of; tell the upstream's side that a "
               "connection lost its subscription without a word. second_failed: check that the "
               "upstream takes two connections of ours."),
@@ -227,13 +227,14 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "duration_ms", do="Nothing for one. Many: lower CV_MAX_IN_FLIGHT."),
         _spec("upstream.circuit_opened", _W, "Failures in a row: sending pauses, then tries one.",
               "reason", do="See that the upstream serves.", words={"reason": LASTING}),
-        _spec("upstream.circuit_closed", _I, "The upstream serves again.", "reason"),
+        _spec("upstream.circuit_closed", _I, "The upstream serves again.",
+              "reason", "duration_ms", "failures"),
         _spec("upstream.readings_paused", _W,
               "Readings of the record failed in a row: all pause, then one is tried.",
               "reason", "enquiries_waiting",
               do="See that the upstream serves. What waits for a reading waits on."),
         _spec("upstream.readings_resumed", _I, "The record can be read again.",
-              "enquiries_waiting"),
+              "enquiries_waiting", "duration_ms", "failures"),
         _spec("upstream.credentials_failed", _E,
               "The function that is named in CV_API_HEADERS made no headers: nothing was sent.",
               "error",
@@ -255,12 +256,13 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "Accepting and listening go on, and time does too: what is not sent within "
               "CV_DELIVER_WITHIN closes as undelivered.", "since", "in_flight", "restarted",
               do="Resume (POST /v1/resume) when updates may be sent again."),
-        _spec("sending.resumed", _I, "Attempts begin again.", "duration_ms"),
+        _spec("sending.resumed", _I, "Attempts begin again.", "duration_ms", "waiting"),
         _spec("watch.opened", _I, "The folder CV_SPOOL_WATCH is watched.", "polled"),
         _spec("watch.failed", _E, "The folder CV_SPOOL_WATCH cannot be looked into: it is tried "
               "again every few seconds.", "error_type",
               do="See that it is there (mounted), and that this user can read and write it."),
-        _spec("watch.restored", _W, "The folder CV_SPOOL_WATCH is watched again.", do="Nothing."),
+        _spec("watch.restored", _W, "The folder CV_SPOOL_WATCH is watched again.",
+              "duration_ms", "failures", do="Nothing."),
         _spec("watch.file_refused", _W, "A file in CV_SPOOL_WATCH became no submission.", "reason",
               do="Look into its folder 'refused': beside the file lies why."),
         _spec("watch.file_failed", _E, "A file in CV_SPOOL_WATCH cannot be read or moved; it is "

@@ -25,6 +25,11 @@ class Breaker:
         self._open_until_ms: int | None = None
         self._probe: object | None = None
         self._probed = asyncio.Event()
+        self._opened_ms = 0
+        self.lasted_ms = 0
+        """Of the last time that it was open: from the failure that opened it to what closed it."""
+        self.failed = 0
+        """Failures in a row until then, those that opened it included."""
 
     def allows(self, now_ms: int) -> bool:
         """Whether one more attempt may begin now."""
@@ -53,15 +58,18 @@ class Breaker:
     def record(self, served: bool, now_ms: int) -> Change | None:
         """An attempt ended; says whether the breaker opened or closed by it."""
         if served:
-            self._failures = 0
+            failed, self._failures = self._failures, 0
             was_open, self._open_until_ms = self._open_until_ms, None
-            return "closed" if was_open is not None else None
+            if was_open is None:
+                return None
+            self.lasted_ms, self.failed = max(0, now_ms - self._opened_ms), failed
+            return "closed"
         self._failures += 1
         if self._failures < self._limit:
             return None
         was_open = self._open_until_ms
         if was_open is None:
-            self._pause_ms = self._open_ms
+            self._pause_ms, self._opened_ms = self._open_ms, now_ms
         elif now_ms >= was_open:
             self._pause_ms = min(2 * self._pause_ms, self._most_ms)
         self._open_until_ms = now_ms + self._pause_ms

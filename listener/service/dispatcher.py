@@ -309,6 +309,13 @@ class Dispatcher:
         )
         now = self._clock.now_ms()
         change = self._breaker.record(not failed, now)
-        if change is not None:
-            self._log.emit(f"upstream.circuit_{change}", reason=result.detail)
+        if change == "opened":
+            self._log.emit("upstream.circuit_opened", reason=result.detail)
+        elif change == "closed":
+            self._log.emit(
+                "upstream.circuit_closed",
+                reason=result.detail,
+                duration_ms=self._breaker.lasted_ms,
+                failures=self._breaker.failed,
+            )
         self._changed.set()

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from listener.core.evidence import Gap, Heard, Hearing
 from listener.core.inputs import EventHeard
-from listener.core.names import CvCode, Disposition, GapReason, Millis
+from listener.core.names import Comparison, CvCode, Disposition, GapReason, Millis
 from listener.ports.clock import Clock
 from listener.ports.event_source import (
     Compared,
@@ -78,6 +78,8 @@ class Hearer:
         self._incident: Incident | None = None
         self._ever_listened = False
         self._doubted = False
+        self._doubt_ms: Millis | None = None
+        self._doubts = 0
         self._in_hand_ms: Millis | None = None
         self.last_event_ms: Millis | None = None
         self._deaf_from_ms: Millis = self._deaf_since_ms
@@ -138,8 +140,10 @@ class Hearer:
         heard_since = self.last_event_ms is not None and self.last_event_ms >= since_ms
         if heard_since or not self._listening:
             return
+        self._doubts += 1
         if not self._doubted:
             self._doubted = True
+            self._doubt_ms = self._doubt_ms or self._clock.now_ms()
             self._log.emit("subscription.doubted", last_event_age_ms=self._event_age_ms())
         self._source.doubt()
 
@@ -205,7 +209,7 @@ class Hearer:
             case ConnectFailed():
                 self._on_connect_failed(signal)
             case Compared():
-                self._log.emit("subscription.compared", verdict=signal.verdict)
+                self._on_compared(signal)
             case _:
                 assert_never(signal)
 
@@ -294,6 +298,17 @@ class Hearer:
                 watched=len(self._engine.watched()),
             )
 
+    def _on_compared(self, signal: Compared) -> None:
+        began = signal.at_ms if self._doubt_ms is None else self._doubt_ms
+        self._log.emit(
+            "subscription.compared",
+            verdict=signal.verdict,
+            duration_ms=max(0, signal.at_ms - began),
+            submissions=self._doubts,
+        )
+        if signal.verdict is not Comparison.SECOND_FAILED:
+            self._doubt_ms, self._doubts = None, 0
+
     async def _on_listening(self, signal: Listening) -> None:
         gap: Gap | None = None
         # Before the gap ends: a process that dies after its end must leave word of when it heard.
@@ -304,6 +319,8 @@ class Hearer:
             await self._journal.store_resume(Resume(pid=signal.pid))
             reason = signal.gap_reason or GapReason.NOT_RECOVERED
             gap = await self._journal.close_gap(signal.at_ms, reason)
+        # A doubt ends with its connection.
+        self._doubt_ms, self._doubts = None, 0
         self._pid = signal.pid
         await self._refresh_gaps()
         if not self._listening:

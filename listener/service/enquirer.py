@@ -152,7 +152,12 @@ class Enquirer:
                 "upstream.readings_paused", reason=reading.detail, enquiries_waiting=waiting
             )
         elif change == "closed":
-            self._log.emit("upstream.readings_resumed", enquiries_waiting=waiting)
+            self._log.emit(
+                "upstream.readings_resumed",
+                enquiries_waiting=waiting,
+                duration_ms=self.breaker.lasted_ms,
+                failures=self.breaker.failed,
+            )
 
     async def _give(self, code: CvCode, reading: Reading) -> None:
         await self._engine.give(

@@ -71,7 +71,8 @@ class Pause:
                 await self._journal.set_note(NOTE, None)
                 self.since_ms = None
                 self._dispatcher.pause(False)
-                self._log.emit("sending.resumed", duration_ms=lasted_ms)
+                waiting = self._dispatcher.backlog
+                self._log.emit("sending.resumed", duration_ms=lasted_ms, waiting=waiting)
 
     def _begin(self, since_ms: Millis, restarted: bool | None = None) -> None:
         self.since_ms = since_ms

@@ -149,7 +149,6 @@ def emitted() -> Iterator[tuple[str, ast.expr, list[ast.keyword], str]]:
 MADE = {
     "fact.event": {fact.event for fact in every_fact()},
     "SubmissionClosed.event": {facts.SubmissionClosed.event},
-    "f'upstream.circuit_{change}'": {"upstream.circuit_opened", "upstream.circuit_closed"},
     "event": {"subscription.refused", "subscription.failed"},
 }
 """Events that are named by no constant, and what they can be."""

@@ -28,7 +28,9 @@ def test_what_a_deaf_subscription_swallowed_is_presumed_once_it_is_found_out() -
         assert len(lines(life, "subscription.doubted")) == 1
         proof = await submit(life, SECOND)
         assert (await until(life, proof, State.CLOSED)).outcome == "confirmed"
-        assert [line["verdict"] for line in lines(life, "subscription.compared")] == ["first_deaf"]
+        [compared] = lines(life, "subscription.compared")
+        assert (compared["verdict"], compared["submissions"]) == ("first_deaf", 1)
+        assert compared["duration_ms"] > 0
         [lost] = lines(life, "subscription.lost")
         [restored] = lines(life, "subscription.restored")
         assert lost["reason"] == restored["gap_reason"] == "deaf_subscription"

@@ -62,7 +62,8 @@ def test_paused_nothing_is_sent_over_restarts_until_it_is_resumed() -> None:
         for name in names:
             await until(life, name, State.CLOSED)
         assert len(began) == 4
-        assert len(lines(life, "sending.resumed")) == 1
+        [resumed] = lines(life, "sending.resumed")
+        assert resumed["waiting"] == 4
         await crash(life)
         await start(life)
         assert len(lines(life, "sending.paused")) == 2

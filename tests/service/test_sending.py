@@ -150,6 +150,7 @@ def test_each_probe_that_fails_doubles_the_pause_up_to_its_bound() -> None:
     breaker.record(served=False, now_ms=now_ms - 1)
     assert breaker.opens_in_ms(now_ms - 1) == 350, "one from before the pause changes nothing"
     assert breaker.record(served=True, now_ms=now_ms) == "closed"
+    assert (breaker.lasted_ms, breaker.failed) == (100 + 200 + 3 * 350, 7), "of all of it"
     breaker.record(served=False, now_ms=now_ms)
     assert breaker.record(served=False, now_ms=now_ms) == "opened"
     assert breaker.opens_in_ms(now_ms) == 100, "it begins anew"

@@ -68,6 +68,7 @@ class WatchedFolder:
         self._retry_s = RETRY_S
         self._next_asked = 0
         self._failing = False
+        self._failed_at, self._failures = 0.0, 0
 
     async def run(self) -> None:
         """Look into it until cancelled. A folder that is gone is waited for."""
@@ -76,8 +77,9 @@ class WatchedFolder:
                 try:
                     await self._watch(group)
                 except (OSError, WatchfilesRustInternalError) as error:
+                    self._failures += 1
                     if not self._failing:
-                        self._failing = True
+                        self._failing, self._failed_at = True, time.monotonic()
                         self._log.emit("watch.failed", error_type=type(error).__name__)
                     await asyncio.sleep(RETRY_S)
 
@@ -88,10 +90,11 @@ class WatchedFolder:
         if poll is None:
             poll = await asyncio.to_thread(on_network, shelves.folder)
         if self._failing:
-            self._log.emit("watch.restored")
+            lasted_ms = round((time.monotonic() - self._failed_at) * 1000)
+            self._log.emit("watch.restored", duration_ms=lasted_ms, failures=self._failures)
         else:
             self._log.emit("watch.opened", polled=poll)
-        self._failing = False
+        self._failing, self._failures = False, 0
         await self._look(group)
         async with aclosing(self._told(poll)) as told:
             async for _ in told:
