@@ -30,7 +30,7 @@ def test_what_a_deaf_subscription_swallowed_is_presumed_once_it_is_found_out() -
         assert (await until(life, proof, State.CLOSED)).outcome == "confirmed"
         [compared] = lines(life, "subscription.compared")
         assert (compared["verdict"], compared["submissions"]) == ("first_deaf", 1)
-        assert compared["duration_ms"] > 0
+        assert int(str(compared["duration_ms"])) > 0
         [lost] = lines(life, "subscription.lost")
         [restored] = lines(life, "subscription.restored")
         assert lost["reason"] == restored["gap_reason"] == "deaf_subscription"
