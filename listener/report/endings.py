@@ -241,7 +241,8 @@ class Endings:
         self._move(name, newer, ending)
         for case in self._slowest.greatest():
             if case.submission_id == name:
-                case.outcome, case.confirm_ms = ending.outcome, max(confirm_ms, 0) or None
+                case.outcome, case.reason = ending.outcome, ending.reason
+                case.confirm_ms = None if confirm_ms < 0 else confirm_ms
 
     def _new(self, name: str, version: int, rank: int, confirm_ms: int, counted: bool) -> _Known:
         contended = self._rumours.get(name)

@@ -10,6 +10,11 @@ def day_clock(at_ms: int) -> str:
     return f"{moment(at_ms):%Y-%m-%d %H:%M:%S}"
 
 
+def short(at_ms: int) -> str:
+    """``01-31 12:00:00``."""
+    return f"{moment(at_ms):%m-%d %H:%M:%S}"
+
+
 def clock(at_ms: int, other_ms: int) -> str:
     """As short as it goes beside another moment: without the day, where that is the same."""
     one, other = moment(at_ms), moment(other_ms)

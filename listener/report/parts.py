@@ -26,7 +26,7 @@ from .account import Account
 from .endings import COLUMNS, Case
 from .incidents import KINDS
 from .markup import Column, Html, html, joined, notes, section, table, tag, toned
-from .moments import day_clock
+from .moments import day_clock, short
 from .remarks import advice, attempt_notes, deaf_in_words, ended, outcome_notes, plural
 from .signs import Loud
 from .sketch import Sketch
@@ -202,7 +202,7 @@ def _case(case: Case) -> tuple[object, ...]:
     heard = "" if case.confirm_ms is None else duration(case.confirm_ms)
     word = toned(plain(case.outcome), tone_of(case.outcome))
     return (
-        case.submission_id, case.cv_ref, word, day_clock(case.closed_ms), total, heard,
+        case.submission_id, case.cv_ref, word, short(case.closed_ms), total, heard,
         number(case.attempts), plain(case.reason),
     )  # fmt: skip
 
@@ -301,7 +301,9 @@ def incidents(account: Account) -> Html:
         Column("what"), Column("whose"), Column("since"), Column("lasted", "n"), Column("ended"),
         Column("why"),
     ]  # fmt: skip
-    shown = f"{number(total)}" + (f", the longest {len(rows)} of them here" * (total > len(rows)))
+    shown = f"{number(total)} in all" + (
+        f", the longest {len(rows)} of them here" * (total > len(rows))
+    )
     return section("incidents", "Incidents", shown, table("Incidents", columns, rows))
 
 

@@ -56,13 +56,15 @@ def test_a_close_whose_first_line_a_crash_took_counts_by_the_second() -> None:
 
 
 def test_a_correction_replaces_the_outcome() -> None:
-    lines = [closed(1, "unconfirmed"), corrected(1, "unconfirmed", "confirmed")]
+    first = closed(1, "unconfirmed", reason="listened_record_moved")
+    lines = [first, corrected(1, "unconfirmed", "confirmed")]
     found = account(lines)
     assert told(lines) == [("confirmed", 1, 1, 0)]
     assert found.endings.corrections == {("unconfirmed", "confirmed"): 1}
     assert found.endings.confirm.count == 1
     assert found.endings.doubtful() == []
-    assert [case.outcome for case in found.endings.slowest()] == ["confirmed"]
+    (case,) = found.endings.slowest()
+    assert (case.outcome, case.reason, case.confirm_ms) == ("confirmed", "", 250)
 
 
 def test_told_again_after_its_correction_the_correction_holds() -> None:

@@ -65,6 +65,13 @@ def test_a_lost_subscription_lasted_as_long_as_its_end_says() -> None:
     assert told(lines) == [("no subscription", "", 8, 15, "silent")]
 
 
+def test_a_beginning_that_comes_after_its_end_in_the_files_begins_nothing_more() -> None:
+    lines = [restored(15, 7_000, False), lost(10)]
+    assert [(name, since, until) for name, _, since, until, _ in told(lines)] == [
+        ("no subscription", 8, 15)
+    ]
+
+
 def test_what_lasts_at_the_end_of_the_log_lasts() -> None:
     assert told([lost(10), line("daemon.heartbeat", 40)]) == [
         ("no subscription", "", 10, None, "silent")
