@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from listener.core.evidence import PostResult
-from listener.core.names import CvCode, Disposition, PostKind, State
+from listener.core.names import CvCode, Disposition, Millis, PostKind, State
 from listener.ports.vitals import BreakerName, BreakerState, QueueName, Vitals
 from listener.service.vital_signs import VitalSigns
 from tests.simulation.life import Life
@@ -27,15 +27,28 @@ def test_deafness_is_counted_from_the_last_frame_to_the_next_connection_and_neve
         assert 0 <= first_ms < 5_000, "until the first connection"
         await asyncio.sleep(60)
         assert (await look(life)).deaf_total_ms == first_ms, "none of it while it listens"
-        seen = [first_ms]
+        seen, journal = [first_ms], service_of(life).hearer._journal
+        real = journal.mark_alive
+
+        async def mark_alive(at_ms: Millis) -> None:
+            # Of a slow disk: the connection is there, and the ear does not know yet.
+            await asyncio.sleep(1.5)
+            seen.append((await look(life)).deaf_total_ms)
+            await real(at_ms)
+
+        journal.mark_alive = mark_alive  # type: ignore[method-assign]  # a slow disk
         for _ in range(2):
             life.server.up = False
             life.server.restart()
             await service_of(life).hearer.wait_change()
+            before_ms = (await look(life)).deaf_total_ms
             for _ in range(8):
                 await asyncio.sleep(5)
-                seen.append((await look(life)).deaf_total_ms)
-                assert seen[-1] >= seen[-2] + 5_000, "it grows while it is deaf"
+                now_ms = (await look(life)).deaf_total_ms
+                # Less what was told too much before, while the ear did not know yet that it heard.
+                assert now_ms >= before_ms + 5_000 - 1_600, "it grows while it is deaf"
+                before_ms = now_ms
+                seen.append(now_ms)
             life.server.up = True
             await listening(life)
             await asyncio.sleep(1)
@@ -45,7 +58,7 @@ def test_deafness_is_counted_from_the_last_frame_to_the_next_connection_and_neve
         away_ms = sum(int(str(line["duration_ms"])) for line in lines)
         assert len(lines) == 2
         # What the last look while deaf had told already is not taken back.
-        assert first_ms + away_ms <= seen[-1] <= first_ms + away_ms + 2_000
+        assert first_ms + away_ms <= seen[-1] <= first_ms + away_ms + 3_500
         await asyncio.sleep(40)
         beats = [line.fields for line in life.log.lines if line.event == "daemon.heartbeat"]
         assert beats[-1]["deaf_total_ms"] == (await look(life)).deaf_total_ms
