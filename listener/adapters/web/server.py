@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from listener.adapters.incidents import Incidents
 from listener.ports.front import Front
 from listener.ports.log import Log
 
@@ -22,9 +23,11 @@ from .gate import Names, Tokens
 from .gateway import Gateway, GatewayPolicy
 from .gateway_operations import GATEWAY
 from .openapi import Document
+from .pictures import Pictures
 from .probes import Figures, Probes
 from .retries import Retries
 from .shapes import Shapes
+from .status_page import StatusPage
 from .submissions import Submissions
 from .traces import remove_address, write_address
 from .upload import Uploads
@@ -101,6 +104,7 @@ class WebServer:
         connections: int = CONNECTIONS,
         gateway: GatewayPolicy | None = None,
         figures: Figures | None = None,
+        incidents: Incidents | None = None,
     ) -> None:
         self._log = log
         self._host = host
@@ -120,6 +124,8 @@ class WebServer:
             *Control(front, version).routes(),
             *Forgetting(front, uploads).routes(),
             *Probes(front, figures).routes(),
+            *StatusPage().routes(),
+            *Pictures(front, incidents).routes(),
             *self._events.routes(),
             *Shapes(front, self._stopping).routes(),
         ]
