@@ -73,6 +73,19 @@ class _Handler(web.RequestHandler):
         return super().handle_error(request, status, exc, _NOT_UNDERSTOOD)
 
 
+def _bounds(idle_timeout_s: float) -> dict[str, Any]:
+    """What aiohttp is told for each connection."""
+    return {
+        "access_log": None,
+        "logger": _silent(),
+        "auto_decompress": False,
+        "keepalive_timeout": idle_timeout_s,
+        "lingering_time": LINGER_S,
+        "max_line_size": HEAD_BYTES,
+        "max_field_size": HEAD_BYTES,
+    }
+
+
 def _silent() -> logging.Logger:
     """Of no tree: the library's own lines show what was sent."""
     silent = logging.Logger("listener.web.silent")
@@ -131,15 +144,7 @@ class WebServer:
         ]
         self.document = Document([*(route.operation for route in routes), *GATEWAY], version)
         routes += self.document.routes()
-        self._bounds: dict[str, Any] = {
-            "access_log": None,
-            "logger": _silent(),
-            "auto_decompress": False,
-            "keepalive_timeout": idle_timeout_s,
-            "lingering_time": LINGER_S,
-            "max_line_size": HEAD_BYTES,
-            "max_field_size": HEAD_BYTES,
-        }
+        self._bounds = _bounds(idle_timeout_s)
         self._runner = web.AppRunner(
             api.app(routes, passing),
             # A client that is gone waits for nothing.
