@@ -40,12 +40,13 @@ from listener.core.errors import JournalFault, SpoolFault
 from listener.core.policy import Policy
 from listener.measuring import Meters, measured
 from listener.ports.front import Front
+from listener.ports.inbound import EventHandler
 from listener.ports.journal import Journal
 from listener.ports.reaction import Handler
 from listener.service.dispatcher import SendingPolicy
 from listener.service.front import ServiceFront
 from listener.service.service import Service, ServicePolicy, World
-from listener.settings import Settings, imported
+from listener.settings import Settings, by_function, event_function, outcome_function
 
 
 @dataclass(slots=True)
@@ -173,10 +174,18 @@ def outcome_handlers(
             if poster is not None:
                 stack.push_async_callback(poster.close)
         else:
-            function = imported("CV_OUTCOME_HANDLERS", name, otherwise=", ".join(NAMES))
+            function = outcome_function(name)
             handler = Handler(name, function, timeout_s=settings.handler_timeout_s)
         found.append(handler)
     return found
+
+
+def event_handlers(settings: Settings) -> Sequence[EventHandler]:
+    """The functions that the settings name for other events. Raises SettingsInvalid."""
+    return [
+        EventHandler(name, event_function(name), events, settings.handler_timeout_s)
+        for name, events in by_function(settings.event_handlers).items()
+    ]
 
 
 def expect_journal(folder: Path) -> None:
@@ -244,6 +253,7 @@ async def open_world(
             log=log,
             new_id=new_submission_id,
             handlers=outcome_handlers(settings, log, stack),
+            event_handlers=event_handlers(settings),
             dropped_lines=log.dropped_lines,
             found_by=log.found_by,
             written=log.written,

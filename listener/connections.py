@@ -12,7 +12,13 @@ from listener.adapters.tls import client_context
 from listener.adapters.upstream_http import HttpUpstream
 from listener.adapters.web import RECORDS_AT_ONCE
 from listener.ports.event_source import Resume
-from listener.settings import Named, Settings, imported, known_settings
+from listener.settings import (
+    Named,
+    Settings,
+    credentials_function,
+    events_of,
+    known_settings,
+)
 
 MAX_RESPONSE_BYTES = 1 << 20
 
@@ -30,7 +36,7 @@ def credentials(settings: Settings, log: StructuredLog) -> dict[str, Fresh]:
     for known in known_settings():
         named = getattr(settings, known.field)
         if known.field in plain and isinstance(named, Named):
-            function = imported(known.name, named.name, otherwise="a JSON object", secret=True)
+            function = credentials_function(known.name, named.name)
             plain[known.field] = Asked(function, known.form.read, told=log.redactor.add)
     return plain
 
@@ -73,6 +79,7 @@ def socket_source(
         path=settings.socket_path,
         namespace=settings.socket_namespace,
         event=settings.socket_event,
+        others=events_of(settings.event_handlers),
         read=cv_updated.read,
         auth=made["socket_auth"],
         headers=made["socket_headers"],

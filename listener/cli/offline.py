@@ -20,11 +20,16 @@ from .command import Command, json_option
 def check(as_json: bool) -> None:
     """Check the settings, offline, and show each with where it comes from.
 
-    Secrets are only told to be there. Mistakes are told all at once, with exit status 78.
+    The modules of functions that settings name are imported, and the functions not called. Secrets
+    are only told to be there. Mistakes are told all at once, with exit status 78.
     """
-    from listener.settings import read
+    from listener.core.errors import SettingsInvalid
+    from listener.settings import read, unloadable
 
-    described = read().describe()
+    reading = read()
+    if wrong := unloadable(reading.settings):
+        raise SettingsInvalid("\n".join(wrong))
+    described = reading.describe()
     if as_json:
         for one in described:
             output.write_json({"name": one.name, "value": one.value, "source": one.source.value})

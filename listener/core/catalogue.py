@@ -186,6 +186,26 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "upstream emits, and check CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE and, where events go "
               "to those alone who join a room, CV_SOCKET_ON_CONNECT. Otherwise the upstream emits "
               "nothing: ask its side."),
+        _spec("event.stored", _D, "An event that CV_EVENT_HANDLERS names was heard, and is on "
+              "disk for this function.", "heard_event", "handler", "seq", "size", "replayed"),
+        _spec("event.handled", _D, "The function took it; what it carried is deleted.",
+              "heard_event", "handler", "seq", "size", "duration_ms"),
+        _spec("event.dropped", _W, "An event that CV_EVENT_HANDLERS names was heard, and is not "
+              "kept: it carries more than 64 KiB (too_large), or what is no JSON (not_json); 5,000 "
+              "wait for its function (backlog_full); or more came at once than could be written "
+              "(flood). For each name and reason the 1st, 2nd, 4th, 8th … are told.",
+              "heard_event", "reason", "count", "handler", "size",
+              do="backlog_full: mend the function; see handler.failed. flood: ask the upstream's "
+              "side for fewer, or take the event out of CV_EVENT_HANDLERS. No cv_updated is lost "
+              "by it."),
+        _spec("event.expired", _E, "For 24 hours the function did not take them: deleted.",
+              "heard_event", "handler", "count",
+              do="See handler.failed of this function, and mend it. What they carried is gone: if "
+              "it matters, ask the upstream's side."),
+        _spec("event.unclaimed", _W, "Events wait for a function that CV_EVENT_HANDLERS does not "
+              "name any more.", "handler", "waiting",
+              do="Name it again, and it is told of them; or leave them: they are deleted 24 hours "
+              "after they were heard."),
         _spec("subscription.established", _I, "We listen.",
               "transport", "recovery_offered", "recovered", "gap_reason", "duration_ms",
               "failures", "reason", "last_reason"),
@@ -326,9 +346,10 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("handler.failed", _W,
               "A handler failed, and an incident begins: what it failed with is tried again, ever "
               "later. Of an incident the 1st, 2nd, 4th, 8th … failure is told.",
-              "handler", "submission_id", "tries", "failures", "retry_in_s", "error_type", "error",
+              "handler", "submission_id", "heard_event", "seq", "size", "tries", "failures",
+              "retry_in_s", "error_type", "error",
               do="Nothing, if handler.recovered follows. Otherwise mend the handler, or whom it "
-              "calls; no outcome is lost meanwhile."),
+              "calls; no outcome is lost meanwhile. An event is given up after 24 hours."),
         _spec("handler.recovered", _W, "The handler serves again: the incident ends.",
               "handler", "failures", "duration_ms", do="Nothing for one. Many: see whom it calls."),
         _spec("handler.disabled", _C, "The handler has done nothing but fail for five days "
@@ -337,7 +358,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "that is gone, at the next start.",
               "handler", "reason", "failures", "duration_ms", "waiting", "error",
               do="Mend what the error says and restart; or take the handler out of "
-              "CV_OUTCOME_HANDLERS. Other handlers go on."),
+              "CV_OUTCOME_HANDLERS or CV_EVENT_HANDLERS. Other handlers go on."),
         _spec("handler.unnamed", _W, "Outcomes wait for a handler that is not named any more.",
               "handler", "waiting",
               do="Name it in CV_OUTCOME_HANDLERS again, and they are told; or leave them: they go "

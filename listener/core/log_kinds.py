@@ -47,6 +47,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
     _K.TEXT: (
         *("service", "version", "run_id", "replica", "event", "upstream_status", "status"),
         *("enhance_status", "error", "hint", "runbook", "trace", "listens_for", "handler"),
+        "heard_event",
         *("library", "message", "host", "url", "state_dir", "python", "catalogue_miss"),
         *("trace_id", "span_id"),
     ),

@@ -30,6 +30,32 @@ class ReceivedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherEvent:
+    """An event of another name that the source was asked to hear, too. ``payload``: its arguments
+    as JSON; empty where ``problem`` says why they cannot be kept (``too_large``, ``not_json``).
+    ``size``: in bytes. The rest as ``ReceivedEvent`` has it."""
+
+    name: str
+    heard_ms: Millis
+    payload: str = field(repr=False)
+    size: int
+    problem: str | None = None
+    replayed: bool = False
+    offset: str | None = None
+    acknowledge: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OthersDropped:
+    """So many other events of one name came faster than they were handed out, and were dropped: for
+    them nothing else is held up. ``at_ms``: the last of them."""
+
+    at_ms: Millis
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listening:
     """A connection is up and subscribed (on-connect emits acknowledged). ``recovered``: the server
     proved that nothing was missed since the last one; otherwise ``gap_reason`` says why not.
@@ -80,7 +106,7 @@ class Compared:
     verdict: Comparison
 
 
-Signal = ReceivedEvent | Listening | Lost | ConnectFailed | Compared
+Signal = ReceivedEvent | OtherEvent | OthersDropped | Listening | Lost | ConnectFailed | Compared
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from listener.core.errors import place_of
-from listener.core.names import Millis, SubmissionId
+from listener.core.names import Millis
 from listener.ports.clock import Clock
 from listener.ports.log import Log
 from listener.ports.reaction import HandlerFailed
@@ -41,13 +41,14 @@ NEVER = Millis(1 << 62)
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One call to be made. Two of one ``key`` are never under way together."""
+    """One call to be made. Two of one ``key`` are never under way together. ``about``: what lines
+    of the log tell of it."""
 
     key: str
     version: int
     tries: int
     due_ms: Millis
-    submission_id: SubmissionId | None = None
+    about: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,16 @@ class Caller:
         *,
         at_once: int = 64,
         timeout_s: float = 30.0,
+        longest_wait_ms: int = LONGEST_WAIT_MS,
     ) -> None:
+        """``longest_wait_ms``: between the tries of one errand."""
         self.name = name
         self._errands = errands
         self._clock = clock
         self._log = log
         self._at_once = at_once
         self._timeout_s = timeout_s
+        self._longest_wait_ms = longest_wait_ms
         self._news = asyncio.Event()
         self._busy: set[str] = set()
         self._ended: set[str] = set()
@@ -247,7 +251,7 @@ class Caller:
         failures, was = incident.failures, self._probe_ms
         if error.gone or now - since >= DISABLED_AFTER_MS:
             self._probe_ms = NEVER if error.gone else Millis(now + PROBE_EVERY_MS)
-        wait_ms = max(wait_after(errand), round(error.again_in_s * 1000))
+        wait_ms = max(wait_after(errand, self._longest_wait_ms), round(error.again_in_s * 1000))
         await self._errands.postpone(errand, Millis(now + wait_ms))
         if not self.disabled and failures & (failures - 1) == 0:
             # Powers of two: a flood of them is some lines, not as many.
@@ -255,7 +259,7 @@ class Caller:
             self._log.emit(
                 "handler.failed",
                 handler=self.name,
-                submission_id=errand.submission_id,
+                **errand.about,
                 tries=errand.tries + 1,
                 failures=failures,
                 retry_in_s=wait_ms / 1000,
@@ -274,10 +278,10 @@ class Caller:
             )
 
 
-def wait_after(errand: Errand) -> int:
+def wait_after(errand: Errand, longest_ms: int = LONGEST_WAIT_MS) -> int:
     """How long a failed errand is put off, in milliseconds. Errands that fail together do not come
     again together: each has a spread of its own, of a fifth more or less, always the same."""
-    wait = min(LONGEST_WAIT_MS, FIRST_WAIT_MS << 2 * min(errand.tries, 16))
+    wait = min(longest_ms, FIRST_WAIT_MS << 2 * min(errand.tries, 16))
     chance = zlib.crc32(f"{errand.key} {errand.tries}".encode()) / 2**32
     return round(wait * (0.8 + 0.4 * chance))
 

@@ -18,6 +18,8 @@ from listener.ports.event_source import (
     EventSource,
     Listening,
     Lost,
+    OtherEvent,
+    OthersDropped,
     ReceivedEvent,
     Resume,
 )
@@ -25,8 +27,10 @@ from listener.ports.journal import InboxRow, Journal
 from listener.ports.log import Log
 
 from .engine import Engine, Moment
+from .inbound import Inbound
 
-Connection = Listening | Lost | ConnectFailed | Compared
+Connection = Listening | Lost | ConnectFailed | Compared | OthersDropped
+Step = tuple[ReceivedEvent, InboxRow] | OtherEvent
 
 BATCH = 512
 
@@ -60,6 +64,7 @@ class Hearer:
         unsettled_ms: int,
         late_window_ms: int,
         gap_ended: Callable[[], None],
+        inbound: Inbound | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -69,6 +74,7 @@ class Hearer:
         self._unsettled_ms = unsettled_ms
         self._late_window_ms = late_window_ms
         self._gap_ended = gap_ended
+        self._inbound = inbound or Inbound(journal, clock, log)
         self._uncorrelated: Counter[CvCode] = Counter()
         self._gaps: tuple[Gap, ...] = ()
         self._listening = False
@@ -189,10 +195,10 @@ class Hearer:
             first = signals[0]
             self._in_hand_ms = first.at_ms if isinstance(first, Connection) else first.heard_ms
             # All at once and before any await: from here on the queue no longer says "pending".
-            steps = [s if isinstance(s, Connection) else (s, self._row(s)) for s in signals]
-            events: list[tuple[ReceivedEvent, InboxRow]] = []
+            steps = [(s, self._row(s)) if isinstance(s, ReceivedEvent) else s for s in signals]
+            events: list[Step] = []
             for step in steps:
-                if isinstance(step, tuple):
+                if not isinstance(step, Connection):
                     events.append(step)
                     continue
                 await self._take(events)
@@ -210,21 +216,24 @@ class Hearer:
                 self._on_connect_failed(signal)
             case Compared():
                 self._on_compared(signal)
+            case OthersDropped():
+                self._inbound.lose(signal)
             case _:
                 assert_never(signal)
 
-    async def _take(self, run: Sequence[tuple[ReceivedEvent, InboxRow]]) -> None:
-        """Journal a run of events, acknowledge them, then give each to its lane."""
+    async def _take(self, run: Sequence[Step]) -> None:
+        """Journal a run of events, acknowledge them, then give each of ours to its lane."""
         if not run:
             return
-        events = [event for event, _ in run]
-        rows = [row for _, row in run]
+        events = [step if isinstance(step, OtherEvent) else step[0] for step in run]
+        rows = [step[1] for step in run if isinstance(step, tuple)]
         offset = next((e.offset for e in reversed(events) if e.offset is not None), None)
         resume = None if offset is None else Resume(pid=self._pid, offset=offset)
-        await self._journal.append_events(rows, resume)
+        await self._inbound.journal(rows, resume, events)
         if offset is not None:
             self._source.committed(offset)
-        self._count(events)
+        if ours := [event for event in events if isinstance(event, ReceivedEvent)]:
+            self._count(ours)
         acks = [e.acknowledge for e in events if e.acknowledge is not None]
         if acks:
             await _all(acks)

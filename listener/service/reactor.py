@@ -173,7 +173,10 @@ class Outcomes:
         """Oldest first."""
         found = await self._journal.due_reactions(self._name, until_ms, limit)
         return [
-            Errand(r.submission_id, r.version, r.tries, r.due_ms, r.submission_id) for r in found
+            Errand(
+                r.submission_id, r.version, r.tries, r.due_ms, {"submission_id": r.submission_id}
+            )
+            for r in found
         ]
 
     async def prepare(self, errand: Errand) -> Call | None:

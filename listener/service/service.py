@@ -16,6 +16,7 @@ from listener.core.submission import Lane
 from listener.core.tracing import attempt_name
 from listener.ports.clock import Clock
 from listener.ports.event_source import EventSource, Overhears
+from listener.ports.inbound import EventHandler
 from listener.ports.journal import Journal, StoredSubmission
 from listener.ports.log import Log
 from listener.ports.reaction import Handler
@@ -34,6 +35,7 @@ from .forgetting import Forgetting
 from .gap_book import GapBook
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
+from .inbound import Inbound
 from .intake import Intake
 from .pausing import Pause
 from .reactor import Reactor, at_once
@@ -59,6 +61,7 @@ class World:
     log: Log
     new_id: Callable[[], SubmissionId]
     handlers: Sequence[Handler] = ()
+    event_handlers: Sequence[EventHandler] = ()
     dropped_lines: Callable[[], int] = lambda: 0
     written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None
@@ -101,6 +104,7 @@ class Service:
         self.replies = Replies(journal, self.bulletin)
         self.engine = Engine(journal, clock, policy.core, log, world.found_by)
         self.aftermath = Aftermath(self.engine)
+        self.inbound = Inbound(journal, clock, log, world.event_handlers)
         self.hearer = Hearer(
             world.source,
             journal,
@@ -110,6 +114,7 @@ class Service:
             unsettled_ms=2 * policy.sending.listen_wait_ms,
             late_window_ms=policy.core.late_window_ms,
             gap_ended=self.aftermath.gap_ended,
+            inbound=self.inbound,
         )
         self.breaker = Breaker(policy.breaker_failures, policy.breaker_open_ms)
         self.dispatcher = Dispatcher(
@@ -246,6 +251,7 @@ class Service:
         await self.gap_book.recover()
         found = await journal.first_look()
         self.pause.recover(found.notes)
+        await self.inbound.recover(found.inbound)
         codes = found.lanes
         self.engine.remember(codes)
         await self.silence.recover()
@@ -286,6 +292,8 @@ class Service:
                 ("gap book", self.gap_book.run),
                 ("heartbeat", self.heartbeat.run),
             ]
+            if not self.inbound.idle:
+                rooms.append(("inbound", self.inbound.run))
             tasks = [ear, *(group.create_task(self._endless(*room)) for room in rooms)]
             self.ready.set()
             await self._stop.wait()

@@ -3,10 +3,18 @@
 Read by the command line and by ``compose`` alone; every other room is given plain values.
 """
 
-from .functions import Named, imported
+from .functions import (
+    Named,
+    by_function,
+    credentials_function,
+    event_function,
+    events_of,
+    outcome_function,
+)
 from .load import RESERVED, Described, Reading, Source, load, read
 from .model import Group, Known, Settings, known_settings
 from .objects import ConnectEmit
+from .unloadable import unloadable
 
 __all__ = [
     "RESERVED",
@@ -18,8 +26,13 @@ __all__ = [
     "Reading",
     "Settings",
     "Source",
-    "imported",
+    "by_function",
+    "credentials_function",
+    "event_function",
+    "events_of",
     "known_settings",
     "load",
+    "outcome_function",
     "read",
+    "unloadable",
 ]

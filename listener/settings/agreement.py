@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .functions import events_of
+
 if TYPE_CHECKING:
     from .model import Settings
 
@@ -49,6 +51,12 @@ def disagreements(settings: Settings) -> Iterator[str]:
         yield (
             "CV_SPOOL_WATCH: expected a folder of its own, found one that is CV_STATE_DIR, holds it"
             " or lies within it: choose another"
+        )
+    if settings.socket_event in events_of(settings.event_handlers):
+        yield (
+            "CV_EVENT_HANDLERS: expected other events than CV_SOCKET_EVENT"
+            f" ({settings.socket_event}), found it among them: take it out; what becomes of an"
+            " update is told by CV_OUTCOME_HANDLERS"
         )
     yield from _handlers(settings)
 

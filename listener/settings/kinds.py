@@ -12,7 +12,7 @@ from listener.core.names import LanePolicy
 
 from . import forms, objects
 from .forms import Form
-from .functions import PATTERN, Named, or_named
+from .functions import PATTERN, Named, or_named, read_event_handler
 from .objects import ConnectEmit
 
 
@@ -208,6 +208,14 @@ Handlers = Annotated[
         "log, webhook, chat, program, or functions as package.module:function, with commas between",
         "log,your_package.hooks:on_outcome",
         forms.list_of(forms.matching(f"log|webhook|chat|program|{PATTERN}")),
+    ),
+]
+EventHandlers = Annotated[
+    tuple[str, ...],
+    Form(
+        "EVENT=package.module:function, or several of them with commas between, each once",
+        "cv_viewed=your_package.hooks:on_viewed",
+        forms.list_of(read_event_handler),
     ),
 ]
 PostUrl = Annotated[

@@ -35,7 +35,7 @@ class Group(StrEnum):
     SENDING = "Sending"
     WAITING = "How long to wait"
     KEEPING = "What is kept"
-    HANDLERS = "What is done on each outcome"
+    HANDLERS = "What is done on each outcome, and on other events"
     DAEMON = "The daemon and its log"
 
 
@@ -227,6 +227,9 @@ class Settings(BaseSettings):
     outcome_handlers: kinds.Handlers = _env(Group.HANDLERS, "CV_OUTCOME_HANDLERS", ("log",))
     """What is called with each outcome, at least once. The page docs/handlers.md
     tells of each."""
+    event_handlers: kinds.EventHandlers = _env(Group.HANDLERS, "CV_EVENT_HANDLERS", ())
+    """Functions that are called with events other than CV_SOCKET_EVENT, at least once, in order.
+    Several may be named for one event, and one for several."""
     handler_timeout_s: kinds.Seconds = _env(Group.HANDLERS, "CV_HANDLER_TIMEOUT", 30.0)
     """How long one call of a handler may take: a request of webhook or chat, a run of the program,
     a function."""

@@ -43,6 +43,20 @@ async def test_settings_that_do_not_hold_are_told_all_at_once(
     assert "SECRET" not in ended.err
 
 
+async def test_functions_that_settings_name_are_looked_for_and_told_all_at_once(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "hooks.py").write_text("async def on_viewed(event): raise AssertionError\n")
+    env = {"CV_EVENT_HANDLERS": "viewed=hooks:on_viewed"}
+    assert (await cli(tmp_path, "check", env=env)).status == 0
+    wrong = {"CV_EVENT_HANDLERS": "viewed=hooks:on_vewed", "CV_OUTCOME_HANDLERS": "log,hoks:x"}
+    ended = await cli(tmp_path, "check", env=env | wrong)
+    assert (ended.status, ended.out) == (78, "")
+    outcome, event = ended.err.splitlines()
+    assert "there is no module hoks: did you mean hooks?" in outcome
+    assert "the module hooks has no on_vewed: did you mean on_viewed?" in event
+
+
 async def test_a_ref_is_that_of_the_logs(tmp_path: Path) -> None:
     code = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
     expected = cv_ref(KEY.encode(), CvCode(code))

@@ -12,7 +12,14 @@ from itertools import pairwise
 import pytest
 
 from listener.core.names import GapReason, Millis
-from listener.ports.event_source import ConnectFailed, Listening, Lost, ReceivedEvent, Resume
+from listener.ports.event_source import (
+    ConnectFailed,
+    Listening,
+    Lost,
+    OtherEvent,
+    ReceivedEvent,
+    Resume,
+)
 from tests.fakes.socket_server import SocketServer
 from tests.fakes.source_scripted import ScriptedSource
 from tests.simulation.loop import VirtualLoop, run_virtual
@@ -96,7 +103,7 @@ class Life:
             # What a process that dies has not stored is lost; its last word is "stopped".
             left = await source.next_batch(100_000)
             self.journal.open_since_ms = min(
-                signal.heard_ms if isinstance(signal, ReceivedEvent) else signal.at_ms
+                signal.heard_ms if isinstance(signal, ReceivedEvent | OtherEvent) else signal.at_ms
                 for signal in left
             )
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,9 @@ from aiohttp import web
 
 from handlers.program import program
 from handlers.webhook import webhook
+from listener.ports.inbound import InboundEvent
 from listener.ports.reaction import HandlerFailed
+from listener.settings import by_function, load
 from tests.tree import ROOT
 
 from .test_posts import NEWER, SECRET, corrected, failure, posting, shown
@@ -81,3 +84,16 @@ async def test_the_function_of_the_page_hears_and_fails(
             await page.on_outcome({**shown(), "outcome": None})
     finally:
         del sys.modules["hooks_of_the_page"]
+
+
+async def test_the_handler_of_the_page_hears_another_event() -> None:
+    page = module(block("python", "on_viewed"))
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for sequence in (1, 1, 2):
+        await page.on_viewed(InboundEvent("cv_viewed", ({"cv_id": 456},), sequence, at, False))
+    assert {456: {1, 2}} == page.VIEWS
+    with pytest.raises(HandlerFailed):
+        await page.on_viewed(InboundEvent("cv_viewed", ("else",), 3, at, False))
+    (entry,) = re.findall(r"CV_EVENT_HANDLERS=(.*)", block("ini", "CV_EVENT_HANDLERS"))
+    known = load({"CV_EVENT_HANDLERS": entry, "HOME": "/"}, dotenv=None)
+    assert by_function(known.event_handlers) == {"handlers.cv_viewed:on_viewed": {"cv_viewed"}}

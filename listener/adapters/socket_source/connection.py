@@ -70,6 +70,7 @@ class Connection:
             room.recovery,
             self.link,
             event=endpoint.event,
+            others=endpoint.others,
             read=endpoint.read,
             offered=lambda: self.offered,
         )
@@ -160,7 +161,8 @@ class Connection:
 
     def _session(self, headers: Mapping[str, str]) -> aiohttp.ClientSession:
         endpoint = self._endpoint
-        fast = fast_prefixes(endpoint.event, endpoint.namespace) if endpoint.fast_path else None
+        names = (endpoint.event, endpoint.namespace, sorted(endpoint.others))
+        fast = fast_prefixes(*names) if endpoint.fast_path else None
         return aiohttp.ClientSession(
             # The library sends them with the first request alone.
             headers=headers,

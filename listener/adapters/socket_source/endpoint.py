@@ -32,6 +32,7 @@ class Endpoint:
     path: str
     namespace: str
     event: str
+    others: frozenset[str]
     read: ReadEvent
     auth: Fresh
     headers: Fresh

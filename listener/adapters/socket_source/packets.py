@@ -9,6 +9,7 @@ is called and however it is broken.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +89,13 @@ class HeardPacket(packet.Packet):  # type: ignore[misc]  # the library's class i
         return complete
 
 
-def fast_prefixes(event: str, namespace: str) -> tuple[tuple[str, ...], int]:
+def fast_prefixes(
+    event: str, namespace: str, others: Iterable[str] = ()
+) -> tuple[tuple[str, ...], int]:
     """How a text frame with a plain event of ours begins (no ack, no attachments), in the spellings
-    of servers that escape what is not ASCII and of those that do not; and where its JSON begins."""
+    of servers that escape what is not ASCII and of those that do not; and where its JSON begins.
+    ``others``: more names."""
     head = "42" if namespace == "/" else f"42{namespace},"
-    names = {orjson.dumps(event).decode(), json.dumps(event)}
+    events = (event, *others)
+    names = {name for one in events for name in (orjson.dumps(one).decode(), json.dumps(one))}
     return tuple(sorted(f"{head}[{name}," for name in names)), len(head)

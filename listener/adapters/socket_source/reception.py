@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
 import orjson
 
 from listener.core.names import Millis
 from listener.core.wire import EventBody
-from listener.ports.event_source import ReceivedEvent, Resume
+from listener.ports.event_source import OtherEvent, ReceivedEvent, Resume
+from listener.ports.inbound import PAYLOAD_MOST
 
 from .link import End, Link, storable
 from .packets import Arrival
@@ -32,6 +33,7 @@ class Reception:
         link: Link,
         *,
         event: str,
+        others: Collection[str] = (),
         read: ReadEvent,
         offered: Callable[[], Resume | None],
     ) -> None:
@@ -40,6 +42,7 @@ class Reception:
         self._recovery = recovery
         self._link = link
         self._event = event
+        self._others = others
         self._read = read
         self._offered = offered
         self._open = True
@@ -61,22 +64,32 @@ class Reception:
         self._open = False
 
     def take(self, encoded: str) -> bool:
-        """The fast path: the JSON of a plain event of ours. False: it is for the library."""
+        """The fast path: the JSON of a plain event of ours, or of another one that is asked for.
+        False: it is for the library."""
         try:
-            _, *args = orjson.loads(encoded)
+            name, *args = orjson.loads(encoded)
         except ValueError:
             return False
-        self._hear(args, None)
+        if name in self._others:
+            self._hear_other(name, args, None)
+        else:
+            self._hear(args, None)
         return True
 
     async def handle(self, arrival: Arrival, *args: object) -> None:
         """The library's handler. All is done before the first await; it returns, and so
         acknowledges the event, when that is on disk."""
-        if arrival.name != self._event and arrival.name is not None:
+        name = arrival.name
+        if name is not None and name != self._event and name not in self._others:
             self._offset(list(args), wants_ack=arrival.wants_ack)
             return
         done = asyncio.get_running_loop().create_future() if arrival.wants_ack else None
-        kept = self._hear_nothing(done) if arrival.name is None else self._hear(list(args), done)
+        if name is None:
+            kept = self._hear_nothing(done)
+        elif name == self._event:
+            kept = self._hear(list(args), done)
+        else:
+            kept = self._hear_other(name, list(args), done)
         if done is not None and kept:
             await done
         elif done is not None:
@@ -94,6 +107,27 @@ class Reception:
         if not self._room():
             return False
         self._put(EventBody(None, "bad_packet", "{}"), None, done)
+        return True
+
+    def _hear_other(self, name: str, args: list[object], done: asyncio.Future[None] | None) -> bool:
+        """Never in the way of ours: what there is no room for is dropped, and none the less done
+        with."""
+        if not self._open:
+            return False
+        offset = self._offset(args, wants_ack=done is not None)
+        payload, size, problem = _payload(args)
+        event = OtherEvent(
+            name=name,
+            heard_ms=self._link.clock.now_ms(),
+            payload=payload,
+            size=size,
+            problem=problem,
+            replayed=not self.connected and self._offered() is not None,
+            offset=offset if self.on_record else None,
+            acknowledge=None if done is None else _acknowledgement(done),
+        )
+        if not self.queue.put_other(event) and done is not None:
+            done.set_result(None)
         return True
 
     def _put(self, body: EventBody, offset: str | None, done: asyncio.Future[None] | None) -> None:
@@ -144,6 +178,17 @@ class Reception:
         del args[-1]
         self._recovery.received(offset)
         return offset
+
+
+def _payload(args: list[object]) -> tuple[str, int, str | None]:
+    """The arguments as JSON, how many bytes, and what keeps them from being kept: attachments are
+    no JSON, nor is half of a surrogate pair, and what is nested too deep nobody could read."""
+    try:
+        encoded = orjson.dumps(args)
+    except TypeError:
+        return "", 0, "not_json"
+    size = len(encoded)
+    return ("", size, "too_large") if size > PAYLOAD_MOST else (encoded.decode(), size, None)
 
 
 def _acknowledgement(done: asyncio.Future[None]) -> Callable[[], Awaitable[None]]:

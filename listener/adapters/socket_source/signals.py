@@ -6,7 +6,11 @@ import asyncio
 from collections import Counter, deque
 
 from listener.core.names import CvCode, Millis
-from listener.ports.event_source import ReceivedEvent, Signal
+from listener.ports.event_source import OtherEvent, OthersDropped, ReceivedEvent, Signal
+
+OTHERS_MOST = 1_000
+OTHERS_BYTES = 16 * 1024 * 1024
+"""Other events that wait to be handed out: so many, and so much of payload."""
 
 
 class SignalQueue:
@@ -22,6 +26,9 @@ class SignalQueue:
         self._signals: deque[Signal] = deque()
         self._codes: Counter[CvCode] = Counter()
         self._events = 0
+        self._others = 0
+        self._other_bytes = 0
+        self._dropped: dict[str, OthersDropped] = {}
         self._arrived = asyncio.Event()
         self.heard = asyncio.Event()
         """Set with each event that is put; cleared by whoever waits for the next."""
@@ -48,7 +55,7 @@ class SignalQueue:
         if not self._signals:
             return None
         first = self._signals[0]
-        return first.heard_ms if isinstance(first, ReceivedEvent) else first.at_ms
+        return first.heard_ms if isinstance(first, ReceivedEvent | OtherEvent) else first.at_ms
 
     def put(self, signal: Signal) -> None:
         """Append. Never waits, never refuses."""
@@ -61,6 +68,20 @@ class SignalQueue:
             if self._events >= self.limit:
                 self._space.clear()
         self._arrived.set()
+
+    def put_other(self, event: OtherEvent) -> bool:
+        """Append, if there is room. What there is none for is counted, and told with the next that
+        are handed out."""
+        size = len(event.payload)
+        if self._others >= OTHERS_MOST or self._other_bytes + size > OTHERS_BYTES:
+            before = self._dropped.get(event.name)
+            count = 1 + (0 if before is None else before.count)
+            self._dropped[event.name] = OthersDropped(event.heard_ms, event.name, count)
+            return False
+        self._others += 1
+        self._other_bytes += size
+        self.put(event)
+        return True
 
     async def space(self) -> None:
         """Wait until the queue is not full."""
@@ -77,6 +98,12 @@ class SignalQueue:
         for signal in signals:
             if isinstance(signal, ReceivedEvent):
                 self._forget(signal)
+            elif isinstance(signal, OtherEvent):
+                self._others -= 1
+                self._other_bytes -= len(signal.payload)
+        if self._dropped:
+            signals += self._dropped.values()
+            self._dropped.clear()
         if not self._signals:
             self._arrived.clear()
         if self._events <= self.limit // 2:

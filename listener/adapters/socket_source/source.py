@@ -7,7 +7,7 @@ import itertools
 import random as chance
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,6 +19,8 @@ from listener.ports.event_source import (
     ConnectFailed,
     Listening,
     Lost,
+    OtherEvent,
+    OthersDropped,
     ReceivedEvent,
     Resume,
     Signal,
@@ -53,6 +55,7 @@ class SocketSource:
     ``on_connect`` runs after every connection that was not recovered.
     ``backoff_*`` are for faults, ``refused_*`` for refusals. ``queue_limit``: events not yet handed
     out; at the limit the fast path stops reading, and the other drops the connection.
+    ``others``: names of events that are handed out as they are, too.
     ``read``: what is made of an event's arguments. ``first_seq``: the number of the first event.
     ``proxy``: an ``http://`` URL, with credentials.
     """
@@ -67,6 +70,7 @@ class SocketSource:
         path: str = "/socket.io",
         namespace: str = "/",
         event: str = "cv_updated",
+        others: Collection[str] = (),
         read: ReadEvent = read_event,
         auth: Fresh = _nothing,
         headers: Fresh = _nothing,
@@ -94,6 +98,7 @@ class SocketSource:
             path=path,
             namespace=within,
             event=event,
+            others=frozenset(others) - {event},
             read=read,
             auth=auth,
             headers=headers,
@@ -108,15 +113,13 @@ class SocketSource:
             proxy=proxy,
             overhearing=self.overhearing,
         )
-        self.queue = SignalQueue(queue_limit)
-        self.recovery = Recovery(resume)
+        self.queue, self.recovery = SignalQueue(queue_limit), Recovery(resume)
         self.numbers: Iterator[int] = itertools.count(first_seq)
         self._now_ms, self._monotonic = now_ms, monotonic
         self.clock = self._clock()
         delays = (Delays(backoff_first_s, backoff_cap_s), Delays(refused_first_s, refused_cap_s))
         self._new_backoff = partial(Backoff, *delays, random)
-        self._backoff = self._new_backoff()
-        self._failures, self._doubted = 0, asyncio.Event()
+        self._backoff, self._failures, self._doubted = self._new_backoff(), 0, asyncio.Event()
 
     # ------------------------------------------------------------------------------- the port
 
@@ -230,6 +233,10 @@ class SocketSource:
                 self.queue.put(replace(signal, recovered=False, gap_reason=reason))
             elif isinstance(signal, ReceivedEvent):
                 self.queue.put(replace(signal, seq=next(self.numbers)))
+            elif isinstance(signal, OtherEvent):
+                self.queue.put_other(signal)
+            elif isinstance(signal, OthersDropped):
+                self.queue.put(signal)
         second.connection.move(self.queue, self.numbers)
         self.recovery, self.clock = room.recovery, room.clock
 
