@@ -131,6 +131,10 @@ behaviours: install ## fifteen behaviours of the upstream against its ledger: UP
 cuts: node ## the real process and the official Socket.IO server, cut apart amid the traffic: SEED=7 for other cuts; RECORD=1
 	$(PY) -m tests.e2e $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
 
+.PHONY: soak
+soak: install ## an hour of mixed faults at the real process, told from its log alone: MINUTES=60, SEED=7; RECORD=1
+	$(PY) -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RECORD),--record)
+
 .PHONY: mutants
 mutants: install ## the core with one thing changed, 5,800 times, against its tests: MODULE=core.view for one, RECORD=1
 	@$(PY) -c 'import mutmut' 2>/dev/null || $(PIP_INSTALL) --require-hashes -r locks/mutants.txt

@@ -145,6 +145,14 @@ LAYERS = (
         "`make cuts SEED=7`",
     ),
     (
+        "soak",
+        "mixed faults played at the real process; from its log alone, `cv-listener report` must "
+        "tell what the upstream's ledger knows (`tests/soak`)",
+        "the weather's forecast",
+        "a minute",
+        "`make soak MINUTES=60`",
+    ),
+    (
         "network",
         "a fault proxy, raw servers, and the official Socket.IO server (`tests/faults`, "
         "`tests/interop`); every fault in every phase ([the matrix](faults.md))",
@@ -199,6 +207,15 @@ RECORDS: Mapping[str, tuple[str, str]] = {
         "gaps cover all that was missed: an update whose event was missed is presumed, by its "
         "record, with exactly the deaf time of the gaps; the others are confirmed, and none "
         "falsely. Each was posted once.",
+    ),
+    "soak": (
+        "Soak",
+        "The real process between an upstream with faults and a spoiled line to each of its two "
+        "doors: cuts, half-open lines, kicks, outages, throttling, kills, restarts, somebody "
+        "else's updates, and a log that nobody reads for a minute. When all is over nothing may be "
+        "open, and `cv-listener report`, from the log alone, must tell the totals of the "
+        "upstream's ledger: nothing applied twice, no outcome that the ledger belies, no event "
+        "unheard but in a time that the report calls deaf, every line valid against the catalogue.",
     ),
     "fuzz": (
         "Fuzzing",
