@@ -40,11 +40,17 @@ _IDS = ("cv_ref", "submission_id", "attempt", "duration_ms", "total_ms", "confir
 _NAMELESS = {"cv_ref", "submission_id"}
 _BELOW = ("message", "error", "hint", "trace")
 """Long: each on a line of its own."""
+_NOISE = (
+    *("created_at", "sent_at", "accepted_at", "heard_at", "closed_at"),
+    *("submission_version", "span_id"),
+)
+"""For programs: people have the line's own time, and the durations."""
 _LEFT_OUT = {
     *("timestamp", "level", "event", "v", "service", "version", "run_id", "replica", "runbook"),
     *_FIRST,
     *_IDS,
     *_BELOW,
+    *_NOISE,
 }
 _UNUSUAL = {"late", "deaf_ms", "duplicates", "replayed", "contended", "repeated", "evidence"}
 """Left out where there is nothing of it."""
@@ -107,6 +113,10 @@ def _field(name: str, value: object, colour: bool) -> tuple[str, int]:
         shown = f"…{shown[-SHORT_ID:]}"
     elif name.endswith("_ms") and isinstance(value, int) and not isinstance(value, bool):
         name, shown = name.removesuffix("_ms"), _duration(value)
+    elif name.endswith("_ms") and isinstance(value, float):
+        name, shown = name.removesuffix("_ms"), f"{value:g} ms"
+    elif name == "size" and isinstance(value, int):
+        shown = _bytes(value)
     # These say themselves what they are.
     label = "" if name in _NAMELESS else f"{safe(name)}="
     size = len(label) + len(shown)
@@ -130,6 +140,12 @@ def _below(name: str, text: str, colour: bool) -> Iterator[str]:
             break_on_hyphens=False,
         )
         yield from (f"{INDENT}{paint}{shown}{_RESET if paint else ''}" for shown in broken)
+
+
+def _bytes(count: int) -> str:
+    if count < 10_240:
+        return f"{count} B"
+    return f"{count // 1_024} KiB" if count < 10 << 20 else f"{count >> 20} MiB"
 
 
 def _duration(ms: int) -> str:

@@ -172,3 +172,23 @@ def test_how_it_looks_follows_the_setting_then_the_stream(
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert looks(Terminal() if terminal else io.StringIO(), wanted) == expected
+
+
+def test_what_only_programs_want_is_not_shown_and_sizes_are_as_people_say_them() -> None:
+    line = {
+        "timestamp": "2026-01-31T12:00:00.000Z",
+        "level": "info",
+        "event": "submission.closed",
+        "outcome": "confirmed",
+        "created_at": "2026-01-31T11:59:59.000Z",
+        "size": 81_920,
+        "submission_version": 5,
+        "fsync_p99_ms": 3.25,
+        "closed_at": "2026-01-31T12:00:00.000Z",
+    }
+    shown = render(line, colour=False)
+    assert shown.endswith("outcome=confirmed size=80 KiB fsync_p99=3.25 ms")
+    assert [render({**line, "size": n}, colour=False).count(text) for n, text in (
+        (512, "size=512 B"), (10_239, "size=10239 B"), (10_240, "size=10 KiB"),
+        (10 << 20, "size=10 MiB"),
+    )] == [1, 1, 1, 1]  # fmt: skip
