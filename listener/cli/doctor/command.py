@@ -67,7 +67,7 @@ async def examined() -> list[Finding]:
     try:
         settings = load()
     except SettingsInvalid as error:
-        return [*unsound(error), *await take_all(of_the_machine, str)]
+        return [*unsound(str(error)), *await take_all(of_the_machine, str)]
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: ASYNC230, PTH123 - it never waits
         log = _log(settings, nowhere)
         try:
@@ -121,22 +121,16 @@ async def _outside(
     settings: Settings, log: StructuredLog, stack: contextlib.AsyncExitStack
 ) -> tuple[list[Finding], list[Look]]:
     """What of the settings cannot even be made, and the looks at the upstream with the rest."""
-    from listener.compose import outcome_handlers
     from listener.core.errors import SettingsInvalid
+    from listener.settings import unloadable
 
     from .running import unsound
 
-    wrong: list[Finding] = []
-    looks: list[Look] = []
+    wrong = [finding for line in unloadable(settings) for finding in unsound(line)]
     try:
-        looks = await _ways(settings, log, stack)
+        return wrong, await _ways(settings, log, stack)
     except SettingsInvalid as error:
-        wrong += unsound(error)
-    try:
-        outcome_handlers(settings, log, stack)
-    except SettingsInvalid as error:
-        wrong += unsound(error)
-    return wrong, looks
+        return wrong or unsound(str(error)), []
 
 
 async def _ways(

@@ -11,7 +11,6 @@ import httpx
 
 from listener.cli import exits
 from listener.cli.daemon import find
-from listener.core.errors import SettingsInvalid
 from listener.settings import Settings
 
 from .finding import Finding, aside, fail, fine, warn
@@ -26,10 +25,10 @@ def settings_sound(names: tuple[str, ...]) -> Finding:
     return fine("settings", f"sound; {len(names)} set" + (f": {', '.join(names)}" if names else ""))
 
 
-def unsound(error: SettingsInvalid) -> list[Finding]:
-    """A finding for each mistake."""
+def unsound(lines: str) -> list[Finding]:
+    """A finding for each mistake, which are a line each."""
     advice = "mend it; cv-listener check shows all settings"
-    return [fail("settings", line, advice, exits.CONFIGURATION) for line in str(error).splitlines()]
+    return [fail("settings", line, advice, exits.CONFIGURATION) for line in lines.splitlines()]
 
 
 async def daemon(settings: Settings) -> Iterable[Finding]:
@@ -40,7 +39,7 @@ async def daemon(settings: Settings) -> Iterable[Finding]:
     try:
         where = find(settings.state_dir, settings.intake_host, settings.intake_port, "unneeded")
         async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_S) as client:
-            told = await client.get(f"http://{where.shown}/readyz", params={"verbose": "1"})
+            told = await client.get(f"http://{where.shown}/readyz", params={"verbose": "true"})
         said: dict[str, Any] = told.json()
         checks = {check["name"]: check for check in said["checks"]}
     except (exits.CommandFailed, httpx.HTTPError, ValueError, KeyError, TypeError) as error:
