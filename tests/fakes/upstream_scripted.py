@@ -303,10 +303,13 @@ class ScriptedUpstream:
         late = pace.reply_late_s if script.reply_late else pace.reply_s
         answer_s = done_s + self._given(script.reply_delay_ms, late)
         if script.apply == "after":
-            delay_s = script.apply_delay_ms / 1000
+            apply_s = answer_s + script.apply_delay_ms / 1000
             if script.apply_late:
-                delay_s = self._drawn(pace.apply_late_s)
-            loop.call_at(answer_s + delay_s, self._apply, post, script)
+                # However late it answers: whose client died meanwhile cannot know of the answer,
+                # and counts the settle period from its own death.
+                longest_s = loop.time() + pace.apply_late_s[1]
+                apply_s = min(answer_s + self._drawn(pace.apply_late_s), longest_s)
+            loop.call_at(apply_s, self._apply, post, script)
         if script.foreign == "after":
             loop.call_at(done_s + script.foreign_delay_ms / 1000, self.foreign_update, post.code)
         return answer_s
