@@ -20,7 +20,9 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 
 # pytest's exit 5 is "no test was found": said aloud, and never taken for a proof.
 no_tests = { code=$$?; if [ $$code -eq 5 ]; then echo "make $@: NOTHING WAS RUN: pytest found no such test."; else exit $$code; fi; }
-PYTEST := $(PY) -m pytest -n auto --maxprocesses 2 -rs
+# Long proofs wait more than they reckon: one worker more than there are cores, three at most.
+PYTEST := $(PY) -m pytest --dist worksteal -rs
+CORES := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: help
 help: ## what there is
@@ -91,11 +93,11 @@ imports: install ## imports point only down
 
 .PHONY: unit
 unit: node ## the quick tests alone
-	@$(PYTEST) -m "not prove" || $(no_tests)
+	@$(PYTEST) -n $(CORES) --maxprocesses 2 -m "not prove" || $(no_tests)
 
 .PHONY: prove
 prove: node fuzz-tools ## the long proofs
-	@$(PYTEST) -m prove --hypothesis-profile=prove || $(no_tests)
+	@$(PYTEST) -n $$(($(CORES) + 1)) --maxprocesses 3 -m prove --hypothesis-profile=prove || $(no_tests)
 
 .PHONY: demo
 demo: install ## the whole of it, with an embedded upstream
