@@ -18,6 +18,7 @@ PREAMBLE = (
 )
 MEANS = {
     "yes": "understood",
+    "handed_on": "for a handler",
     "no_event": "no event",
     "other_event": "another event's name",
     "other_namespace": "another namespace",
@@ -40,7 +41,7 @@ def line(told: Mapping[str, Any]) -> str:
     """For people: when, whether it is understood, what it is, and its shape."""
     understood = str(told["understood"])
     word = MEANS.get(understood, f"not understood: {understood}")
-    style = {"yes": "green", "no_event": "dim"}.get(understood, "yellow")
+    style = {"yes": "green", "handed_on": "green", "no_event": "dim"}.get(understood, "yellow")
     parts = [
         output.styled(output.moment(told["at"])[11:], "dim"),
         output.styled(f"{word:<20}", style),

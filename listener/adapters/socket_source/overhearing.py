@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -57,7 +57,8 @@ class Ring:
 
 
 class Overhearing:
-    """Implements ``ports.event_source.Overhears``. ``read``: what is made of our events."""
+    """Implements ``ports.event_source.Overhears``. ``read``: what is made of our events.
+    ``others``: names of events that are handed on as they are."""
 
     def __init__(
         self,
@@ -66,7 +67,9 @@ class Overhearing:
         event: str = "",
         read: Callable[[Sequence[object]], EventBody] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        others: Collection[str] = (),
     ) -> None:
+        self._others = frozenset(others) - {event}
         self._now_ms = now_ms
         self._namespace = namespace
         self._event = event
@@ -109,7 +112,8 @@ class Overhearing:
         return self._looked <= A_SECOND
 
     def _told(self, data: object) -> dict[str, Any]:
-        found, arguments = overheard(data, frozenset({self._event, self._namespace}))
+        known = self._others | {self._event, self._namespace}
+        found, arguments = overheard(data, known)
         return {
             "at_ms": self._now_ms(),
             **asdict(found),
@@ -120,12 +124,14 @@ class Overhearing:
     def _understood(
         self, kind: str, namespace: str | None, name: str | None, arguments: list[object]
     ) -> str:
-        """``yes``; ``other_namespace`` or ``other_event``: not what we listen for; a problem's
-        word; or ``no_event``."""
+        """``yes``; ``handed_on``: to a handler of the user's; ``other_namespace`` or
+        ``other_event``: not what we listen for; a problem's word; or ``no_event``."""
         if kind != "event":
             return "no_event"
         if namespace != self._namespace:
             return "other_namespace"
+        if name in self._others:
+            return "handed_on"
         if name != self._event or self._read is None:
             return "other_event"
         try:

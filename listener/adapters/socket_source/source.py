@@ -92,7 +92,7 @@ class SocketSource:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         within = namespace if namespace.startswith("/") else f"/{namespace}"
-        self.overhearing = Overhearing(now_ms, within, event, read)
+        self.overhearing = Overhearing(now_ms, within, event, read, others=others)
         self._endpoint = Endpoint(
             url=url if callable(url) else lambda: url,
             path=path,

@@ -109,6 +109,18 @@ async def test_who_watches_slowly_loses_the_oldest_and_is_told_how_many() -> Non
     assert not overhearing.watched
 
 
+async def test_an_event_that_a_handler_takes_is_told_as_that() -> None:
+    overhearing = Overhearing(now_ms, "/", "cv_updated", read_event, others=["X9Y8", "cv_updated"])
+    with overhearing.watch() as watching:
+        overhearing.frame('42["X9Y8",{"id":1}]')
+        overhearing.frame(event_frame("x"))
+        frames, _ = await watching.next(0)
+    assert [(name, word) for _, _, name, _, word in told(frames)] == [
+        ("X9Y8", "handed_on"),
+        ("cv_updated", "yes"),
+    ]
+
+
 @pytest.mark.parametrize("namespace", ["/", "/cv"])
 async def test_what_a_reader_of_events_raises_is_told_and_harms_nobody(namespace: str) -> None:
     def broken(_: object) -> Any:
