@@ -99,6 +99,12 @@ def _event(spec: EventSpec) -> str:
     parts = [f"### `{spec.name}`\n", f"{_level(spec)}. {spec.meaning}\n"]
     if spec.fields:
         parts.append("Fields: " + ", ".join(f"`{name}`" for name in spec.fields) + ".\n")
+    if spec.limited_by:
+        alike = ", ".join(f"`{name}`" for name in spec.limited_by)
+        parts.append(
+            f"Of lines that are alike ({alike}), ten a minute are written; `suppressed` of the next"
+            " one counts the others.\n"
+        )
     if spec.what_to_do:
         loud = spec.levels() - {Level.DEBUG, Level.INFO}
         more = f" [More](runbook.md#{spec.name.replace('.', '')})." if loud else ""

@@ -18,6 +18,7 @@ from handlers.shipped import NAMES, Means, shipped
 from listener.adapters.clock import SystemClock
 from listener.adapters.folders import make_folder
 from listener.adapters.identity import install_key, new_submission_id, previous_key
+from listener.adapters.incidents import Incidents
 from listener.adapters.journal_sqlite import SqliteJournal
 from listener.adapters.logs import Redactor, StructuredLog, Writer
 from listener.adapters.logs.log import looks
@@ -312,7 +313,8 @@ async def daemon(
 
     A fault of the service cancels the block; the ExceptionGroup says why.
     """
-    meters = meters or Meters(log)
+    meters, incidents = meters or Meters(log), Incidents()
+    log.watch(incidents.watch)
     async with open_world(settings, log, meters) as world:
         service = Service(world, service_policy(settings))
         tokens = intake_tokens(settings)
@@ -334,6 +336,7 @@ async def daemon(
                 address_file=settings.state_dir / "intake.json",
                 gateway=GatewayPolicy(gateway_open(settings), settings.gateway_wait_s),
                 figures=Figures(figures.scrape, metrics_open(settings)),
+                incidents=incidents,
             )
         async with asyncio.TaskGroup() as group:
             running = group.create_task(service.run(), name="service")

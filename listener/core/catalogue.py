@@ -41,6 +41,9 @@ class EventSpec:
     levels_by: tuple[str, Mapping[str, Level]] | None = None
     words: Mapping[str, Words] = field(default_factory=dict)
     since: int = 1
+    limited_by: tuple[str, ...] = ()
+    """Of lines that are alike in these fields some are written in a minute; the next one after that
+    says in ``suppressed`` how many were not. Empty: each is written."""
 
     def level_of(self, fields: Mapping[str, object]) -> Level:
         """The level of one line."""
@@ -110,8 +113,10 @@ def _spec(
     do: str = "",
     by: str = "",
     words: Mapping[str, Words] | None = None,
+    alike: tuple[str, ...] = (),
 ) -> EventSpec:
-    return EventSpec(name, level, meaning, fields, do, (by, _BY[by]) if by else None, words or {})
+    levels_by = (by, _BY[by]) if by else None
+    return EventSpec(name, level, meaning, fields, do, levels_by, words or {}, limited_by=alike)
 
 
 GROUPS: dict[str, tuple[EventSpec, ...]] = {
@@ -257,12 +262,13 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "enquiries_waiting", "duration_ms", "failures"),
         _spec("upstream.credentials_failed", _E,
               "The function that is named in CV_API_HEADERS made no headers: nothing was sent.",
-              "error",
+              "error", "suppressed", alike=("error",),
               do="Mend the function in CV_API_HEADERS: error tells the kind of what it raised, "
               "and where. It is asked again at the next request."),
         _spec("upstream.adapter_failed", _E,
               "A request ended in an error of ours; its attempt counts as possibly sent.",
-              "error_type", "error", "trace", do=_REPORT),
+              "error_type", "error", "trace", "suppressed", alike=("error_type", "trace"),
+              do=_REPORT),
     ),
     "The daemon": (
         _spec("daemon.started", _I, "The process started.",
@@ -333,7 +339,8 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("retention.purged", _I, "Old closed submissions were deleted.", "submissions"),
         _spec("intake.opened", _I, "The HTTP API answers.", "host", "port"),
         _spec("intake.request_failed", _E, "A request ended in an error of ours.",
-              "error_type", "error", "trace", do=_REPORT),
+              "error_type", "error", "trace", "suppressed", alike=("error_type", "trace"),
+              do=_REPORT),
         _spec("outcome.reported", _D, "Handlers have heard of this version of the outcome.",
               *_OF_SUBMISSION, "outcome", "attribution", "late", "submission_version"),
         _spec("handler.failed", _W,

@@ -24,7 +24,8 @@ from listener.report.told import as_json
 
 from .script import ID, NOON, accepted, account, closed, corrected, line
 
-EVIL = "</title></style><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[31m\x9b\u202e'\""
+EVIL = "\x1b[31m\x9b\u202e</title><script>alert(1)</script>'\"<img src=x onerror=alert(1)>"
+"""The worst of it first: of a text that should be a word only the beginning is kept."""
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 

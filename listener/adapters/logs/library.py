@@ -6,11 +6,11 @@ import asyncio
 import logging
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from .flood import Flood
 from .log import StructuredLog
 
 TALKATIVE = ("socketio", "engineio")
@@ -18,33 +18,6 @@ TALKATIVE = ("socketio", "engineio")
 SELF_MADE = tuple(f"{name}.{side}" for name in TALKATIVE for side in ("client", "server"))
 """Where nobody set a level, the library adds a handler of its own to these, which prints to stderr
 whatever it says, payloads and all."""
-SOME = 10
-"""Lines of one place within a minute; beyond them they are counted."""
-A_WHILE_S = 60.0
-PLACES = 500
-
-
-class _Flood:
-    """Counts what is said from one place, and holds back what is too much."""
-
-    def __init__(self, log: StructuredLog) -> None:
-        self._log = log
-        self._places: dict[Hashable, tuple[float, int]] = {}
-
-    def held_back(self, place: Hashable) -> int | None:
-        """None: this one is too many. Else how many were, since the last that was told."""
-        now = time.monotonic()
-        begun, count = self._places.get(place, (now, 0))
-        told = 0
-        if now - begun > A_WHILE_S:
-            told, begun, count = max(0, count - SOME), now, 0
-        if len(self._places) >= PLACES:
-            self._places.clear()
-        self._places[place] = (begun, count + 1)
-        if count < SOME:
-            return told
-        self._log.suppress()
-        return None
 
 
 class _Bridge(logging.Handler):
@@ -53,7 +26,7 @@ class _Bridge(logging.Handler):
     def __init__(self, log: StructuredLog) -> None:
         super().__init__(logging.WARNING)
         self._log = log
-        self._flood = _Flood(log)
+        self._flood = Flood(log.suppress)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never raises: a library that logs must not fail by it."""
@@ -131,7 +104,7 @@ def _hooks(log: StructuredLog) -> tuple[Any, Any, Any]:
         if given.exc_type is not SystemExit:
             log.fault("loop.failed", given.exc_value or given.exc_type(), message="a thread ended")
 
-    flood = _Flood(log)
+    flood = Flood(log.suppress)
 
     def unraisable(given: sys.UnraisableHookArgs) -> None:
         suppressed = flood.held_back(given.exc_type.__name__)
@@ -145,7 +118,7 @@ def _hooks(log: StructuredLog) -> tuple[Any, Any, Any]:
 
 def watch_loop(loop: asyncio.AbstractEventLoop, log: StructuredLog) -> None:
     """Turn what asyncio would print into ``loop.failed`` lines."""
-    flood = _Flood(log)
+    flood = Flood(log.suppress)
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # The context's futures and handles are not shown: their reprs hold results and arguments.

@@ -28,6 +28,7 @@ from listener.core.names import CvCode
 from listener.core.wire import cv_ref
 
 from .console import render
+from .flood import Flood
 from .lines import Plain, as_it_is, json_line
 from .redaction import Redactor
 from .traces import describe
@@ -95,6 +96,7 @@ class StructuredLog:
         self.ids_of: Callable[[Mapping[str, object]], Mapping[str, str]] | None = None
         """What each line has besides, by its fields: the ids of its trace."""
         self._suppressed = 0
+        self._flood = Flood(self.suppress)
         self._progress: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         writer.on_progress = self._tell_progress
 
@@ -226,6 +228,11 @@ class StructuredLog:
         level = Level.ERROR if spec is None else spec.level_of(given)
         if _RANK[level] < self._least:
             return
+        if spec is not None and spec.limited_by:
+            held_back = self._flood.held_back((event, *map(given.get, spec.limited_by)))
+            if held_back is None:
+                return
+            given |= {"suppressed": held_back} if held_back else {}
         if spec is not None and spec.what_to_do and level in LOUD:
             given.setdefault("hint", spec.hint_of(given))
             given.setdefault("runbook", runbook(event))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
+from listener.core.catalogue import Level
 from listener.core.names import (
     Ahead,
     Attribution,
@@ -235,6 +236,24 @@ SCHEMAS: Mapping[str, Schema] = {
         about="A time without a subscription that is proven to have missed nothing.",
     ),
     "Gaps": _page("gaps", "Gap", A_NUMBER.schema),
+    "Incidents": members(
+        {
+            "incidents": list_of(
+                members(
+                    {
+                        "event": TEXT,
+                        "reason": or_null(TEXT),
+                        "level": word((Level.WARNING, Level.ERROR, Level.CRITICAL)),
+                        "count": COUNT,
+                        "first_at": MOMENT,
+                        "last_at": MOMENT,
+                        "what_to_do": TEXT,
+                        "runbook": TEXT,
+                    }
+                )
+            )
+        }
+    ),
     "Forgotten": members({"dry_run": FLAG, "submissions": COUNT, "open": COUNT}),
     "Sending": members(_SENDING),
     "Check": members({"name": TEXT, "ok": FLAG, "required": FLAG, "detail": TEXT}),

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from listener.adapters.incidents import Incidents
 from listener.ports.front import Front
 from listener.ports.log import Log
 
@@ -22,9 +23,11 @@ from .gate import Names, Tokens
 from .gateway import Gateway, GatewayPolicy
 from .gateway_operations import GATEWAY
 from .openapi import Document
+from .pictures import Pictures
 from .probes import Figures, Probes
 from .retries import Retries
 from .shapes import Shapes
+from .status_page import StatusPage
 from .submissions import Submissions
 from .traces import remove_address, write_address
 from .upload import Uploads
@@ -70,6 +73,19 @@ class _Handler(web.RequestHandler):
         return super().handle_error(request, status, exc, _NOT_UNDERSTOOD)
 
 
+def _bounds(idle_timeout_s: float) -> dict[str, Any]:
+    """What aiohttp is told for each connection."""
+    return {
+        "access_log": None,
+        "logger": _silent(),
+        "auto_decompress": False,
+        "keepalive_timeout": idle_timeout_s,
+        "lingering_time": LINGER_S,
+        "max_line_size": HEAD_BYTES,
+        "max_field_size": HEAD_BYTES,
+    }
+
+
 def _silent() -> logging.Logger:
     """Of no tree: the library's own lines show what was sent."""
     silent = logging.Logger("listener.web.silent")
@@ -101,6 +117,7 @@ class WebServer:
         connections: int = CONNECTIONS,
         gateway: GatewayPolicy | None = None,
         figures: Figures | None = None,
+        incidents: Incidents | None = None,
     ) -> None:
         self._log = log
         self._host = host
@@ -120,20 +137,14 @@ class WebServer:
             *Control(front, version).routes(),
             *Forgetting(front, uploads).routes(),
             *Probes(front, figures).routes(),
+            *StatusPage().routes(),
+            *Pictures(front, incidents).routes(),
             *self._events.routes(),
             *Shapes(front, self._stopping).routes(),
         ]
         self.document = Document([*(route.operation for route in routes), *GATEWAY], version)
         routes += self.document.routes()
-        self._bounds: dict[str, Any] = {
-            "access_log": None,
-            "logger": _silent(),
-            "auto_decompress": False,
-            "keepalive_timeout": idle_timeout_s,
-            "lingering_time": LINGER_S,
-            "max_line_size": HEAD_BYTES,
-            "max_field_size": HEAD_BYTES,
-        }
+        self._bounds = _bounds(idle_timeout_s)
         self._runner = web.AppRunner(
             api.app(routes, passing),
             # A client that is gone waits for nothing.

@@ -24,7 +24,7 @@ import socketio  # type: ignore[import-untyped]  # python-socketio ships no type
 from aiohttp import web
 from yarl import URL
 
-from listener.adapters.logs import Redactor, StructuredLog, Writer, library
+from listener.adapters.logs import Redactor, StructuredLog, Writer, flood, library
 from listener.core.catalogue import Level
 from listener.core.names import CvCode
 
@@ -265,7 +265,7 @@ async def say_all(log: StructuredLog, codes: list[str]) -> None:
 def main() -> None:
     given = json.load(sys.stdin)
     # Each code's own lines are wanted, however alike they are.
-    library.SOME = 10**9
+    flood.SOME = 10**9
     log = StructuredLog(
         Writer(sys.stdout, capacity=10**6, capacity_bytes=1 << 30),
         Redactor(),

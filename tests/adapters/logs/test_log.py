@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listener.adapters.logs import NotInCatalogue
+from listener.adapters.logs.flood import SOME
 from listener.adapters.logs.lines import LONGEST_LINE
 from listener.core.catalogue import (
     CATALOGUE,
     CATALOGUE_VERSION,
     Level,
 )
+from listener.core.log_faults import faults_of
 from listener.core.log_fields import (
     ALWAYS,
 )
@@ -322,3 +324,29 @@ def test_who_watches_sees_every_event_whatever_is_written_and_can_hurt_nobody() 
         ("daemon.ready", {"host": "127.0.0.1", "port": 8600}),
         ("submission.closed", {"outcome": Outcome.REJECTED}),
     ]
+
+
+def test_a_flood_of_what_is_alike_is_counted_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr("listener.adapters.logs.flood.time.monotonic", lambda: now[0])
+    with written() as log:
+        for _ in range(300):
+            log.log.emit("upstream.credentials_failed", error="ValueError in auth.py:3")
+        assert len(log.lines) == SOME
+        log.log.emit("upstream.credentials_failed", error="another")
+        assert len(log.lines) == SOME + 1, "what differs is told"
+        assert log.log.suppressed_lines() == 300 - SOME
+        for n in range(SOME + 5):
+            log.log.emit("submission.joined", submission_id=str(n), cv_ref="cv_1", state="queued")
+        assert len(log.of("submission.joined")) == SOME + 5, "of one submission each: all are told"
+        now[0] += 61
+        log.log.emit("upstream.credentials_failed", error="ValueError in auth.py:3")
+        assert log.lines[-1]["suppressed"] == 300 - SOME
+        assert faults_of(log.lines[-1]) == []
+
+
+def test_what_is_limited_can_say_how_many_were_held_back() -> None:
+    for spec in CATALOGUE.values():
+        if spec.limited_by:
+            assert {"suppressed", *spec.limited_by} <= set(spec.fields), spec.name
+        assert "submission_id" not in spec.fields or not spec.limited_by, "each is told"

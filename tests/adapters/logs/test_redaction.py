@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from listener.adapters.logs import Redactor, watch_loop
-from listener.adapters.logs.library import SOME
+from listener.adapters.logs.flood import SOME
 from listener.adapters.logs.redaction import HIDDEN
 from listener.core.errors import JournalFault
 from listener.core.names import CvCode
@@ -318,7 +318,7 @@ def test_a_record_that_cannot_be_read_is_told(heard: Written) -> None:
 
 def test_a_flood_of_one_place_is_counted(heard: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1_000.0]
-    monkeypatch.setattr("listener.adapters.logs.library.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("listener.adapters.logs.flood.time.monotonic", lambda: now[0])
 
     def say() -> None:
         logging.getLogger("some.library").warning("again")
