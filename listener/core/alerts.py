@@ -315,12 +315,12 @@ ALERTS: tuple[Alert, ...] = (
     # ------------------------------------------------------------------------------- its own health
     Alert(
         "JournalSlow", _TICKET,
-        "A commit in a hundred has taken a quarter of a second or more, for five minutes.",
+        "A commit in a hundred has taken a quarter of a second or more, for twenty minutes.",
         "See what else uses the disk under CV_STATE_DIR; every acceptance waits for it.",
-        Stays(_BEAT, "fsync_p99_ms", 250, 5 * M),
+        Stays(_BEAT, "fsync_p99_ms", 250, 20 * M),
         Measured(
             "histogram_quantile(0.99, rate(cv_listener_journal_commit_seconds_bucket[5m])) > 0.25",
-            5 * M,
+            15 * M,
         ),
         see=_BEAT,
     ),

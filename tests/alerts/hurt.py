@@ -5,6 +5,7 @@ there. What is named in settings stands here, too."""
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sys
 import threading
@@ -19,8 +20,9 @@ from tests.adapters.journal_sqlite.hooked_disk import HookedDisk
 
 CLOCK_AHEAD_S = 600
 SLOW_SYNC_S = 0.3
-HELD_UP_S = 1.2
-LOG_ROOM = 40
+HELD_UP_S, LET_GO_S = 1.8, 0.15
+LOG_ROOM = 20
+PIPE_ROOM = 4_096
 
 _KEPT: set[asyncio.Task[None]] = set()
 
@@ -62,7 +64,7 @@ async def greedy(_submission: dict[str, Any]) -> None:
         while True:
             if hurts():
                 time.sleep(HELD_UP_S)  # noqa: ASYNC251  that is the fault
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(LET_GO_S)
 
     if not _KEPT:
         _KEPT.add(asyncio.get_running_loop().create_task(hold_up()))
@@ -88,8 +90,8 @@ def broken_disk(disk: HookedDisk) -> None:
 
 
 def other_clock() -> None:
-    real, ahead = time.time_ns, CLOCK_AHEAD_S * 10**9
-    time.time_ns = lambda: real() + ahead
+    real = time.time
+    time.time = lambda: real() + CLOCK_AHEAD_S
 
 
 def slow_reader() -> None:
@@ -97,6 +99,7 @@ def slow_reader() -> None:
     Writer.__init__.__defaults__ = (LOG_ROOM, 8 << 20)
     out = os.dup(1)
     reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_ROOM)
     os.dup2(writing, 1)
     os.close(writing)
 

@@ -1,40 +1,36 @@
 """Recordings, read again at the pace of the world: what took a second took a minute out there.
 
 Times that follow from the settings, which were sixty times as short, are stretched with it; what
-the machine itself took (a commit, a delay of the loop) is as it was.
+the machine or the upstream took (a commit, a delay of the loop, the start of a process, the time
+to an event) is as it was. No
+scene waits between the end of a run and the next one's start: all that lies between is the start's.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .stage import SPEED
+from .stage import SCRAPE_S, SPEED
 
 FOLDER = Path(__file__).resolve().parent / "recordings"
-STRETCHED = {
-    *("deaf_ms", "oldest_wait_ms", "paused_ms", "last_frame_age_ms", "last_event_age_ms"),
-    *("duration_ms", "queued_ms", "post_ms", "confirm_ms", "total_ms"),
-}
+STRETCHED = {"deaf_ms", "oldest_wait_ms", "paused_ms", "last_frame_age_ms", "last_event_age_ms"}
+Pace = Callable[[float], float]
+"""Unix seconds, as the recorder has them → seconds from the beginning, out there."""
 
 
-def log(name: str) -> tuple[list[tuple[int, dict[str, Any]]], int]:
-    """(milliseconds from the beginning, fields) of each line, and when it ended."""
+@cache
+def _kept(name: str) -> tuple[dict[str, float], list[tuple[float, dict[str, Any]]]]:
+    """Where it begins and ends; and each line, with its time."""
     head, *lines = gzip.decompress((FOLDER / f"{name}.log.gz").read_bytes()).decode().splitlines()
-    told = json.loads(head)
+    told: dict[str, float] = json.loads(head)
     read = [_read(json.loads(line)) for line in lines]
-    # By the daemon's clock, which may be ahead of the recorder's.
-    first = read[0][0]
-    until = _stretched(max(told["until"], read[-1][0]) - first)
-    return [(_stretched(at - first), line) for at, line in read], until
-
-
-def _stretched(seconds: float) -> int:
-    return round(seconds * 1_000 * SPEED)
+    return told, read
 
 
 def _read(line: dict[str, Any]) -> tuple[float, dict[str, Any]]:
@@ -43,26 +39,54 @@ def _read(line: dict[str, Any]) -> tuple[float, dict[str, Any]]:
     return datetime.fromisoformat(line["timestamp"]).timestamp(), line
 
 
-def metrics(name: str) -> dict[str, list[list[float]]]:
-    """Series → [first scrape, last scrape, value] of each run of one value."""
+def pace(name: str) -> Pace:
+    """How its time passes."""
+    told, lines = _kept(name)
+    began = before = told["began"]
+    run, since = "", began
+    starts: list[tuple[float, float]] = []
+    for at, line in lines:
+        if line["run_id"] != run:
+            run, since = line["run_id"], before
+        if line["event"] == "daemon.ready":
+            starts.append((since, at))
+        before = at
+
+    def world(at: float) -> float:
+        starting = sum(max(0.0, min(at, end) - min(at, start)) for start, end in starts)
+        return (at - began - starting) * SPEED + starting
+
+    return world
+
+
+def log(name: str) -> tuple[list[tuple[int, dict[str, Any]]], int]:
+    """(milliseconds from the beginning, fields) of each line, and when it ended."""
+    told, lines = _kept(name)
+    world = pace(name)
+    until = max(told["until"], lines[-1][0])
+    return [(round(world(at) * 1000), line) for at, line in lines], round(world(until) * 1000)
+
+
+def seconds(name: str) -> float:
+    """How long it was, out there."""
+    return pace(name)(_kept(name)[0]["until"])
+
+
+def metrics(name: str) -> dict[str, list[tuple[float, float]]]:
+    """Series → (seconds from the beginning, value) of each scrape."""
+    world, began = pace(name), _kept(name)[0]["began"]
     data = gzip.decompress((FOLDER / f"{name}.metrics.gz").read_bytes())
     found: dict[str, list[list[float]]] = json.loads(data)
-    return found
-
-
-def began(name: str) -> float:
-    """The recorder's clock at the first scrape, Unix seconds."""
-    with gzip.open(FOLDER / f"{name}.log.gz", "rt") as file:
-        return float(json.loads(next(iter(file)))["began"])
+    return {
+        series: [
+            (world(began + tick * SCRAPE_S), value)
+            for first, last, value in runs
+            for tick in range(round(first), round(last) + 1)
+        ]
+        for series, runs in found.items()
+    }
 
 
 def names() -> Iterator[str]:
     """Of those that are there."""
     yield from sorted(path.name.removesuffix(".log.gz") for path in FOLDER.glob("*.log.gz"))
-
-
-def seconds(name: str) -> float:
-    """How long it was, out there, by the recorder's clock."""
-    with gzip.open(FOLDER / f"{name}.log.gz", "rt") as file:
-        told = json.loads(next(iter(file)))
-    return float(told["until"] - told["began"]) * SPEED

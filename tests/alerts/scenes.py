@@ -92,8 +92,8 @@ async def stopped(on: Stage) -> None:
 
 
 async def slow(on: Stage) -> None:
-    await on.traffic(6, every=0.4)
-    await wait(2)
+    await on.submit(12, fault="late_event", event_delay_ms=10_500)
+    await wait(12)
 
 
 async def unresolved(on: Stage) -> None:
@@ -139,7 +139,7 @@ async def halted(on: Stage) -> None:
 
 async def paused(on: Stage) -> None:
     await on.daemon.post("/v1/pause")
-    await wait(32)
+    await wait(36)
     await on.daemon.post("/v1/resume")
     await wait(1)
 
@@ -167,6 +167,12 @@ async def hurts(on: Stage) -> None:
     await on.submit()
     with on.hurting():
         await wait(13)
+
+
+async def hurts_long(on: Stage) -> None:
+    await on.submit()
+    with on.hurting():
+        await wait(24)
 
 
 async def hurts_in_traffic(on: Stage) -> None:
@@ -218,7 +224,9 @@ SCENES: dict[str, Scene] = {
     "events_stopped": Scene(
         "ConfirmationsStopped", stopped, settings={"confirm_timeout": 40, "give_up_after": 90}
     ),
-    "events_late": Scene("ConfirmationsSlow", slow, options={"event_delay_ms": 260}, goes_well=0),
+    "events_late": Scene(
+        "ConfirmationsSlow", slow, settings={"confirm_timeout": 40, "give_up_after": 90}
+    ),
     "event_lost": Scene("Unresolved", unresolved),
     "not_dispatched": Scene("Unresolved", not_dispatched),
     "sent_while_deaf": Scene("PresumedMany", presumed),
@@ -239,7 +247,7 @@ SCENES: dict[str, Scene] = {
     "webhook_gone": Scene(
         "HandlerDisabled", handler_gone, settings={"outcome_handlers": "log,webhook"}
     ),
-    "disk_slow": Scene("JournalSlow", hurts, hurt="slow_disk"),
+    "disk_slow": Scene("JournalSlow", hurts_long, hurt="slow_disk"),
     "loop_held_up": Scene(
         "LoopLags", hurts, settings={"outcome_handlers": _HANDLER.format("greedy")}
     ),

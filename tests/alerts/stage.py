@@ -87,7 +87,7 @@ class Stage:
     async def scrape(self) -> None:
         """Every so often, until cancelled."""
         tick = 0
-        async with httpx.AsyncClient(timeout=2) as client:
+        async with httpx.AsyncClient(timeout=5) as client:
             while True:
                 tick += 1
                 await asyncio.sleep(max(0.0, self.began + tick * SCRAPE_S - time.time()))

@@ -1,0 +1,114 @@
+"""Recorded metrics as tests of promtool: played at the pace of the world, once each, whole."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from listener.core.alerts import ALERTS
+
+from .recorded import Pace, metrics, pace, seconds
+from .stage import SCRAPE_S, SPEED
+
+STEP_S = round(SCRAPE_S * SPEED)
+"""From one scrape to the next, out there."""
+LATE = 8
+"""Steps from one scrape to the next that are still none that failed: it waited, at most."""
+WAITS = {
+    "cv_listener_submissions_oldest_wait_seconds",
+    "cv_listener_deaf_seconds_total",
+    "cv_listener_upstream_hold_seconds",
+}
+"""Figures that grow with the time that passes."""
+MOMENTS = re.compile(r"cv_listener_\w+_timestamp_seconds|cv_listener_start_time_seconds")
+_ASKED = {
+    name
+    for alert in ALERTS
+    if alert.metrics is not None
+    for name in re.findall(r"cv_listener_\w+", alert.metrics.expr)
+}
+_EVENTS = {
+    event
+    for alert in ALERTS
+    if alert.metrics is not None
+    for words in re.findall(r'event=~?"([^"]+)"', alert.metrics.expr)
+    for event in words.split("|")
+}
+
+
+def _values(samples: list[tuple[float, float]], ends: int, stretch: Pace) -> str:
+    """In promtool's notation. What is not scraped any more is stale at once, as it is to a
+    Prometheus whose scrape failed or did not find it; one or two that came late are none."""
+    found = {round(at / STEP_S): f"{stretch(value):.12g}" for at, value in samples}
+    words = ["_"] * ends
+    last = None
+    for step in range(ends):
+        if step in found:
+            if last is not None and step - last <= LATE:
+                words[last + 1 : step] = [found[last]] * (step - last - 1)
+            words[step], last = found[step], step
+        elif last is not None and step == last + 1:
+            words[step] = "stale"
+    return " ".join(words)
+
+
+def _wanted(series: str) -> bool:
+    name = series.partition("{")[0]
+    if name not in _ASKED:
+        return False
+    event = re.search(r'event="([^"]*)"', series)
+    return name != "cv_listener_log_events_total" or (event is not None and event[1] in _EVENTS)
+
+
+def _labelled(series: str) -> str:
+    """As a Prometheus keeps it."""
+    name, _, labels = series.partition("{")
+    labels = labels.rstrip("}")
+    own = 'instance="recorded:8600",job="cv-listener"'
+    return f"{name}{{{','.join(filter(None, [labels, own]))}}}"
+
+
+def _stretch(name: str, world: Pace) -> Pace:
+    if name in WAITS:
+        return lambda value: value * SPEED
+    if MOMENTS.match(name):
+        return world
+    return lambda value: value
+
+
+def unit_test(name: str, rules: str, alerts: set[str]) -> str:
+    """A file for promtool: at the end of the recording ``alerts`` have fired, and no others."""
+    world, until_s = pace(name), seconds(name)
+    series = [
+        {
+            "series": _labelled(one),
+            "values": _values(
+                samples, round(until_s / STEP_S), _stretch(one.partition("{")[0], world)
+            ),
+        }
+        for one, samples in metrics(name).items()
+        if _wanted(one)
+    ]
+    fired = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[30d])) > bool 0'
+    expected = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(alerts)]
+    return yaml.safe_dump(
+        {
+            "rule_files": [rules],
+            "evaluation_interval": f"{STEP_S}s",
+            "tests": [
+                {
+                    "interval": f"{STEP_S}s",
+                    "input_series": series,
+                    "promql_expr_test": [
+                        {
+                            "expr": fired,
+                            "eval_time": f"{round(until_s)}s",
+                            "exp_samples": expected,
+                        }
+                    ],
+                }
+            ],
+        },
+        width=10**9,
+    )
