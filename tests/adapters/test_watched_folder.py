@@ -222,6 +222,80 @@ async def test_a_crash_between_acceptance_and_move_submits_nothing_twice(
         assert len(house.events("watch.file_failed")) == 2
 
 
+async def test_a_name_that_is_open_already_is_put_beside_it(
+    tmp_path: Path, upstream: Emulator
+) -> None:
+    """A code is a name, so two updates of one CV have the same."""
+    async with watched(tmp_path, upstream) as house:
+        upstream.socket.pause()
+        house.put("one.pdf", PDF)
+        first = await house.result("accepted", "one.pdf")
+        house.put("one.pdf", PDF[:-7] + b"2" + PDF[-7:])
+        second = await house.result("accepted", "one (2).pdf")
+        assert first["id"] != second["id"]
+        upstream.socket.resume()
+        for name, one in (("one.pdf", first), ("one (2).pdf", second)):
+            told = await house.result("done", name)
+            assert (told["id"], told["outcome"]) == (one["id"], "confirmed")
+        assert (house.folder / "done/one.pdf").read_bytes() == PDF
+        await house.until(lambda: not list((house.folder / "accepted").iterdir()))
+
+
+@pytest.mark.parametrize("name", ["%41" * 80 + "ab.pdf", "a." + "b" * 250, "\u00e9" * 125 + ".pdf"])
+def test_the_longest_name_has_a_number_too(tmp_path: Path, name: str) -> None:
+    """Its result has room for a part of it alone."""
+    shelves = files.Shelves(tmp_path)
+    shelves.prepare()
+    for number in range(3):
+        (tmp_path / name).write_bytes(PDF)
+        shelves.key_of(files.Found(name, 1, number))
+        shelves.refuse(name, {"number": number})
+    there = [path for path in shelves.refused.iterdir() if not path.name.endswith(files.RESULT)]
+    results = [json.loads((shelves.refused / files._beside(p.name)).read_text()) for p in there]
+    assert sorted(told["number"] for told in results) == [0, 1, 2]
+    assert not list(shelves.accepted.iterdir())
+
+
+@pytest.mark.parametrize("survived", range(1, 6))
+def test_a_crash_at_any_step_of_a_move_is_finished_by_the_next_start(
+    tmp_path: Path, survived: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelves = files.Shelves(tmp_path)
+    shelves.prepare()
+    (tmp_path / "one.pdf").write_bytes(PDF)
+    (tmp_path / "one.pdf.code").write_text(CODE)
+    found = files.Found("one.pdf", len(PDF), 1)
+    key, steps = shelves.key_of(found), 0
+
+    def dying(step: Callable[..., None]) -> Callable[..., None]:
+        def taken(*given: Any) -> None:
+            nonlocal steps
+            steps += 1
+            if steps == survived:
+                raise KeyboardInterrupt
+            step(*given)
+
+        return taken
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_private", dying(files.write_private))
+        patched.setattr(files, "_move", dying(files._move))
+        with pytest.raises(KeyboardInterrupt):
+            shelves.accept("one.pdf", {"id": "an-id"})
+    after = files.Shelves(tmp_path)
+    after.prepare()
+    if (tmp_path / "one.pdf").exists():
+        assert after.key_of(found) == key, "it would be another submission"
+        after.accept("one.pdf", {"id": "an-id"})
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
+    assert list(after.open_ones()) == [("one.pdf", "an-id")]
+    after.finish("one.pdf", after.done, {"id": "an-id", "outcome": "confirmed"})
+    assert {path.name for path in after.done.iterdir()} == {
+        *("one.pdf", "one.pdf.code", "one.pdf.result.json"),
+    }
+    assert not list(after.accepted.iterdir())
+
+
 async def test_what_is_open_at_the_end_is_put_away_by_the_next(
     tmp_path: Path, upstream: Emulator
 ) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from listener.core.wire import MAX_TEXT_BYTES, code_in
 SIDECAR = ".code"
 RESULT = ".result.json"
 NOTE = ".note"
+KEY = ".key"
 NAME_BYTES = 255
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart", ".swp", "~")
 """What programs call a file that they are still writing."""
@@ -61,13 +63,21 @@ class Shelves:
         self.done = folder / "done"
         self.unresolved = folder / "unresolved"
         self.refused = folder / "refused"
+        self._naming = threading.Lock()
+        """Several threads put away, and none may take the name that another has found free."""
 
     def prepare(self) -> None:
-        """Make those below, where they are not. Raises OSError."""
+        """Make those below, where they are not, and finish what a crash cut short. Raises
+        OSError."""
         if not self.folder.is_dir():
             raise FileNotFoundError(f"expected the folder to watch, {self.folder}, found none")
         for shelf in (self.accepted, self.done, self.unresolved, self.refused):
             shelf.mkdir(mode=0o700, exist_ok=True)
+        with self._naming:
+            for path in sorted(self.accepted.glob(f".*{KEY}")):
+                note = _read(path)
+                if "id" in note and not os.path.lexists(self.folder / str(note["name"])):
+                    self._move_in(note)
 
     def waiting(self) -> list[Found]:
         """The files that are no submissions yet, oldest first. No links, nothing hidden, nothing
@@ -120,20 +130,31 @@ class Shelves:
     def key_of(self, found: Found) -> str:
         """The idempotency key of this file: kept from before it is submitted until it has moved, so
         that a crash between the two submits nothing twice."""
-        path = self._note(found.name)
+        path = self._key(found.name)
         note = _read(path)
-        if note.get("mark") != list(found.mark) or "id" in note:
+        if note.get("mark") != list(found.mark):
             key = f"watch-{secrets.token_hex(16)}"
             note = {"name": found.name, "mark": list(found.mark), "key": key}
             write_private(path, json.dumps(note))
         return str(note["key"])
 
     def accept(self, name: str, result: Mapping[str, object]) -> None:
-        """It is a submission now."""
-        write_private(self.accepted / _beside(name), _text(result))
-        _move(self.folder / name, self.accepted / name)
-        _move(self.folder / (name + SIDECAR), self.accepted / (name + SIDECAR))
-        write_private(self._note(name), json.dumps({"name": name, "id": result["id"]}))
+        """It is a submission now. Beside what is open under that name already, not over it. Cut
+        short anywhere, the same again or ``prepare`` finishes it."""
+        with self._naming:
+            note = _read(self._key(name))
+            if note.get("id") != result["id"]:
+                note |= {"name": name, "id": result["id"], "as": _free_name(self.accepted, name)}
+                write_private(self._key(name), json.dumps(note))
+            write_private(self.accepted / _beside(str(note["as"])), _text(result))
+            self._move_in(note)
+
+    def _move_in(self, note: Mapping[str, object]) -> None:
+        name, taken = str(note["name"]), str(note["as"])
+        _move(self.folder / name, self.accepted / taken)
+        _move(self.folder / (name + SIDECAR), self.accepted / (taken + SIDECAR))
+        write_private(self._note(taken), json.dumps({"name": taken, "id": note["id"]}))
+        self._key(name).unlink(missing_ok=True)
 
     def finish(self, name: str, shelf: Path, result: Mapping[str, object]) -> None:
         """It is closed. Beside what lay there under that name already, not over it."""
@@ -144,18 +165,27 @@ class Shelves:
     def refuse(self, name: str, result: Mapping[str, object]) -> None:
         """It never becomes one."""
         self._put_away(self.folder, name, self.refused, result)
-        self._note(name).unlink(missing_ok=True)
+        self._key(name).unlink(missing_ok=True)
 
     def _put_away(self, here: Path, name: str, shelf: Path, result: Mapping[str, object]) -> None:
-        free = _free_name(shelf, name)
-        write_private(shelf / _beside(free), _text(result))
-        _move(here / name, shelf / free)
-        _move(here / (name + SIDECAR), shelf / (free + SIDECAR))
+        with self._naming:
+            free = _free_name(shelf, name)
+            write_private(shelf / _beside(free), _text(result))
+            _move(here / name, shelf / free)
+            _move(here / (name + SIDECAR), shelf / (free + SIDECAR))
 
     def _note(self, name: str) -> Path:
-        """What we remember of a file: by a digest, for a name may be as long as names can be."""
-        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-        return self.accepted / f".{digest[:32]}{NOTE}"
+        """Whose submission a file in ``accepted`` is."""
+        return self.accepted / f".{_digest(name)}{NOTE}"
+
+    def _key(self, name: str) -> Path:
+        """What we remember of a file that is still in the folder."""
+        return self.accepted / f".{_digest(name)}{KEY}"
+
+
+def _digest(name: str) -> str:
+    """Of a name, which may be as long as names can be."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _read(note: Path) -> dict[str, Any]:
@@ -166,11 +196,16 @@ def _read(note: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+ROOM = NAME_BYTES - len(RESULT) - len(".1234567890.")
+"""Bytes of a name that its result has room for, being written under another name first."""
+
+
+LONGEST_ENDING = 8
+
+
 def _beside(name: str) -> str:
-    """What the result of a file is called: short enough to be written under another name first."""
-    room = NAME_BYTES - len(RESULT) - len(".1234567890.")
-    short = name.encode("utf-8", "surrogateescape")[:room].decode("utf-8", "ignore")
-    return short + RESULT
+    """What the result of a file is called."""
+    return name.encode("utf-8", "surrogateescape")[:ROOM].decode("utf-8", "ignore") + RESULT
 
 
 def whole(path: Path) -> bool:
@@ -212,13 +247,16 @@ def _fits(name: str) -> bool:
 
 
 def _free_name(shelf: Path, name: str) -> str:
+    """Numbered where it is taken; then so short that its result has room for the number, too."""
     stem, dot, ending = name.rpartition(".")
+    if not stem or len(ending) > LONGEST_ENDING or not ending.isascii():
+        stem, dot, ending = name, "", ""
     free, number = name, 1
     while (shelf / free).exists() or (shelf / _beside(free)).exists():
         number += 1
-        tail = f" ({number}){dot}{ending}" if dot else f" ({number})"
-        kept = (stem if dot else name).encode("utf-8", "surrogateescape")
-        free = kept[: NAME_BYTES - len(tail)].decode("utf-8", "ignore") + tail
+        tail = f" ({number}){dot}{ending}"
+        kept = stem.encode("utf-8", "surrogateescape")[: ROOM - len(tail)]
+        free = kept.decode("utf-8", "ignore") + tail
     return free
 
 
