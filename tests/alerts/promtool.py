@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-
-import yaml
 
 from listener.core.alerts import ALERTS
 
@@ -87,12 +86,12 @@ def unit_test(name: str, rules: str, alerts: set[str]) -> str:
                 samples, round(until_s / STEP_S), _stretch(one.partition("{")[0], world)
             ),
         }
-        for one, samples in metrics(name).items()
-        if _wanted(one)
+        for one, samples in metrics(name, _wanted).items()
     ]
     fired = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[30d])) > bool 0'
     expected = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(alerts)]
-    return yaml.safe_dump(
+    # JSON is YAML, and is written a hundred times as fast.
+    return json.dumps(
         {
             "rule_files": [rules],
             "evaluation_interval": f"{STEP_S}s",
@@ -109,6 +108,5 @@ def unit_test(name: str, rules: str, alerts: set[str]) -> str:
                     ],
                 }
             ],
-        },
-        width=10**9,
+        }
     )

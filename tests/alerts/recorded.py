@@ -72,8 +72,10 @@ def seconds(name: str) -> float:
     return pace(name)(_kept(name)[0]["until"])
 
 
-def metrics(name: str) -> dict[str, list[tuple[float, float]]]:
-    """Series → (seconds from the beginning, value) of each scrape."""
+def metrics(
+    name: str, wanted: Callable[[str], bool] = lambda _: True
+) -> dict[str, list[tuple[float, float]]]:
+    """Series → (seconds from the beginning, value) of each scrape; of those that are wanted."""
     world, began = pace(name), _kept(name)[0]["began"]
     data = gzip.decompress((FOLDER / f"{name}.metrics.gz").read_bytes())
     found: dict[str, list[list[float]]] = json.loads(data)
@@ -84,6 +86,7 @@ def metrics(name: str) -> dict[str, list[tuple[float, float]]]:
             for tick in range(round(first), round(last) + 1)
         ]
         for series, runs in found.items()
+        if wanted(series)
     }
 
 
