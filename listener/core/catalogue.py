@@ -207,16 +207,16 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               do="Name it again, and it is told of them; or leave them: they are deleted 24 hours "
               "after they were heard."),
         _spec("subscription.established", _I, "We listen.",
-              "transport", "recovery_offered", "recovered", "gap_reason", "duration_ms",
-              "failures", "reason", "last_reason"),
+              "transport", "recovery_offered", "recovered", "gap_reason", "since", "until",
+              "duration_ms", "failures", "reason", "last_reason"),
         _spec("subscription.lost", _W, "We are deaf: an incident begins.",
               "reason", "error", "watched", words=_DEAF,
               do="Nothing, if subscription.restored follows. Otherwise see that the upstream "
               "serves."),
         _spec("subscription.restored", _W,
               "We listen again: the incident ends. What it touched is enquired of.",
-              "transport", "recovered", "gap_reason", "duration_ms", "failures", "reason",
-              "last_reason", "last_event_age_ms", "touched", words={"gap_reason": GAP},
+              "transport", "recovered", "gap_reason", "since", "until", "duration_ms", "failures",
+              "reason", "last_reason", "last_event_age_ms", "touched", words={"gap_reason": GAP},
               do="Nothing for one. Many: look at what stands between the upstream and here."),
         _spec("subscription.doubted", _W,
               "Records move, we are connected, and no event comes: a second connection is opened "

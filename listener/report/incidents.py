@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappush, heapreplace
+from typing import Any
+
+from listener.core.names import GapReason
 
 from .reading import Line, millis
 from .runs import Runs
@@ -184,17 +187,18 @@ class Incidents:
         if lasted is not None:
             # Told by what ends it, and more exactly: it may have begun before it was noticed.
             start = line.at_ms - lasted
+        start, end = _told_exactly(fields, line.at_ms) or (start, line.at_ms)
         why = word(fields, "reason") if begun is None else begun.why
         self._keep(
             Incident(
                 *(kind, key[2], word(fields, "replica"), word(fields, "run_id")),
-                *(min(start, line.at_ms), line.at_ms, why),
+                *(min(start, end), end, why),
                 missed=fields.get("recovered") is not True,
                 also=0 if begun is None else begun.also,
             )
         )
         if len(self._past) < OPEN:
-            self._past[key] = (start, line.at_ms)
+            self._past[key] = (min(start, end), max(end, line.at_ms))
 
     def _whole(self, kind: Kind, line: Line) -> None:
         fields = line.fields
@@ -223,6 +227,19 @@ class Incidents:
             self.touched += count(fields, "touched") or 0
             if len(self.gaps) < SHOWN:
                 self.gaps[key] = word(fields, "gap_reason")
+
+
+def _told_exactly(fields: Mapping[str, Any], at_ms: int) -> tuple[int, int] | None:
+    """From when to when it lasted, where its last line says so: a line may come later than that. Of
+    a deaf subscription it does, for the second connection listened before the first was known to be
+    deaf; where lines say no more than how long, it reaches back to the last event heard."""
+    since, until = millis(fields.get("since")), millis(fields.get("until"))
+    if since is not None and until is not None:
+        return (since, until) if since <= until else None
+    age, lasted = count(fields, "last_event_age_ms"), count(fields, "duration_ms")
+    if word(fields, "reason") != GapReason.DEAF_SUBSCRIPTION or age is None or lasted is None:
+        return None
+    return at_ms - age, min(at_ms, at_ms - age + lasted)
 
 
 def _bound(take: Callable[[Kind, Line], None], kind: Kind) -> Callable[[Line], None]:

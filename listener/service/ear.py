@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from listener.core.evidence import Gap, Heard, Hearing
@@ -28,21 +27,12 @@ from listener.ports.log import Log
 
 from .engine import Engine, Moment
 from .inbound import Inbound
+from .incident import Incident
 
 Connection = Listening | Lost | ConnectFailed | Compared | OthersDropped
 Step = tuple[ReceivedEvent, InboxRow] | OtherEvent
 
 BATCH = 512
-
-
-@dataclass(slots=True)
-class Incident:
-    """A lost subscription, from its first line to its last."""
-
-    start_ms: Millis
-    reason: str
-    failures: int = 0
-    last_reason: str | None = None
 
 
 class Hearer:
@@ -350,12 +340,7 @@ class Hearer:
             "gap_reason": signal.gap_reason,
         }
         if incident is not None:
-            known |= {
-                "duration_ms": max(0, signal.at_ms - incident.start_ms),
-                "failures": incident.failures,
-                "reason": incident.reason,
-                "last_reason": incident.last_reason,
-            }
+            known |= incident.told(signal.at_ms)
         if incident is None or first:
             offered = signal.pid is not None
             self._log.emit("subscription.established", recovery_offered=offered, **known)

@@ -31,12 +31,12 @@ def lines(name: str, event: str) -> list[dict[str, Any]]:
     return [line for line in found if line["event"] == event]
 
 
-def run(recipe: str, name: str, **args: str) -> list[Any]:
+def run(recipe: str, name: str, more: str = "", **args: str) -> list[Any]:
     given = [part for key, value in args.items() for part in ("--arg", key, value)]
     path = ROOT / "deploy" / "jq" / f"{recipe}.jq"
     done = subprocess.run(
         [program("jq"), "-nRcf", path, *given],
-        input=log(name),
+        input=log(name) + more,
         capture_output=True,
         text=True,
         timeout=30,
@@ -81,7 +81,10 @@ def test_latency_and_the_slowest() -> None:
 
 def test_deaf() -> None:
     restored = lines("socket_flaps", "subscription.restored")
-    found = run("deaf", "socket_flaps")
+    told = {"since": "2026-11-26T07:01:15.545Z", "until": "2026-11-26T07:01:20.406Z"}
+    found = run("deaf", "socket_flaps", json.dumps({"event": "subscription.restored"} | told))
+    last = found.pop()
+    assert told.items() <= last.items(), "and not when it was found out"
     assert [row["deaf_ms"] for row in found] == [line["duration_ms"] for line in restored]
 
 

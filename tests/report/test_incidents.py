@@ -189,6 +189,27 @@ def test_gaps_that_overlap_count_once() -> None:
     assert account(lines).incidents.touched == 3
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"since": "2026-01-31T12:00:10.000Z", "until": "2026-01-31T12:00:15.000Z"},
+        {"last_event_age_ms": 11_000},
+    ],
+)
+def test_a_deaf_subscription_was_deaf_until_the_second_one_listened(told: dict[str, Any]) -> None:
+    why = {"reason": "deaf_subscription", "gap_reason": "deaf_subscription"}
+    gap = {"since": "2026-01-31T12:00:10.000Z", "until": "2026-01-31T12:00:15.000Z"}
+    lines = [
+        established(0),
+        line("subscription.lost", 21, reason="deaf_subscription"),
+        restored(21, 5_000, False, **why | told),
+        line("gap.settled", 22, gap_reason="deaf_subscription", touched=3, **gap),
+    ]
+    assert deaf(lines) == [(10, 15, True)]
+    (found,) = figures.deaf(account(lines))
+    assert found.missed_ms == 5_000
+
+
 def test_a_clock_that_was_set_back_between_two_runs_makes_no_time_of_less_than_nothing() -> None:
     lines = [
         established(0),

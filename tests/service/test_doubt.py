@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from listener.core.names import CvCode, State
+from listener.core.view import rfc3339
 from tests.simulation.life import Life
 
 from .test_hearing import listening
@@ -44,6 +45,8 @@ def test_what_a_deaf_subscription_swallowed_is_presumed_once_it_is_found_out() -
         assert gap.reason == "deaf_subscription"
         first = end.attempts[0].began_ms
         assert gap.start_ms < first < (gap.end_ms or 0)
+        told = restored["since"], restored["until"]
+        assert told == (rfc3339(gap.start_ms), rfc3339(gap.end_ms)), "not when it was found out"
 
     lived(story)
 

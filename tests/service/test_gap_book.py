@@ -239,6 +239,8 @@ def test_the_lines_of_an_incident_agree_with_its_row() -> None:
         (restored,) = of(life, "subscription.restored")
         (told,) = of(life, "gap.settled")
         assert restored["touched"] == told["touched"] == 3
+        for field in ("since", "until", "duration_ms"):
+            assert restored[field] == told[field]
         assert (told["became"], told["worst"]) == ({"presumed": 3}, "presumed")
         row = (await service_of(life)._world.journal.gaps(None, 1))[0]
         assert row.account.became == {Outcome.PRESUMED: 3}
