@@ -49,7 +49,9 @@ class Silence:
         known_ms = max((one.heard_ms or 0 for one in confirmed), default=0)
         for outcome in _MAYBE:
             for one in await self._newest(outcome, ENOUGH):
-                later = (one.closed_ms or 0) > known_ms
+                # Sent before one was heard, it says of the ear that heard that one nothing.
+                sent_ms = max((attempt.began_ms for attempt in one.attempts), default=0)
+                later = sent_ms > known_ms
                 if later and should_have_been_heard(one, await self._first_reason(one)):
                     self._unheard += 1
 

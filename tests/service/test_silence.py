@@ -145,6 +145,27 @@ def test_what_went_before_one_that_was_confirmed_does_not_count() -> None:
     lived(story)
 
 
+def test_what_was_sent_before_one_that_was_confirmed_does_not_count_though_it_closed_after() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        mend = renamed(life)
+        lost = [await submit(life, CvCode(f"Sim#lost-{number}")) for number in range(3)]
+        for one in lost:
+            await until(life, one, State.AWAITING)
+        await asyncio.sleep(10)
+        mend()
+        await unheard(life, 1, "confirmed")
+        for one in lost:
+            assert (await until(life, one, State.CLOSED)).outcome == "unconfirmed"
+        await crash(life)
+        renamed(life)
+        await start(life)
+        await unheard(life, 1, "after")
+        assert told(life) == []
+
+    lived(story)
+
+
 def test_who_hears_anything_at_all_is_not_silent() -> None:
     async def story(life: Life) -> None:
         await listening(life)
