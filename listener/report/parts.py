@@ -27,7 +27,15 @@ from .endings import COLUMNS, Case
 from .incidents import KINDS
 from .markup import Column, Html, html, joined, notes, section, table, tag, toned
 from .moments import day_clock, short
-from .remarks import advice, attempt_notes, deaf_in_words, ended, outcome_notes, plural
+from .remarks import (
+    advice,
+    attempt_notes,
+    deaf_in_words,
+    ended,
+    outcome_notes,
+    plural,
+    since_then,
+)
 from .signs import Loud
 from .sketch import Sketch
 
@@ -192,8 +200,9 @@ def _quantiles(sketch: Sketch) -> list[str]:
 
 
 _CASE = [
-    Column("submission", "m"), Column("cv_ref", "m"), Column("outcome"), Column("closed"),
-    Column("total", "n"), Column("confirmed in", "n"), Column("attempts", "n"), Column("reason"),
+    Column("submission", "m"), Column("outcome"), Column("reason"), Column("closed"),
+    Column("total", "n"), Column("confirmed in", "n"), Column("attempts", "n"),
+    Column("cv_ref", "m"),
 ]  # fmt: skip
 
 
@@ -202,8 +211,8 @@ def _case(case: Case) -> tuple[object, ...]:
     heard = "" if case.confirm_ms is None else duration(case.confirm_ms)
     word = toned(plain(case.outcome), tone_of(case.outcome))
     return (
-        case.submission_id, case.cv_ref, word, short(case.closed_ms), total, heard,
-        number(case.attempts), plain(case.reason),
+        case.submission_id, word, plain(case.reason), short(case.closed_ms), total, heard,
+        number(case.attempts), case.cv_ref,
     )  # fmt: skip
 
 
@@ -245,7 +254,8 @@ def open_ones(account: Account) -> Html:
             beat.replica, day_clock(beat.at_ms),
             ", ".join(f"{number(n)} {plain(s)}" for s, n in beat.open_by_state.items()) or "none",
             "" if beat.oldest_wait_ms is None else duration(beat.oldest_wait_ms),
-            "listening" if beat.connected else f"deaf for {duration(beat.deaf_ms)}",
+            ("listening" if beat.connected else f"deaf for {duration(beat.deaf_ms)}")
+            + since_then(account, beat),
         )
         for beat in list(account.pulse.last.values())[:MOST_INSTANCES]
     ]  # fmt: skip
@@ -347,7 +357,7 @@ def warnings(account: Account) -> Html:
         Column("level"), Column("event", "m"), Column("count", "n"), Column("last"),
         Column("what to do", "w"),
     ]  # fmt: skip
-    said = f"{number(total)} lines of {number(len(loudest))} events"
+    said = f"{number(total)} lines of {number(account.signs.kinds)} events"
     shown = table("By event, the gravest first", columns, rows)
     return section("warnings", "Warnings and above", said, shown)
 

@@ -8,6 +8,8 @@ from listener.plots import duration, number
 
 from . import figures
 from .account import Account
+from .moments import day_clock
+from .pulse import Beat
 from .signs import Loud
 
 
@@ -103,6 +105,15 @@ def attempt_notes(account: Account) -> Iterator[str]:
     ):
         if count:
             yield f"{number(count)} {what}"
+
+
+def since_then(account: Account, beat: Beat) -> str:
+    """Whether the daemon ended after its last heartbeat: then that tells of nothing any more."""
+    later = [run for run in account.runs.all() if run.replica == beat.replica]
+    last = max(later, key=lambda run: run.last_ms, default=None)
+    if last is None or not last.ended or last.last_ms < beat.at_ms:
+        return ""
+    return f"; it {last.ended} at {day_clock(last.last_ms)}"
 
 
 def ended(account: Account, run_id: str) -> str:

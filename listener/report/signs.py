@@ -19,8 +19,8 @@ _RANK = {level.value: rank for rank, level in enumerate(Level)}
 
 @dataclass(slots=True)
 class Loud:
-    """Lines of warning and above of one event. ``words``: the stable words that say why, by their
-    field."""
+    """Lines of warning and above of one event and level. ``words``: the stable words that say why,
+    by their field."""
 
     event: str
     level: str
@@ -56,7 +56,7 @@ class Signs:
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
-        self.loud: dict[str, Loud] = {}
+        self.loud: dict[tuple[str, str], Loud] = {}
         self.levels: Counter[str] = Counter()
         self.dropped = 0
         self.suppressed = 0
@@ -70,6 +70,11 @@ class Signs:
     def loudest(self) -> list[Loud]:
         """The gravest level first, then the most frequent."""
         return sorted(self.loud.values(), key=lambda o: (-_RANK.get(o.level, 9), -o.count, o.event))
+
+    @property
+    def kinds(self) -> int:
+        """How many events were loud."""
+        return len({event for event, _ in self.loud})
 
     def _see(self, line: Line) -> None:
         event = line.event
@@ -91,14 +96,13 @@ class Signs:
         self.levels[level] += 1
         self.dropped += (count(fields, "dropped") or 0) if line.event == "log.dropped" else 0
         self.suppressed += count(fields, "suppressed") or 0
-        event = line.event if line.event in self.loud or len(self.loud) < EVENTS else "others"
-        loud = self.loud.get(event)
+        known = (line.event, level) in self.loud or len(self.loud) < EVENTS
+        event = line.event if known else "others"
+        loud = self.loud.get((event, level))
         if loud is None:
-            loud = self.loud[event] = Loud(event, level, 0, line.at_ms, line.at_ms)
+            loud = self.loud[event, level] = Loud(event, level, 0, line.at_ms, line.at_ms)
         loud.count += 1
         loud.first_ms, loud.last_ms = min(loud.first_ms, line.at_ms), max(loud.last_ms, line.at_ms)
-        if _RANK.get(level, 0) > _RANK.get(loud.level, 0):
-            loud.level = level
         for name in loud.spec.words if loud.spec else ():
             if said := word(fields, name):
                 bump(loud.words, (name, said), (name, "others"), WORDS)

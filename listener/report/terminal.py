@@ -26,6 +26,7 @@ from .remarks import (
     outcome_notes,
     plural,
     remarks,
+    since_then,
     size,
 )
 from .signs import Loud
@@ -43,6 +44,9 @@ STYLES = {
     Tone.PLAIN: "blue",
 }
 LEVELS = {"warning": "yellow", "error": "red", "critical": "bold red"}
+WAYS = 10
+"""An attempt can end in so many that are shown, the most frequent."""
+REASONS = 3
 LEAST_OF_ALL = 8
 """Warnings that are shown with what to do; the others by their names."""
 
@@ -219,10 +223,13 @@ def _attempts(account: Account) -> Iterator[RenderableType]:
     tried = ", ".join(f"{number(n)} with {tries}" for tries, n in figures.tries(account))
     yield _section("Attempts", f"of those closed: {tried}" if tried else "")
     table = _table(("result", ""), ("detail", ""), ("HTTP", "right"), ("count", "right"))
-    for (result, detail, status), n in attempts.ways.most_common(10):
+    ways = attempts.ways.most_common()
+    for (result, detail, status), n in ways[:WAYS]:
         table.add_row(
             "", text(result), text(detail.replace("_", " ")), str(status or ""), number(n)
         )
+    if rest := ways[WAYS:]:
+        table.add_row("", f"{len(rest)} other ways", "", "", number(sum(n for _, n in rest)))
     yield table
     for note in attempt_notes(account):
         yield text(f"  {note}", "bright_black")
@@ -263,10 +270,8 @@ def _open(account: Account) -> Iterator[RenderableType]:
         states = ", ".join(f"{n} {state}" for state, n in beat.open_by_state.items()) or "none"
         oldest = "" if beat.oldest_wait_ms is None else f", oldest {duration(beat.oldest_wait_ms)}"
         said = "listening" if beat.connected else f"deaf for {duration(beat.deaf_ms)}"
-        yield text(
-            f"  {beat.replica}, last heartbeat {day_clock(beat.at_ms)}: {states} open{oldest}; "
-            f"{said}"
-        )
+        yield text(f"  {beat.replica}, at its last heartbeat, {day_clock(beat.at_ms)}: {said};")
+        yield text(f"    {states} open{oldest}{since_then(account, beat)}")
 
 
 def _runs(account: Account) -> Iterator[RenderableType]:
@@ -277,8 +282,10 @@ def _runs(account: Account) -> Iterator[RenderableType]:
         for name, n in counted:
             some = [one for one in account.incidents.all() if one.kind.name == name]
             longest = max((one.lasted_ms(account.tally.last_ms or 0) for one in some), default=0)
-            why = ", ".join(dict.fromkeys(one.why.replace("_", " ") for one in some if one.why))
-            table.add_row("", text(name), number(n), duration(longest), text(why[:60]))
+            whys = list(dict.fromkeys(one.why.replace("_", " ") for one in some if one.why))
+            more = f", and {len(whys) - REASONS} more" if len(whys) > REASONS else ""
+            why = text(", ".join(whys[:REASONS]) + more)
+            table.add_row("", text(name), number(n), duration(longest), why)
         yield table
     runs = account.runs.all()
     if len(runs) > 1 or any(run.ended != "stopped" for run in runs):
@@ -298,12 +305,12 @@ def _warnings(account: Account) -> Iterator[RenderableType]:
         yield _section("Warnings", "none")
         return
     total = sum(loud.count for loud in loudest)
-    yield _section("Warnings and above", f"{number(total)} lines of {len(loudest)} events")
+    yield _section("Warnings and above", f"{number(total)} lines of {account.signs.kinds} events")
     for loud in loudest[:LEAST_OF_ALL]:
         yield from _loud(loud)
     rest = loudest[LEAST_OF_ALL:]
     if rest:
-        names = ", ".join(f"{loud.event} ({number(loud.count)})" for loud in rest)
+        names = ", ".join(f"{loud.event} ({loud.level}, {number(loud.count)})" for loud in rest)
         yield Padding(text(f"also {names}", "bright_black"), (0, 0, 0, 2))
 
 

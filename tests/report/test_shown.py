@@ -127,7 +127,7 @@ def test_the_terminal_tells_all_that_there_is() -> None:
         r"possibly_sent +http 500 +500 +1",
         rf"{ID.format(50)} +unconfirmed +listened record moved",
         rf"{ID.format(51)}",
-        r"host-1, last heartbeat 2026-01-31 12:01:30: 1 awaiting open; listening",
+        r"host-1, at its last heartbeat, 2026-01-31 12:01:30: listening;\n    1 awaiting open\n",
         r"without a word",
         r"error +submission\.closed +2",
         r"12 lines dropped by the daemon",
@@ -295,3 +295,33 @@ def test_another_taker_is_given_the_same_lines_whole() -> None:
     assert other.all == found.tally.ours
     assert other.beats == [True]
     assert [one.fields["movement"] for one in other.enquired] == ["moved"]
+
+
+def test_what_is_loud_is_told_by_level_with_its_own_reasons() -> None:
+    lines = [closed(n, "presumed", reason="record_moved_while_deaf") for n in range(3)]
+    lines.append(closed(9, "rejected", reason="not_found"))
+    rows = as_json(account(lines))["warnings"]
+    told = [(r["level"], r["count"], [word["word"] for word in r["reasons"]]) for r in rows]
+    assert told == [("error", 1, ["not_found"]), ("warning", 3, ["record_moved_while_deaf"])]
+    assert "4 lines of 1 events" in shown(account(lines))
+
+
+def test_ways_and_reasons_that_are_not_shown_are_told_of() -> None:
+    lines = [
+        line("attempt.ended", n, result="possibly_sent", detail=f"http_5{n:02d}") for n in range(12)
+    ]
+    for n, why in enumerate(("silent", "server_disconnect", "transport_closed", "message_too_big")):
+        lines += [
+            line("subscription.lost", n, run=f"r{n}", reason=why),
+            line("subscription.restored", n, run=f"r{n}", reason=why, duration_ms=1),
+        ]
+    text = " ".join(shown(account(lines)).split())
+    assert "2 other ways 2" in text
+    assert "silent, server disconnect, transport closed, and 1 more" in text
+
+
+def test_a_last_heartbeat_is_old_once_the_daemon_has_ended() -> None:
+    beat = line("daemon.heartbeat", 90, open_by_state={"queued": 2}, connected=False, deaf_ms=262)
+    alive, over = account([beat]), account([beat, line("daemon.stopped", 100)])
+    assert "2 queued open\n" in shown(alive)
+    assert "2 queued open; it stopped at 2026-01-31 12:01:40\n" in shown(over)
