@@ -55,7 +55,9 @@ class Scene:
         complained of meanwhile fails the scene."""
         self.complaints.clear()
         context = await self.browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
+            timezone_id="Asia/Kathmandu",
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
         )
         try:
             page = await context.new_page()

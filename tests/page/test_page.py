@@ -16,6 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
 SENTENCE = "#sentence"
 WAIT_MS = 30_000
+LISTENS = re.compile("^(All is well: l|L)istening")
 
 
 async def test_it_wants_a_token_and_says_where_one_is_wrong(scene: Scene) -> None:
@@ -54,6 +55,9 @@ async def test_what_needs_a_person_is_told_by_the_keyboard_alone(scene: Scene) -
     async with scene.page() as page:
         first = page.locator("#person button").first
         await expect(first).to_be_visible(timeout=WAIT_MS)
+        said = page.locator(SENTENCE)
+        await expect(said).to_contain_text("updates that ended without their event")
+        await expect(page.locator("#verdict")).to_have_attribute("data-tone", "unsure")
         for _ in range(20):
             await page.keyboard.press("Tab")
             if await first.evaluate("one => one === document.activeElement"):
@@ -63,6 +67,11 @@ async def test_what_needs_a_person_is_told_by_the_keyboard_alone(scene: Scene) -
         story = page.get_by_role("dialog")
         await expect(story).to_contain_text("not dispatched")
         await expect(story).to_contain_text("What to do:")
+        accepted = page.locator("#story-steps time").first
+        at = await accepted.get_attribute("datetime")
+        assert at is not None
+        await expect(accepted).to_have_text(at[11:19])
+        await expect(story).to_contain_text("What happened, in UTC")
         await expect(page.locator("#story-heading")).to_be_focused()
         await scene.picture(page, "story")
         await page.keyboard.press("Escape")
@@ -90,7 +99,7 @@ async def test_deafness_is_said_drawn_and_over_again(scene: Scene) -> None:
         said = page.locator(SENTENCE)
         await expect(said).to_have_text(re.compile("not all is well.*deaf"), timeout=WAIT_MS)
         await scene.picture(page, "deaf")
-        await expect(said).to_have_text(re.compile("^All is well"), timeout=WAIT_MS)
+        await expect(said).to_have_text(LISTENS, timeout=WAIT_MS)
         incident = page.locator("#incidents li", has_text="subscription.lost")
         await expect(incident).to_have_count(1, timeout=WAIT_MS)
         drawn = page.locator("#plot-deaf > svg")
@@ -117,7 +126,7 @@ async def test_a_daemon_that_dies_is_missed_and_followed_again(scene: Scene) -> 
         await expect(page.locator("#link")).to_have_text("live", timeout=WAIT_MS)
         told = page.locator("#feed li", has_text="closed confirmed")
         await expect(told).to_have_count(2, timeout=WAIT_MS)
-        await expect(page.locator(SENTENCE)).to_have_text(re.compile("^All is well"))
+        await expect(page.locator(SENTENCE)).to_have_text(LISTENS)
 
 
 async def test_it_fits_a_phone_and_is_told_aloud(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 // texts are texts, and the daemon's drawings are parsed as SVG, for which no script may run.
 
 const STATUS_MS = 5_000, SIGNS_MS = 15_000, PLOTS_MS = 60_000, FEED_MOST = 40, PERSON_MOST = 8;
+const LATELY_MS = 900_000;
 const CALLS = ["unconfirmed", "not_dispatched", "rejected", "undelivered"];
 const TONES = {confirmed: "good", presumed: "unsure", cancelled: "quiet", superseded: "quiet"};
 const STATES = ["queued", "sending", "awaiting", "in_doubt"];
@@ -33,6 +34,9 @@ function lasting(ms) {
   const [unit, name] = AGO.find(([unit]) => ms >= unit) ?? [1, "ms"];
   return `${Math.floor(ms / unit)} ${name}`;
 }
+// All clocks in UTC, as the log's, the command line's and the drawings' are.
+const clock = at => new Date(at).toISOString().slice(11, 19);
+const day = at => new Date(at).toISOString().slice(5, 10);
 const age = at => Math.max(0, Date.now() - Date.parse(at));
 function ago(at) {
   const ms = age(at);
@@ -40,10 +44,10 @@ function ago(at) {
 }
 function when(at) {
   if (!at) return "";
-  return el("time", {dateTime: at, title: new Date(at).toLocaleString(), data: {ago: ""}}, ago(at));
+  return el("time", {dateTime: at, title: at, data: {ago: ""}}, ago(at));
 }
 function since(at) {
-  return el("time", {dateTime: at, title: new Date(at).toLocaleString(), data: {since: ""}}, lasting(age(at)));
+  return el("time", {dateTime: at, title: at, data: {since: ""}}, lasting(age(at)));
 }
 setInterval(() => {
   for (const shown of document.querySelectorAll("time[data-ago]")) shown.textContent = ago(shown.dateTime);
@@ -99,12 +103,12 @@ const json = async path => (await ask(path)).json();
 
 // ---------------------------------------------------------------------------------------- status
 
-let status = null, lostSince = null;
+let status = null, lostSince = null, signs = [];
+const LOUD = {"submission.closed": "updates that ended without their event"};
 
 function verdict() {
   if (lostSince !== null) {
-    const since = new Date(lostSince).toLocaleTimeString();
-    return ["bad", `The daemon does not answer since ${since}. Trying again.`];
+    return ["bad", `The daemon does not answer since ${clock(lostSince)} UTC. Trying again.`];
   }
   if (status === null) return ["quiet", "Asking the daemon…"];
   const open = Object.values(status.open).reduce((sum, n) => sum + n, 0);
@@ -117,8 +121,15 @@ function verdict() {
     const told = failing.map(check => `${check.name}: ${plain(check.detail).replace(/ for \d[\d.]* \w+/, "")}`).join("; ");
     return ["bad", `Accepting, but not all is well. ${told}.`];
   }
-  if (status.paused_since) return ["unsure", `Sending is paused since ${new Date(status.paused_since).toLocaleTimeString()}: ${open} open.`];
-  return ["good", open ? `All is well: listening, ${open} open.` : "All is well: listening, nothing open."];
+  if (status.paused_since) return ["unsure", `Sending is paused since ${clock(status.paused_since)} UTC: ${open} open.`];
+  const waiting = open ? `${open} open` : "nothing open";
+  const lately = signs.filter(one => one.level !== "warning" && age(one.last_at) < LATELY_MS);
+  if (lately.length) {
+    const how = lately.some(one => one.level === "critical") ? "bad" : "unsure";
+    const told = [...new Set(lately.map(one => LOUD[one.event] ?? one.event))].join("; ");
+    return [how, `Listening, ${waiting}. Needs a person, of the last ${lasting(LATELY_MS)}: ${told}.`];
+  }
+  return ["good", `All is well: listening, ${waiting}.`];
 }
 
 function showVerdict() {
@@ -149,27 +160,41 @@ function showStatus() {
 
 // -------------------------------------------------------------------------- what needs a person
 
-const opener = (id, shown) => el("button", {type: "button", className: "open", onclick: () => tell(id)}, shown);
+const opener = (id, shown) => el("button", {type: "button", className: "open", data: {opens: id}, onclick: () => tell(id)}, shown);
+const openerOf = (list, id) => [...list.querySelectorAll("button")].find(one => one.dataset.opens === id);
+
+// What has not changed stays: whoever is on it with the keyboard keeps the place.
+const drawn = {};
+function draw(name, rows, made) {
+  const told = JSON.stringify(rows), list = $(name);
+  if (drawn[name] === told) return;
+  drawn[name] = told;
+  const held = list.contains(document.activeElement) ? document.activeElement.dataset.opens : null;
+  list.replaceChildren(...rows.map(made));
+  if (held) openerOf(list, held)?.focus();
+}
 
 async function showPerson() {
   const pages = await Promise.all(CALLS.map(name => json(`v1/submissions?outcome=${name}&limit=${PERSON_MOST}`)));
   const found = pages.flatMap(page => page.submissions)
     .sort((a, b) => Date.parse(b.closed_at) - Date.parse(a.closed_at)).slice(0, PERSON_MOST);
-  $("person").replaceChildren(...found.map(one => el("li", {},
+  draw("person", found, one => el("li", {},
     el("span", {}, el("strong", {className: `tone-${tone(one.outcome)}`}, words(one.outcome)), " ", opener(one.id, one.cv_ref)),
     when(one.closed_at),
-    el("p", {className: "more"}, words(one.reason ?? "")))));
+    el("p", {className: "more"}, words(one.reason ?? ""))));
 }
 
 async function showIncidents() {
   const {incidents} = await json("v1/incidents");
-  $("incidents").replaceChildren(...incidents.filter(one => one.event !== "submission.closed").slice(0, 12).map(one => el("li", {},
+  signs = incidents;
+  showVerdict();
+  draw("incidents", incidents.filter(one => one.event !== "submission.closed").slice(0, 12), one => el("li", {},
     el("span", {},
       el("strong", {className: one.level === "warning" ? "tone-unsure" : "tone-bad"}, one.event),
       one.reason ? ` ${words(plain(one.reason))}` : "",
       one.count > 1 ? el("span", {className: "quiet"}, ` × ${one.count.toLocaleString()}`) : null),
     when(one.last_at),
-    el("p", {className: "more"}, plain(one.what_to_do)))));
+    el("p", {className: "more"}, plain(one.what_to_do))));
 }
 
 async function showPlot(name) {
@@ -191,7 +216,10 @@ function fill(parts) {
   }
 }
 
+let opened = null;
+
 async function tell(id) {
+  opened = id;
   const told = await json(`v1/submissions/${id}/story`);
   const one = told.submission;
   fill({
@@ -200,14 +228,15 @@ async function tell(id) {
     "story-said": plain(told.explanation),
     "story-means": plain(told.means ?? ""),
     "story-do": told.what_to_do && tone(one.outcome) === "bad" ? `What to do: ${plain(told.what_to_do)}` : "",
-    "story-title": "What happened",
+    "story-title": `What happened, in UTC${told.story.length ? ` from ${told.story[0].at.slice(0, 10)} on` : ""}`,
   });
   $("story-outcome").className = one.outcome ? `tone-${tone(one.outcome)}` : "";
   const jobs = Object.entries(one.dispatch ?? {}).map(([job, how]) => row(job, `${words(how.verdict)}${how.evidence.length ? `, by ${how.evidence.map(words).join(", ")}` : ""}`));
   $("story-facts").replaceChildren(row("id", one.id), ...jobs, row("attempts", String(one.attempts)),
     row("deaf", one.deaf_ms ? lasting(one.deaf_ms) : "no"));
+  const first = told.story.length ? day(told.story[0].at) : "";
   $("story-steps").replaceChildren(...told.story.map(step => el("li", {},
-    el("time", {dateTime: step.at, title: step.at}, new Date(step.at).toLocaleTimeString()),
+    el("time", {dateTime: step.at, title: step.at}, day(step.at) === first ? clock(step.at) : `${day(step.at)} ${clock(step.at)}`),
     el("span", {}, plain(step.words)))));
   $("story-list").replaceChildren();
   show();
@@ -232,6 +261,10 @@ function show() {
   $("story-heading").focus();
 }
 
+$("story").onclose = () => {
+  // Its opener may have been drawn anew meanwhile.
+  if (document.activeElement === document.body) (openerOf($("person"), opened) ?? openerOf($("feed"), opened))?.focus();
+};
 $("story-close").onclick = () => $("story").close();
 $("find").onsubmit = async event => {
   event.preventDefault();
@@ -285,7 +318,7 @@ async function* frames(body) {
 function linked(live) {
   lostSince = live ? null : lostSince ?? Date.now();
   $("link").dataset.state = live ? "live" : "lost";
-  $("link").textContent = live ? "live" : `reconnecting since ${new Date(lostSince).toLocaleTimeString()}`;
+  $("link").textContent = live ? "live" : `reconnecting since ${clock(lostSince)} UTC`;
   showVerdict();
 }
 
