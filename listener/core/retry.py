@@ -73,17 +73,20 @@ def _newer(drift: Drift) -> Objection | None:
 
 
 def objection_in(lane: Lane, retry_of: SubmissionId, at_ms: Millis) -> Objection | None:
-    """The same by what the lane remembers alone, at the moment of acceptance."""
-    drift = Drift(at_ms, newer=newer_than(retry_of, lane.submissions))
-    old = next((s for s in lane.submissions if s.id == retry_of), None)
-    return _newer(drift) if old is None else objection(old, drift)
+    """The same by what the lane remembers alone, at the moment of acceptance. It remembers in
+    which order it took them; of one that it forgot, all that it holds beyond its id came later."""
+    rows = lane.submissions
+    for place, old in enumerate(rows, 1):
+        if old.id == retry_of:
+            return objection(old, Drift(at_ms, newer=rows[place:]))
+    return _newer(Drift(at_ms, newer=tuple(s for s in rows if s.id > retry_of)))
 
 
-def newer_than(
-    submission_id: SubmissionId, submissions: Iterable[Submission]
-) -> tuple[Submission, ...]:
-    """Those of these that came after it."""
-    return tuple(s for s in submissions if s.id > submission_id)
+def newer_than(old: Submission, submissions: Iterable[Submission]) -> tuple[Submission, ...]:
+    """Those of these that were accepted after it. An id is given as an upload begins: a slow one
+    may be accepted after one whose id is higher."""
+    accepted = (old.created_ms, old.id)
+    return tuple(s for s in submissions if (s.created_ms, s.id) > accepted)
 
 
 def shown(submission: Submission, drift: Drift) -> dict[str, Any]:

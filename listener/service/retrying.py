@@ -75,7 +75,7 @@ class Retrying:
         if old is None:
             return None
         page = await self._journal.submissions(Query(code=old.code, limit=NEWER))
-        newer = retry.newer_than(submission_id, [stored.submission for stored in page])
+        newer = retry.newer_than(old.submission, [stored.submission for stored in page])
         reading = None
         if old.submission.outcome is not None and retry.worth_reading(old.submission):
             request_id = f"{self._new_request_id()}-retry"

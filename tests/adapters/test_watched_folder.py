@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from listener import Listener, load_settings
+from listener.adapters.private import write_private
 from listener.adapters.watch import files, folder
 from listener.emulator import Emulator, Options
 
@@ -278,7 +279,7 @@ def test_a_crash_at_any_step_of_a_move_is_finished_by_the_next_start(
         return taken
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_private", dying(files.write_private))
+        patched.setattr(files, "write_private", dying(write_private))
         patched.setattr(files, "_move", dying(files._move))
         with pytest.raises(KeyboardInterrupt):
             shelves.accept("one.pdf", {"id": "an-id"})

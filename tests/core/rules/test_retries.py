@@ -117,7 +117,10 @@ def test_newer_ones_that_were_never_sent_speak_against_nothing() -> None:
 
 def test_newer_is_what_came_after() -> None:
     rows = [Script().submit(name).of(name) for name in "cba"]
-    assert [s.id for s in newer_than(rows[1].id, rows)] == ["c"]
+    assert [s.id for s in newer_than(rows[1], rows)] == ["c"]
+    later = dataclasses.replace(rows[1], created_ms=Millis(rows[1].created_ms + 1))
+    assert [s.id for s in newer_than(rows[0], [later])] == ["b"], "its upload was the slower one"
+    assert not newer_than(later, rows)
 
 
 # ------------------------------------------------------------------- at the moment of acceptance
@@ -162,6 +165,12 @@ def test_of_one_that_the_lane_forgot_the_newer_ones_still_speak() -> None:
     assert refused(script, "c", "b") is None, "a is older than b"
     script.submit("d").cancel("d")
     assert refused(script, "e", "b") == "newer_update", "c is open"
+
+
+def test_newer_is_what_the_lane_took_later_whatever_its_id() -> None:
+    """Ids are given as uploads begin, and by a clock that may be set back."""
+    script = unresolved("b").submit("a")
+    assert refused(script, "c", "b") == "newer_update"
 
 
 def test_what_is_no_retry_is_asked_nothing() -> None:
