@@ -345,9 +345,9 @@ class Journal(Reactions, InboundJournal, Protocol):
         ...
 
     async def purge(self, closed_before_ms: Millis) -> int:
-        """Delete closed submissions that no lane remembers and whose file is marked gone, their
-        facts and reactions, disposed inbox rows, settled gaps and idempotency keys: all older than
-        that. Returns how many submissions."""
+        """Delete closed submissions that no lane remembers and whose file is marked gone, with
+        their facts, reactions and idempotency keys, disposed inbox rows and settled gaps: all older
+        than that. Returns how many submissions."""
         ...
 
     async def purgeable(self, closed_before_ms: Millis) -> int:

@@ -383,7 +383,6 @@ class JournalModel:
         self.ended = [
             row for row in self.ended if row.settled_ms is None or (row.gap.end_ms or 0) >= before
         ]
-        self.keys = {name: key for name, key in self.keys.items() if key.created_ms >= before}
         return len(doomed)
 
     def forget(self, code: CvCode) -> int:

@@ -482,7 +482,6 @@ class MemoryJournal:
             for row in kept.gaps
             if row.settled_ms is None or (row.gap.end_ms or 0) >= closed_before_ms
         ]
-        kept.keys = {k: key for k, key in kept.keys.items() if key.created_ms >= closed_before_ms}
         await self._after()
         return len(doomed)
 

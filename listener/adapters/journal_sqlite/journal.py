@@ -36,6 +36,9 @@ from .store import Pragmas, Store, open_store
 from .transactions import Health, Transactions
 from .worker import Desk, Worker
 
+CUTS, CUT_AGAIN_S = 300, 0.2
+"""For a minute: a backup of a gigabyte takes less."""
+
 
 class SqliteJournal:
     """A Journal in one SQLite file; see the port for what each method promises.
@@ -61,6 +64,7 @@ class SqliteJournal:
         reading = Transactions(store.path, store.reading, "BEGIN", health)
         self._writer = worker("journal-writer", writing)
         self._reader = worker("journal-reader", reading)
+        self._uncut = False
 
     @classmethod
     async def open(
@@ -285,17 +289,29 @@ class SqliteJournal:
         while await self._writer.submit(partial(retention.purge_rest, before=closed_before_ms)):
             pass
         await self._remove_backups(closed_before_ms)
+        if self._uncut:
+            await self._cut()
         return purged
 
     async def purgeable(self, closed_before_ms: Millis) -> int:
         return await self._reader.submit(partial(retention.purgeable, before=closed_before_ms))
 
     async def forget(self, code: CvCode) -> int:
-        """Also from the write-ahead log, and the copies made before migrations go with it."""
+        """Also from the write-ahead log, and the copies made before migrations go with it. While
+        another program reads (a backup is taken) the log cannot be cut: that is waited for, and
+        where it takes too long the next purge does it."""
+        self._uncut = True
         count = await self._writer.submit(partial(retention.forget, code=code))
-        await self._writer.submit(retention.empty_wal, alone=True)
         await self._remove_backups(None)
+        for _ in range(CUTS):
+            if await self._cut():
+                break
+            await asyncio.sleep(CUT_AGAIN_S)
         return count
+
+    async def _cut(self) -> bool:
+        self._uncut = not await self._writer.submit(retention.empty_wal, alone=True)
+        return not self._uncut
 
     async def note(self, name: str) -> str | None:
         return await self._reader.submit(partial(notes.note, name=name))

@@ -5,7 +5,6 @@ Purging goes in slices, one transaction each, so that it never keeps the writer 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from .inbound import forget_inbound
 from .listings import drop_refs
 from .migrations import backups
 from .reads import HIGHEST_SEQ, highest_seq
+from .store import BUSY_MS
 
 SLICE = 500
 
@@ -49,11 +49,11 @@ def purge_submissions(db: apsw.Connection, before: Millis) -> int:
 
 
 def purge_rest(db: apsw.Connection, before: Millis) -> int:
-    """One slice of all else that is older; how many rows."""
+    """One slice of all else that is older; how many rows. A key goes with its submission: while
+    that is there, whoever asks with it again is not to send it twice."""
     doomed = (
         ("inbox", "seq", "heard_ms < ? AND disposition IS NOT NULL"),
         ("gaps", "id", "end_ms < ? AND settled_ms IS NOT NULL"),
-        ("idempotency", "key", "created_ms < ?"),
         ("facts", "id", "code IS NOT NULL AND subjects = 0 AND at_ms < ?"),
     )
     note_highest_seq(db)
@@ -90,10 +90,17 @@ def note_highest_seq(db: apsw.Connection) -> None:
     )
 
 
-def empty_wal(db: apsw.Connection) -> None:
-    """Move all into the database and cut the write-ahead log, which still holds old pages."""
-    with contextlib.suppress(apsw.BusyError):  # another program reads: the next checkpoint will do
+def empty_wal(db: apsw.Connection) -> bool:
+    """Move all into the database and cut the write-ahead log, which still holds old pages. False
+    where it cannot be cut now, for somebody reads by it: nobody who writes waits for that."""
+    db.set_busy_timeout(0)
+    try:
         db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError:
+        return False
+    finally:
+        db.set_busy_timeout(BUSY_MS)
+    return True
 
 
 def remove_backups(path: Path, older_than_ms: Millis | None) -> int:

@@ -18,7 +18,7 @@ from listener.adapters.journal_sqlite.store import Pragmas, Store, open_store
 from listener.core.errors import JournalFault, JournalLocked, JournalTooNew
 from listener.core.evidence import Heard
 from listener.ports.journal import InboxRow, LaneCommit
-from tests.contract.journals import CODE, OTHER, a_fact, accepting, at
+from tests.contract.journals import CODE, OTHER, a_fact, accepting, an_id, at
 
 HOLD = """
 import asyncio, sys
@@ -245,6 +245,26 @@ async def test_forgetting_leaves_no_trace_in_any_file(path: Path) -> None:
     for file in path.parent.iterdir():
         assert secret not in file.read_bytes(), file.name
     assert await journal.lanes() == [OTHER]
+    await journal.close()
+
+
+async def test_forgetting_waits_for_whoever_reads_by_the_log(path: Path) -> None:
+    """A backup, say. While it reads, others write on; then no trace is left."""
+    journal = await SqliteJournal.open(path)
+    await journal.commit(accepting(CODE, 1))
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN")
+    assert other.execute("SELECT count(*) FROM submissions").get == 1
+    forgetting = asyncio.create_task(journal.forget(CODE))
+    while await journal.submission(an_id(1)) is not None:
+        pass
+    assert await journal.commit(accepting(OTHER, 2)) is not None
+    assert not forgetting.done(), "the log still holds it"
+    other.execute("COMMIT")
+    other.close()
+    assert await forgetting == 1
+    for file in path.parent.iterdir():
+        assert CODE.encode() not in file.read_bytes(), file.name
     await journal.close()
 
 
