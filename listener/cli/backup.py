@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +32,8 @@ def backup(file: Path, as_json: bool) -> None:
     settings = configured.settings()
     from listener.adapters.backup import take
 
+    # What is half written holds codes: it goes also where this is ended from outside.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         taken = take(settings.state_dir, file, listener.__version__)
     except FileExistsError:

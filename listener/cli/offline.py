@@ -13,6 +13,7 @@ from listener.core.wire import cv_ref
 
 from . import codes, configured, exits, output
 from .command import Command, json_option
+from .holder import holder
 
 
 @click.command(cls=Command)
@@ -105,9 +106,12 @@ def rotate(what: str) -> None:
 
 
 def _tell_daemon(state_dir: Path) -> str:
-    """SIGHUP, where a daemon runs on this folder."""
+    """SIGHUP, where a daemon runs on this folder. What one that was killed left behind names a
+    process that may be another's by now, whom the signal would end."""
     try:
         pid = int(json.loads((state_dir / "intake.json").read_text("utf-8"))["pid"])
+        if holder(state_dir) != pid:
+            raise ProcessLookupError
         os.kill(pid, signal.SIGHUP)
     except (OSError, ValueError, KeyError, TypeError):
         return "no daemon runs here that could be told: it takes it up at its next start"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import signal
 from pathlib import Path
 
 import pytest
 
+from listener.adapters.journal_sqlite import FileLock
 from listener.core.names import CvCode
 from listener.core.wire import cv_ref
 
@@ -29,6 +33,24 @@ async def test_each_setting_is_told_with_its_source(tmp_path: Path) -> None:
     assert max(map(len, ended.out.splitlines())) <= 80
     assert "hunter2" not in ended.out
     assert KEY not in ended.out
+
+
+async def test_no_other_process_gets_the_signal_that_is_the_daemons(tmp_path: Path) -> None:
+    """What a daemon that was killed left behind names a process: by now it may be anybody's."""
+    lock = FileLock(tmp_path / "journal.db.lock", tmp_path / "journal.db")
+    (tmp_path / "token").write_text("the-first-token\n")
+    bystander = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        (tmp_path / "intake.json").write_text(json.dumps({"pid": bystander.pid}))
+        for _ in ("one that is another's", "none at all"):
+            ended = await cli(tmp_path, "rotate", "token")
+            assert (ended.status, "no daemon runs here" in ended.err) == (0, True)
+            lock.release()
+        assert bystander.returncode is None
+        assert "the-first-token" not in (tmp_path / "token").read_text()
+    finally:
+        bystander.terminate()
+    assert await bystander.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("args", [["check"], ["status"], ["ref"], ["run"]])

@@ -15,8 +15,8 @@ import pytest
 
 from listener.adapters.backup import restore, take
 from listener.adapters.backup.archive import member
-from listener.adapters.journal_sqlite import SqliteJournal
-from listener.core.errors import JournalFault
+from listener.adapters.journal_sqlite import UNSETTLED, FileLock, SqliteJournal
+from listener.core.errors import JournalFault, JournalLocked
 from listener.core.names import CvCode, Millis
 from listener.emulator import Emulator, Options
 from listener.ports.event_source import Resume
@@ -135,7 +135,7 @@ async def test_a_restored_journal_is_paused_has_no_session_and_counts_on(tmp_pat
     told = await asyncio.to_thread(restore, tmp_path / "b.tar", tmp_path / "new", NOW)
     assert (told.open, told.without_file) == (1, 1)
     names = {path.name for path in (tmp_path / "new").iterdir()}
-    assert names == {"journal.db", "spool", "token"}
+    assert names == {"journal.db", "journal.db.lock", "spool", "token"}
     assert (tmp_path / "new" / "token").read_text() == "the-token-of-before\n"
     journal = await SqliteJournal.open(tmp_path / "new" / "journal.db")
     try:
@@ -201,6 +201,37 @@ async def test_what_is_no_backup_or_cut_short_is_refused(tmp_path: Path) -> None
         assert not (tmp_path / "new" / "journal.db").exists()
         if (tmp_path / "new").exists():
             os.rename(tmp_path / "new", tmp_path / f"left-{len(spoiled)}")  # noqa: PTH104 - a test's own folder
+
+
+async def test_a_backup_cut_between_two_cvs_is_no_smaller_one(tmp_path: Path) -> None:
+    state, file = tmp_path / "state", tmp_path / "b.tar"
+    await filled(state)
+    (state / "spool" / an_id(1)).write_bytes(b"a CV")
+    await asyncio.to_thread(take, state, file, "0")
+    with tarfile.open(file) as archive:
+        (last,) = [info for info in archive if info.name.startswith("spool/")]
+    file.write_bytes(file.read_bytes()[: last.offset])
+    with pytest.raises(JournalFault, match="cut short"):
+        await asyncio.to_thread(restore, file, tmp_path / "new", NOW)
+
+
+async def test_a_daemon_and_a_restore_are_never_at_one_folder(tmp_path: Path) -> None:
+    """One that others start again would begin a journal there, and accept what is then lost."""
+    state, new = tmp_path / "state", tmp_path / "new"
+    await filled(state)
+    await asyncio.to_thread(take, state, tmp_path / "b.tar", "0")
+    new.mkdir()
+    lock = FileLock(new / "journal.db.lock", new / "journal.db")
+    with pytest.raises(JournalLocked):
+        await asyncio.to_thread(restore, tmp_path / "b.tar", new, NOW)
+    lock.release()
+    # Killed in the midst of it: that is no empty folder to begin in.
+    (new / UNSETTLED).write_bytes(b"half of one")
+    with pytest.raises(JournalFault, match="a restore that was cut short"):
+        await SqliteJournal.open(new / "journal.db")
+    (new / UNSETTLED).unlink()
+    assert not (new / "journal.db").exists()
+    assert (await asyncio.to_thread(restore, tmp_path / "b.tar", new, NOW)).open == 1
 
 
 async def test_neither_writes_over_what_is_there(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import re
 import tarfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 import orjson
@@ -87,6 +88,13 @@ def copied(archive: tarfile.TarFile, info: tarfile.TarInfo, to: IO[bytes]) -> st
         digest.update(chunk)
         left -= len(chunk)
     return digest.hexdigest()
+
+
+def ended(archive: tarfile.TarFile) -> bool:
+    """Whether, read to its last member, it ends as a whole one does, with two blocks of zeros: cut
+    between two members it would be taken for a smaller one."""
+    size = Path(str(archive.name)).stat().st_size
+    return size - archive.offset >= 2 * tarfile.BLOCKSIZE
 
 
 def _opened(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:

@@ -10,14 +10,14 @@ from pathlib import Path
 import apsw
 
 from listener.adapters.folders import make_folder, sync_folder
-from listener.adapters.journal_sqlite import settle_copy
+from listener.adapters.journal_sqlite import UNSETTLED, FileLock, settle_copy
 from listener.core.errors import JournalFault
 from listener.core.names import Millis
 
-from .archive import JOURNAL, SPOOL, Manifest, copied, known, not_ours, read_manifest
+from .archive import JOURNAL, SPOOL, Manifest, copied, ended, known, not_ours, read_manifest
 
-UNSETTLED = "journal.db.restoring"
-"""The journal's name until it is safe to go on with: no daemon begins with it."""
+LOCK = f"{JOURNAL}.lock"
+"""Held meanwhile: a daemon that is started again by others begins no journal of its own here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +37,38 @@ def restore(archive: Path, state_dir: Path, now_ms: Millis) -> Restored:
 
     Sending is paused in it, until a person resumes: what waited when the backup was taken may have
     been sent since. The journal gets its name last; where this ends before, the folder is to be
-    emptied and filled again. Raises JournalFault, JournalTooNew or OSError.
+    emptied and filled again; no daemon starts on it. Raises JournalFault, JournalLocked where a
+    daemon runs on it, JournalTooNew or OSError.
     """
-    if state_dir.exists() and any(state_dir.iterdir()):
-        raise JournalFault(
-            f"expected an empty state folder, found something in {state_dir}: move it away (it may "
-            "be newer than the backup), or set CV_STATE_DIR to another folder"
-        )
+    _expect_empty(state_dir)
     try:
         with tarfile.open(archive, "r:") as opened:
             manifest = read_manifest(opened)
             make_folder(state_dir)
-            state_dir.chmod(0o700)
-            digests = _unpack(opened, manifest, state_dir)
+            lock = FileLock(state_dir / LOCK, state_dir / JOURNAL)
+            try:
+                _expect_empty(state_dir)
+                return _fill(opened, manifest, state_dir, now_ms)
+            finally:
+                lock.release()
     except tarfile.TarError as error:
         raise not_ours(f"another file, or a broken one ({type(error).__name__})") from None
+
+
+def _expect_empty(state_dir: Path) -> None:
+    """Save for a lock that nobody need hold. Raises JournalFault."""
+    if state_dir.exists() and any(path.name != LOCK for path in state_dir.iterdir()):
+        raise JournalFault(
+            f"expected an empty state folder, found something in {state_dir}: move it away (it may "
+            "be newer than the backup), or set CV_STATE_DIR to another folder"
+        )
+
+
+def _fill(
+    archive: tarfile.TarFile, manifest: Manifest, state_dir: Path, now_ms: Millis
+) -> Restored:
+    state_dir.chmod(0o700)
+    digests = _unpack(archive, manifest, state_dir)
     unsettled = state_dir / UNSETTLED
     settle_copy(unsettled, Millis(manifest.taken_ms), now_ms)
     told = _checked(unsettled, manifest, digests)
@@ -79,6 +96,8 @@ def _unpack(archive: tarfile.TarFile, manifest: Manifest, state_dir: Path) -> di
             raise not_ours("a journal that is not the one it was made with")
         if info.name.startswith(SPOOL):
             digests[info.name.removeprefix(SPOOL)] = digest
+    if not ended(archive):
+        raise not_ours("one that is cut short")
     if JOURNAL not in there:
         raise not_ours("none of a journal in it")
     sync_folder(state_dir / SPOOL)

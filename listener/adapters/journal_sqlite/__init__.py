@@ -1,6 +1,8 @@
 """The journal in one SQLite file: many small writes, one durable commit for all that wait."""
 
 from .journal import SqliteJournal
+from .lock import FileLock
 from .snapshot import open_snapshot, settle_copy
+from .store import UNSETTLED
 
-__all__ = ["SqliteJournal", "open_snapshot", "settle_copy"]
+__all__ = ["UNSETTLED", "FileLock", "SqliteJournal", "open_snapshot", "settle_copy"]

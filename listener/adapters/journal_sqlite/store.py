@@ -19,6 +19,9 @@ from .faults import journal_fault
 from .lock import FileLock
 from .migrations import migrate, migrations
 
+UNSETTLED = "journal.db.restoring"
+"""A backup's journal until it is safe to go on with: no daemon begins with it, nor another beside
+it."""
 BUSY_MS = 10_000
 CHECKS = (("quick_check", 5.0), ("integrity_check", 1.0))
 """At open, each with its seconds: the pages first, then whether the indexes say what the tables do.
@@ -59,6 +62,7 @@ def open_store(path: Path, pragmas: Pragmas, steps: Mapping[int, str] | None = N
         raise _file_fault(path, error) from error
     writing: apsw.Connection | None = None
     try:
+        _expect_settled(path)
         _make_private(path)
         writing = _connect(path, pragmas)
         _check(writing, path)
@@ -93,6 +97,15 @@ def _expect_writable(folder: Path) -> None:
     read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
     error = errno.EROFS if read_only else errno.EACCES
     raise OSError(error, os.strerror(error), str(folder))
+
+
+def _expect_settled(path: Path) -> None:
+    """A restore that was cut short is no new beginning. Raises JournalFault."""
+    if not path.exists() and path.name != UNSETTLED and path.with_name(UNSETTLED).exists():
+        raise JournalFault(
+            f"opening the journal {path}: expected one, or an empty folder, found a restore that "
+            "was cut short; empty the folder, then: cv-listener restore FILE"
+        )
 
 
 def _make_private(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import httpx
 
 from listener.cli import exits
 from listener.cli.daemon import find
+from listener.cli.holder import holder
 from listener.settings import Settings
 
 from .finding import Finding, aside, fail, fine, warn
@@ -33,8 +33,8 @@ def unsound(lines: str) -> list[Finding]:
 
 async def daemon(settings: Settings) -> Iterable[Finding]:
     """Whether one runs here, and what it says of itself."""
-    holder = await aside(lambda: _holder(settings.state_dir / "journal.db.lock"))
-    if holder is None:
+    held_by = await aside(lambda: holder(settings.state_dir))
+    if held_by is None:
         return [fine("daemon", "none runs on this state folder")]
     try:
         where = find(settings.state_dir, settings.intake_host, settings.intake_port, "unneeded")
@@ -43,10 +43,10 @@ async def daemon(settings: Settings) -> Iterable[Finding]:
         said: dict[str, Any] = told.json()
         checks = {check["name"]: check for check in said["checks"]}
     except (exits.CommandFailed, httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        found = f"process {holder} holds the journal, and does not answer ({type(error).__name__})"
+        found = f"process {held_by} holds the journal, and does not answer ({type(error).__name__})"
         return [warn("daemon", found, "it may be starting, or stuck: its log says")]
     wrong = [f"{name}: {check['detail']}" for name, check in checks.items() if not check["ok"]]
-    found = f"process {holder} runs at {where.shown}"
+    found = f"process {held_by} runs at {where.shown}"
     if not said["ready"]:
         return [fail("daemon", f"{found}, not ready: {'; '.join(wrong)}", _LOG, exits.UNAVAILABLE)]
     if wrong:
@@ -55,32 +55,6 @@ async def daemon(settings: Settings) -> Iterable[Finding]:
 
 
 _LOG = "its log says why; cv-listener status tells more"
-
-
-def _holder(lock: Path) -> int | None:
-    """Who has the lock, without asking for it: asked for, it could be missed by a daemon that
-    starts in this moment."""
-    try:
-        inode, pid = lock.stat().st_ino, int(lock.read_text("ascii").strip())
-    except (FileNotFoundError, ValueError):
-        return None
-    try:
-        held = Path("/proc/locks").read_text("ascii").splitlines()
-    except OSError:
-        return pid if _alive(pid) else None
-    # Of each line the second word is the kind, the third from the end device and inode.
-    fields = [line.split() for line in held]
-    return pid if any(f[1] == "FLOCK" and f[-3].endswith(f":{inode}") for f in fields) else None
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True
 
 
 async def journal(state_dir: Path, newest: int, ours: int) -> Iterable[Finding]:
