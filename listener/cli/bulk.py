@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +39,12 @@ def submit_manifest(
     """Submit every row; the exit status."""
     rows = manifest.read(path)
     target = path.with_suffix(".results.csv") if results is None else results
+    if target.exists() and target.samefile(path):
+        raise exits.CommandFailed(
+            exits.USAGE,
+            "expected another file for the results than the manifest, found the same",
+            "give --results another name: the manifest would be written over",
+        )
     stop = threading.Event()
     told: list[dict[str, Any]] = []
     with (
@@ -47,7 +53,7 @@ def submit_manifest(
         _progress(len(rows), "closed" if wait_closed else "accepted") as progress,
         ThreadPoolExecutor(parallel) as pool,
     ):
-        one = _One(daemon, run, wait_closed, stop)
+        one = _One(daemon, run, wait_closed, stop, _in_order(rows))
         try:
             for result in _in_turn(pool, one, rows, parallel):
                 told.append(result)
@@ -70,15 +76,24 @@ def submit_manifest(
 class _One:
     """What is done with a row, in a thread."""
 
-    def __init__(self, daemon: Daemon, run: str, wait_closed: bool, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        run: str,
+        wait_closed: bool,
+        stop: threading.Event,
+        turns: Mapping[int, _Turn],
+    ) -> None:
         self._daemon = daemon
         self._run = run
         self._wait_closed = wait_closed
         self._stop = stop
+        self._turns = turns
 
     def __call__(self, row: manifest.Row) -> dict[str, Any]:
         try:
-            shown = self._accepted(row)
+            with self._turns[row.line]:
+                shown = self._accepted(row)
             if self._wait_closed and shown["state"] != "closed":
                 shown = self._daemon.wait_closed(
                     shown["id"], poll_s=POLL_S, enough=self._stop.is_set
@@ -104,6 +119,31 @@ class _One:
                     raise
             self._stop.wait(pause_s)
             pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+
+
+class _Turn:
+    """A row's: after the one before it of the same code was accepted, or failed. That has begun
+    earlier, for rows are begun in order: nobody waits for what has not begun."""
+
+    def __init__(self, before: _Turn | None) -> None:
+        self._before = before
+        self._over = threading.Event()
+
+    def __enter__(self) -> None:
+        if self._before is not None:
+            self._before._over.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+
+def _in_order(rows: Sequence[manifest.Row]) -> dict[int, _Turn]:
+    """By line. The last row of a code is to be its last update, however many are under way."""
+    turns: dict[int, _Turn] = {}
+    last: dict[str, _Turn] = {}
+    for row in rows:
+        turns[row.line] = last[row.code] = _Turn(last.get(row.code))
+    return turns
 
 
 def _in_turn(

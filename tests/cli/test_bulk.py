@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from listener.emulator import Emulator, Options
+from listener.ports.journal import Query
 from tests.adapters.web.rig import ALL, CODE, PDF, Daemon, daemon
 
 from .terminal import cli, end, start
@@ -58,6 +59,26 @@ async def test_every_row_is_submitted_once_however_often_it_is_given(
     ended = await cli(tmp_path, "submit", "--manifest", "all.csv", "--wait", "--run", "again")
     assert ended.status == 0, ended.err
     assert len(house.upstream.posted) == 80
+
+
+async def test_rows_of_one_code_are_accepted_in_their_order(house: Daemon, tmp_path: Path) -> None:
+    """The last of them is what is to stand, though it is smaller, and many are under way."""
+    sizes = [100_000, 80_000, 60_000, 40_000, 100, 10, 10]
+    for number, size in enumerate(sizes[:-1]):
+        (tmp_path / f"{number}.pdf").write_bytes(PDF + b"%" * size)
+    rows = [(CODE, f"{min(number, 5)}.pdf") for number in range(len(sizes))]
+    manifest = written(tmp_path / "all.csv", rows)
+    ended = await cli(tmp_path, "submit", "--manifest", "all.csv", "--parallel", "7")
+    assert ended.status == 0, ended.err
+    told = sorted(results(tmp_path / "all.results.csv"), key=lambda row: int(row["line"]))
+    found = await house.journal.submissions(Query())
+    accepted = [stored.submission for stored in reversed(found)]
+    assert [s.file.size - len(PDF) for s in accepted] == sizes[:-1]
+    assert [row["id"] for row in told[:-1]] == [s.id for s in accepted]
+    assert told[-1]["id"] == told[-2]["id"], "the same code and file are the same submission"
+    before = manifest.read_text()
+    ended = await cli(tmp_path, "submit", "--manifest", "all.csv", "--results", "./all.csv")
+    assert (ended.status, manifest.read_text()) == (64, before)
 
 
 async def test_a_row_that_does_not_hold_and_nothing_is_submitted(
