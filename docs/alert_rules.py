@@ -79,10 +79,10 @@ def said(condition: Condition) -> str:
                 f"{_lines_said(lines)}, {least:.0%} or more of {_lines_said(of)} in "
                 f"{_time(within)}, where there were {among} or more"
             )
-        case Without(lines, least, expected, within):
+        case Without(lines, least, expected, within, lasting):
             return (
                 f"{_lines_said(lines)}, {least} or more in {_time(within)}, and no "
-                f"{_lines_said(expected)}"
+                f"{_lines_said(expected)}, for {_time(lasting)}"
             )
         case Stays(event, field, least, lasting):
             always = f" in each for {_time(lasting)}" if lasting else ""
@@ -150,9 +150,9 @@ def logql(condition: Condition) -> tuple[str, int]:
         case Share(lines, of, least, among, within):
             part, whole = _count(lines, within), _count(of, within)
             return f"({part} / {whole} >= {least:g}) and ({whole} >= {among})", 0
-        case Without(lines, least, expected, within):
+        case Without(lines, least, expected, within, lasting):
             count, missing = _count(lines, within), _count(expected, within)
-            return f"({count} >= {least}) unless {missing}", 0
+            return f"({count} >= {least}) unless {missing}", lasting
         case Stays(event, field, least, lasting):
             picked = f"{_picked(Lines(event), field)} | unwrap {field}"
             # The newest beat's: of the last two minutes there is one.

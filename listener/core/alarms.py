@@ -43,12 +43,13 @@ class Share:
 @dataclass(frozen=True, slots=True)
 class Without:
     """So many of ``lines`` within the last ``within_s``, and in all that time none of
-    ``expected``."""
+    ``expected``; and so it has been for ``for_s``: the first of them need their time, too."""
 
     lines: Lines
     at_least: int
     expected: Lines
     within_s: int
+    for_s: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ ALERTS: tuple[Alert, ...] = (
     # ---------------------------------------------------------------------------------- the promise
     Alert(
         "ConfirmationsStopped", _PAGE,
-        "Ten updates or more were accepted within fifteen minutes, and none was confirmed.",
+        "Ten updates or more were accepted within fifteen minutes, none was confirmed, and so it "
+        "has been for two minutes.",
         "See event.never_heard and subscription.compared: probably the wrong event, namespace or "
         "room, or the upstream emits nothing.",
         Without(
@@ -151,11 +152,13 @@ ALERTS: tuple[Alert, ...] = (
             10,
             _closed("confirmed"),
             15 * M,
+            2 * M,
         ),
         Measured(
             'sum without (result) (increase(cv_listener_attempts_total{result="accepted"}[15m])) '
             "> 9.5 and sum without (outcome, evidence) "
-            '(increase(cv_listener_submissions_closed_total{outcome="confirmed"}[15m])) == 0'
+            '(increase(cv_listener_submissions_closed_total{outcome="confirmed"}[15m])) == 0',
+            2 * M,
         ),
         see="event.never_heard",
     ),

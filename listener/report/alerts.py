@@ -154,7 +154,7 @@ def events_of(condition: Condition) -> frozenset[str]:
             return frozenset(one.event for one in lines)
         case Share(lines, of, _, _, _):
             return frozenset({lines.event, of.event})
-        case Without(lines, _, expected, _):
+        case Without(lines, _, expected, _, _):
             return frozenset({lines.event, expected.event})
         case Stays(event, _, _, _) | Absent(event, _):
             return frozenset({event})
@@ -250,6 +250,7 @@ class _Without:
             Counted((condition.lines,), condition.at_least, condition.within_s)
         )
         self._expected_ms: int | None = None
+        self._since_ms: int | None = None
 
     def see(self, at_ms: int, line: Line) -> None:
         self._counted.see(at_ms, line)
@@ -258,9 +259,12 @@ class _Without:
 
     def since(self, now_ms: int) -> int | None:
         late = now_ms - self._condition.within_s * 1_000
-        if self._expected_ms is not None and self._expected_ms > late:
-            return None
-        return self._counted.since(now_ms)
+        came = self._expected_ms is not None and self._expected_ms > late
+        if came or self._counted.since(now_ms) is None:
+            self._since_ms = None
+        elif self._since_ms is None:
+            self._since_ms = now_ms
+        return _due(self._since_ms, self._condition.for_s, now_ms)
 
 
 class _Stays:

@@ -57,6 +57,23 @@ def test_silence_counts_from_the_last_sign_and_is_over_with_the_next() -> None:
     assert shown(play) == [("DaemonSilent", "a", 6 * M, 9 * M)]
 
 
+def test_a_burst_after_a_quiet_time_is_given_the_time_to_be_confirmed() -> None:
+    accepted = {"event": "attempt.ended", "replica": "a", "result": "accepted"}
+    confirmed = {"event": "submission.closed", "replica": "a", "outcome": "confirmed"}
+    play = AlertPlay()
+    for number in range(16):
+        play.line(M + number, accepted)
+    play.line(2 * M, confirmed)
+    play.until(20 * M)
+    assert shown(play) == []
+    for number in range(16):
+        play.line(30 * M + number, accepted)
+    play.line(40 * M, confirmed)
+    ((name, _, began, ended),) = shown(play)
+    assert (name, ended) == ("ConfirmationsStopped", 40 * M)
+    assert 32 * M <= began <= 33 * M
+
+
 def test_a_figure_must_stay_high_all_the_time() -> None:
     play = AlertPlay()
     for minute in range(1, 10):

@@ -35,7 +35,7 @@ def lines_of(alert: Alert) -> Iterator[Lines]:
             yield from lines
         case Share(lines, of, _, _, _):
             yield from (lines, of)
-        case Without(lines, _, expected, _):
+        case Without(lines, _, expected, _, _):
             yield from (lines, expected)
         case Stays(event, field, least, _):
             yield Lines(event, at_least=(field, least))
