@@ -38,6 +38,8 @@ class Kind:
 
 
 SUBSCRIPTION = "no subscription"
+OF_THE_RUN = frozenset({"subscription.established"})
+"""What it says of a time is of the deafness before the run's first subscription (``Runs``)."""
 KINDS = (
     Kind(
         SUBSCRIPTION,
@@ -187,7 +189,8 @@ class Incidents:
         if lasted is not None:
             # Told by what ends it, and more exactly: it may have begun before it was noticed.
             start = line.at_ms - lasted
-        start, end = _told_exactly(fields, line.at_ms) or (start, line.at_ms)
+        exactly = None if line.event in OF_THE_RUN else _told_exactly(fields, line.at_ms)
+        start, end = exactly or (start, line.at_ms)
         why = word(fields, "reason") if begun is None else begun.why
         self._keep(
             Incident(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .reading import Line
+from .reading import Line, millis
 from .values import word
 
 MOST = 2_000
@@ -16,8 +16,9 @@ MOST = 2_000
 class Run:
     """``started_ms`` None: its start lies before the log. ``ended``: ``stopped`` in order, or
     ``failed``; empty: nothing says how. ``listening_ms``: when it first listened, and
-    ``recovered``, whether the server proved then that nothing was missed. The log's first and last
-    line of it: ``first_ms``, ``last_ms``."""
+    ``recovered``, whether the server proved then that nothing was missed; ``deaf_ms``, since when
+    nobody was known to listen before that. The log's first and last line of it: ``first_ms``,
+    ``last_ms``."""
 
     run_id: str
     replica: str
@@ -27,6 +28,7 @@ class Run:
     started_ms: int | None = None
     ended: str = ""
     listening_ms: int | None = None
+    deaf_ms: int | None = None
     recovered: bool = False
 
 
@@ -70,14 +72,16 @@ class Runs:
         return self._runs.get(run_id)
 
     def away(self) -> Iterator[tuple[Run, int, int]]:
-        """(the run, from when, until when) it was not known to listen before it first did: since
-        the last line of the run before it on its replica, where the log has one. None where
-        another run of that replica went on meanwhile."""
+        """(the run, from when, until when) it was not known to listen before it first did: as its
+        line says; else since the last line of the run before it on its replica, where the log has
+        one. None where another run of that replica went on meanwhile."""
         last: dict[str, int] = {}
         for run in self.all():
             until, before = run.listening_ms, last.get(run.replica)
             if until is not None:
                 start = run.started_ms if before is None else before
+                if run.deaf_ms is not None:
+                    start = run.deaf_ms
                 if start is not None and start < until:
                     yield run, start, until
             last[run.replica] = max(before or 0, run.last_ms)
@@ -123,5 +127,8 @@ class Runs:
     def _listen(self, line: Line) -> None:
         run = self.of(line)
         if run is not None and run.listening_ms is None:
-            run.listening_ms = line.at_ms
+            fields = line.fields
+            since, until = millis(fields.get("since")), millis(fields.get("until"))
+            told = since is not None and until is not None and since <= until <= line.at_ms
+            run.deaf_ms, run.listening_ms = (since, until) if told else (None, line.at_ms)
             run.recovered = line.fields.get("recovered") is True

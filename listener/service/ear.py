@@ -10,6 +10,7 @@ from typing import assert_never
 from listener.core.evidence import Gap, Heard, Hearing
 from listener.core.inputs import EventHeard
 from listener.core.names import Comparison, CvCode, Disposition, GapReason, Millis
+from listener.core.view import rfc3339
 from listener.ports.clock import Clock
 from listener.ports.event_source import (
     Compared,
@@ -329,9 +330,9 @@ class Hearer:
             # An earlier run may have died before all were told of the last gap that it knew of.
             self._gap_ended()
         touched = 0 if gap is None else (await self._journal.gap_account(gap)).touched
-        self._say_listening(signal, touched)
+        self._say_listening(signal, gap, touched)
 
-    def _say_listening(self, signal: Listening, touched: int) -> None:
+    def _say_listening(self, signal: Listening, gap: Gap | None, touched: int) -> None:
         incident, self._incident = self._incident, None
         first, self._ever_listened = not self._ever_listened, True
         known: dict[str, object] = {
@@ -342,6 +343,9 @@ class Hearer:
         if incident is not None:
             known |= incident.told(signal.at_ms)
         if incident is None or first:
+            if gap is not None:
+                # An earlier run's last sign of life may lie before the incident's beginning.
+                known |= {"since": rfc3339(gap.start_ms), "until": rfc3339(gap.end_ms)}
             offered = signal.pid is not None
             self._log.emit("subscription.established", recovery_offered=offered, **known)
             return

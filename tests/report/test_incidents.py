@@ -181,6 +181,17 @@ def test_between_two_runs_nobody_listened() -> None:
     ]
 
 
+def test_a_run_that_says_since_when_nobody_listened_is_believed() -> None:
+    """Its journal knows of a sign of life after the last line of the run before."""
+    told = {"since": "2026-01-31T12:00:45.000Z", "until": "2026-01-31T12:00:51.000Z"}
+    lines = [
+        established(0),
+        line("daemon.heartbeat", 30),
+        *(line("daemon.started", 50, run="run-2"), established(52, run="run-2", **told)),
+    ]
+    assert deaf(lines) == [(45, 51, True)]
+
+
 def test_gaps_that_overlap_count_once() -> None:
     gap = {"since": "2026-01-31T12:00:18.000Z", "until": "2026-01-31T12:00:24.000Z"}
     settled = line("gap.settled", 25, gap_reason="poison", touched=3, **gap)

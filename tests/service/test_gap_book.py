@@ -262,6 +262,9 @@ def test_a_gap_of_an_earlier_run_is_told_by_the_next() -> None:
         await asyncio.sleep(7)
         told = of(life, "gap.settled")
         assert [line["gap_reason"] for line in told] == ["no_recovery_offered", "started"]
+        first = of(life, "subscription.established")[-1]
+        for field in ("since", "until"):
+            assert first[field] == told[-1][field]
         assert [line["touched"] for line in told] == [1, 1]
         assert not any("repeated" in line for line in told)
 

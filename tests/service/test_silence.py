@@ -145,7 +145,9 @@ def test_what_went_before_one_that_was_confirmed_does_not_count() -> None:
     lived(story)
 
 
-def test_what_was_sent_before_one_that_was_confirmed_does_not_count_though_it_closed_after() -> None:
+def test_what_was_sent_before_one_that_was_confirmed_does_not_count_though_it_closed_after() -> (
+    None
+):
     async def story(life: Life) -> None:
         await listening(life)
         mend = renamed(life)
