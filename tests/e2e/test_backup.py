@@ -20,6 +20,7 @@ from listener.core.errors import JournalFault, JournalLocked
 from listener.core.names import CvCode, Millis
 from listener.emulator import Emulator, Options
 from listener.ports.event_source import Resume
+from listener.ports.inbound import InboundRow
 from listener.ports.journal import PAUSED_NOTE, RESTORED_NOTE, Query
 from tests.cli.terminal import cli
 from tests.contract.journals import a_fact, accepting, an_id, at
@@ -144,6 +145,9 @@ async def test_a_restored_journal_is_paused_has_no_session_and_counts_on(tmp_pat
         assert int(notes[RESTORED_NOTE]) == told.taken_ms
         assert await journal.resume_cursor() == Resume()
         assert await journal.last_sequence() == NOW
+        other = InboundRow("cv_viewed", "[]", NOW, replayed=False, handlers=("a-function",))
+        (placed,) = await journal.append_inbound([other], [])
+        assert placed.sequence > NOW, "a number that was given since the backup is not given again"
         assert [s.submission.id for s in await journal.submissions(Query())] == [an_id(1)]
     finally:
         await journal.close()

@@ -71,8 +71,12 @@ def settle_copy(path: Path, taken_ms: Millis, now_ms: Millis) -> None:
             # The session may be another's by now, and its offset is old: what was missed since is
             # a gap, and enquired of.
             db.execute("UPDATE ear SET pid = NULL, last_offset = NULL")
-            # Above all that was ever given: who follows the events misses none of the new ones.
-            db.execute("UPDATE numbers SET value = max(value, ?) WHERE name = 'facts'", (now_ms,))
+            # Above all that was ever given: who follows the events misses none of the new ones, nor
+            # does a function that goes by an event's sequence take a new one for one it had.
+            db.execute(
+                "UPDATE numbers SET value = max(value, ?) WHERE name IN ('facts', 'inbound')",
+                (now_ms,),
+            )
         store.reading.close()
         db.pragma("journal_mode", "delete")  # no log beside it, that would have to go along
         db.close()
