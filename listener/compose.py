@@ -20,6 +20,7 @@ from listener.adapters.folders import make_folder
 from listener.adapters.identity import install_key, new_submission_id, previous_key
 from listener.adapters.incidents import Incidents
 from listener.adapters.journal_sqlite import SqliteJournal
+from listener.adapters.kept_by_once import KeptByOnce
 from listener.adapters.logs import Redactor, StructuredLog, Writer
 from listener.adapters.logs.log import looks
 from listener.adapters.spool import DiskSpool
@@ -246,6 +247,7 @@ async def open_world(
             journal=journal,
             spool=spool,
             orphans=spool,
+            elsewhere=KeptByOnce(settings.state_dir / "once"),
             upstream=upstream,
             source=source,
             overhears=source.overhearing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 from listener.core.errors import JournalFault, SpoolFault
 from listener.core.names import CvCode, Millis, State, SubmissionId
@@ -18,6 +19,14 @@ from .engine import Engine
 PAGE = 500
 
 
+class Elsewhere(Protocol):
+    """What is kept beside the journal: forgotten as the journal's is, open ones and all."""
+
+    async def forget(self, code: CvCode, *, dry_run: bool) -> Forgotten:
+        """All that it keeps of one code; nothing while one is open. Raises SpoolFault."""
+        ...
+
+
 class Forgetting:
     """What was begun is finished, though whoever asked be gone; ``fail`` is told of a fault that is
     met there."""
@@ -31,6 +40,7 @@ class Forgetting:
         clock: Clock,
         log: Log,
         fail: Callable[[JournalFault], None],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._engine = engine
         self._journal = journal
@@ -39,6 +49,7 @@ class Forgetting:
         self._clock = clock
         self._log = log
         self._behind = Behind(fail)
+        self._elsewhere = elsewhere
 
     async def code(self, code: CvCode, *, dry_run: bool) -> Forgotten:
         """Files first, then rows: a crash in between leaves rows that lead to no file, and the same
@@ -50,7 +61,8 @@ class Forgetting:
         if dry_run:
             lane = await self._engine.lane(code)
             still_open = sum(s.state is not State.CLOSED for s in lane.submissions)
-            return Forgotten(len(ids), still_open, done=False)
+            beside = await self._beside(code, dry_run=True)
+            return Forgotten(len(ids) + beside.submissions, still_open + beside.open, done=False)
         return await self._behind.see_through(self._forget(code))
 
     async def older_than(self, age_ms: int, *, dry_run: bool) -> Forgotten:
@@ -67,11 +79,20 @@ class Forgetting:
                 await self._remove(submission_id)
             return await self._journal.forget(code)
 
+        beside = await self._beside(code, dry_run=True)
+        if beside.open:
+            return beside
         still_open, count = await self._engine.forget(code, erase)
         if still_open:
             return Forgotten(count, still_open, done=False)
+        count += (await self._beside(code, dry_run=False)).submissions
         self._log.emit("submission.forgotten", submissions=count)
         return Forgotten(count, 0, done=True)
+
+    async def _beside(self, code: CvCode, *, dry_run: bool) -> Forgotten:
+        if self._elsewhere is None:
+            return Forgotten(0, 0, done=not dry_run)
+        return await self._elsewhere.forget(code, dry_run=dry_run)
 
     async def _purge(self, before: Millis) -> Forgotten:
         count = await self._journal.purge(before)

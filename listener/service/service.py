@@ -31,7 +31,7 @@ from .ear import Hearer
 from .engine import Engine
 from .enquirer import Enquirer
 from .fan_out import for_each
-from .forgetting import Forgetting
+from .forgetting import Elsewhere, Forgetting
 from .gap_book import GapBook
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
@@ -65,6 +65,7 @@ class World:
     dropped_lines: Callable[[], int] = lambda: 0
     written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None
+    elsewhere: Elsewhere | None = None
     overhears: Overhears | None = None
     loop_lag_ms: Callable[[], int] = lambda: 0
     """The longest delay of the loop since this was last asked, as far as somebody looks."""
@@ -143,9 +144,7 @@ class Service:
             journal, world.spool, world.upstream, self.intake, clock, log, world.new_id
         )
         self.telling = self._telling()
-        self.forgetting = Forgetting(
-            self.engine, journal, world.spool, world.orphans, clock, log, self.fail
-        )
+        self.forgetting = self._forgetting()
         self.heartbeat = self._heartbeat()
         self.silence = Silence(journal, log, lambda: self.hearer.heard_count, policy.listens_for)
         self.engine.connect(self.hearer, self)
@@ -154,6 +153,19 @@ class Service:
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._fault: JournalFault | None = None
+
+    def _forgetting(self) -> Forgetting:
+        world = self._world
+        return Forgetting(
+            self.engine,
+            world.journal,
+            world.spool,
+            world.orphans,
+            world.clock,
+            world.log,
+            self.fail,
+            world.elsewhere,
+        )
 
     def _heartbeat(self) -> Heartbeat:
         world = self._world

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from listener.adapters.journal_sqlite import SqliteJournal
+from listener.adapters.kept_by_once import KeptByOnce
 from listener.adapters.metrics import Build, Counts, Machine, Metrics
 from listener.adapters.socket_source.overhearing import Overhearing
 from listener.adapters.spool import DiskSpool
@@ -335,6 +336,7 @@ async def daemon(
         upstream=upstream,
         source=ear,
         overhears=ear.overhearing,
+        elsewhere=KeptByOnce(folder / "once"),
         clock=clock,
         log=log,
         new_id=lambda: SubmissionId(f"0199a1b2-0000-7000-8000-{next(numbers):012x}"),

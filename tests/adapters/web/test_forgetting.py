@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from listener.core.names import CvCode
-from listener.ports.journal import Query
+from listener.adapters.journal_sqlite import SqliteJournal
+from listener.core.names import CvCode, Outcome, State
+from listener.ports.journal import LaneCommit, Query
 from tests.cli.terminal import cli
+from tests.contract.journals import accepting, an_id
 
 from .rig import ALL, READ, SUBMIT, Daemon, pdf_of, until
 
@@ -54,6 +57,35 @@ async def test_nothing_of_a_code_is_left_on_the_disk(house: Daemon, tmp_path: Pa
     assert line == {"submissions": 1}
     again = await forget(house, "cv_code", SECRET)
     assert (again.status_code, again.json()["submissions"]) == (200, 0)
+
+
+async def test_what_submit_once_keeps_is_forgotten_too(house: Daemon, tmp_path: Path) -> None:
+    """It has a journal of its own, below the state folder."""
+    once = tmp_path / "once"
+    journal = await SqliteJournal.open(once / "journal.db")
+    await journal.commit(accepting(CvCode(SECRET), 1))
+    (once / "spool").mkdir()
+    (once / "spool" / an_id(1)).write_bytes(FILE)
+    counted = await forget(house, "cv_code", SECRET)
+    assert (counted.status_code, counted.json()["reason"]) == (409, "still_open"), "one runs"
+    await journal.close()
+    counted = await forget(house, "cv_code", SECRET)
+    assert (counted.status_code, counted.json()["forget"]["open"]) == (409, 1), "it is not closed"
+    assert len(traces(once)) == 2
+    journal = await SqliteJournal.open(once / "journal.db")
+    lane = (await journal.load_lane(CvCode(SECRET))).lane
+    over = replace(lane.submissions[0], state=State.CLOSED, outcome=Outcome.UNCONFIRMED)
+    lane = replace(lane, submissions=(over,))
+    assert await journal.commit(LaneCommit(CvCode(SECRET), 1, lane, None, (over,))) is not None
+    await journal.close()
+    counted = await forget(house, "cv_code", SECRET, "?dry_run=true")
+    assert counted.json() == {"dry_run": True, "submissions": 1, "open": 0}
+    assert len(traces(once)) == 2
+    assert (await forget(house, "cv_code", SECRET)).json()["submissions"] == 1
+    assert traces(tmp_path) == []
+    (once / "journal.db").write_bytes(b"no journal, but something else")
+    broken = await forget(house, "cv_code", SECRET)
+    assert (broken.status_code, broken.json()["reason"]) == (503, "spool_failed")
 
 
 async def test_what_is_heard_afterwards_is_foreign_and_a_new_update_is_taken(
