@@ -281,7 +281,7 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("sending.paused", _W, "By command, perhaps an earlier run's: no attempt begins. "
               "Accepting and listening go on, and time does too: what is not sent within "
               "CV_DELIVER_WITHIN closes as undelivered.", "since", "in_flight", "restarted",
-              do="Resume (POST /v1/resume) when updates may be sent again."),
+              do="cv-listener resume, once updates may be sent again."),
         _spec("sending.resumed", _I, "Attempts begin again.", "duration_ms", "waiting"),
         _spec("watch.opened", _I, "The folder CV_SPOOL_WATCH is watched.", "polled"),
         _spec("watch.failed", _E, "The folder CV_SPOOL_WATCH cannot be looked into: it is tried "

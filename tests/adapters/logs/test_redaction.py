@@ -24,6 +24,7 @@ from yarl import URL
 from listener.adapters.logs import Redactor, watch_loop
 from listener.adapters.logs.flood import SOME
 from listener.adapters.logs.redaction import HIDDEN
+from listener.core.catalogue import CATALOGUE
 from listener.core.errors import JournalFault
 from listener.core.names import CvCode
 from tests.adapters.logs.sinks import Written, libraries, written
@@ -519,3 +520,11 @@ def test_a_code_that_is_a_word_of_ours_spoils_no_line() -> None:
         sink.log.ref(CvCode("confirmed"))
         sink.log.emit("submission.closed", outcome="confirmed")
         assert sink.lines[0]["outcome"] == "confirmed"
+
+
+def test_no_hint_has_what_redaction_takes_for_a_path_that_holds_a_code() -> None:
+    clean = Redactor().clean
+    for spec in CATALOGUE.values():
+        reasons = [reason for words in spec.words.values() for reason in words.values()]
+        for hint in (spec.what_to_do, *(reason.what_to_do for reason in reasons)):
+            assert clean(hint) == hint
