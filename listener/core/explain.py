@@ -67,13 +67,19 @@ WAITS: Mapping[WaitingFor, str] = {
 
 GATES: Mapping[Gate, str] = {
     Gate.DRAINING: "the daemon is about to end: it is sent after the next start",
-    Gate.HOLD: "nothing is sent, for the upstream asked for quiet",
-    Gate.CIRCUIT: "the upstream failed several times in a row: one attempt is tried, then the rest",
+    Gate.HOLD: "nothing is sent, for the upstream asked for quiet: sending goes on",
+    Gate.CIRCUIT: "the upstream failed several times in a row: before the rest, one attempt is "
+    "tried",
     Gate.LISTENING: "we are deaf, and an update sent now could not be heard: it is sent once we "
     "listen, or anyway",
     Gate.PLACE: "as many attempts are under way as CV_MAX_IN_FLIGHT allows",
 }
-"""What keeps whatever could be sent from being sent."""
+"""What keeps whatever could be sent from being sent. The last words are of what ends that, and take
+its time behind them."""
+NOTHING_YET = (
+    "nothing is concluded before we listen again, or have been deaf for so long that nothing can "
+    "be replayed"
+)
 
 
 def waits_since_ms(submission: Submission, around: Around) -> Millis:
@@ -108,7 +114,8 @@ def step_words(step: Step, now_ms: int) -> str:
     """With when, where that is known. What is due comes now."""
     if step.at_ms is None:
         return step.words
-    return f"{when(max(step.at_ms, now_ms), now_ms)} {step.words}"
+    due = when(max(step.at_ms, now_ms), now_ms)
+    return f"{step.words} {due}" if step.ahead is Ahead.GATE else f"{due} {step.words}"
 
 
 def steps_ahead(submission: Submission, around: Around) -> tuple[Step, ...]:
@@ -151,20 +158,21 @@ def _reply(submission: Submission, around: Around) -> Iterator[Step]:
 
 def _event(submission: Submission, around: Around) -> Iterator[Step]:
     if around.deaf_since_ms is not None:
-        yield Step(Ahead.LISTENING, "nothing is concluded before we listen again")
+        yield Step(Ahead.LISTENING, NOTHING_YET)
     if submission.candidates:
         yield _reading(
             submission, around, "the record is read: an event came that may be another update's"
         )
     elif submission.enquire_ms is not None:
         last = submission.deadline_ms is None or submission.enquire_ms >= submission.deadline_ms
+        last = last and around.deaf_since_ms is None
         what = "the record is read, if no event has come"
         yield _reading(submission, around, f"{what}, and decides how it ends" if last else what)
 
 
 def _doubt(submission: Submission, around: Around) -> Iterator[Step]:
     if around.deaf_since_ms is not None:
-        yield Step(Ahead.LISTENING, "nothing is concluded before we listen again")
+        yield Step(Ahead.LISTENING, NOTHING_YET)
     yield _reading(submission, around, "the record is read, if no event has come")
     settle = submission.settle_ms
     if settle is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from listener.core.durations import lasting
 from listener.core.errors import JournalFault
 from listener.core.names import Disposition
 from listener.ports.journal import Tally
@@ -110,7 +111,9 @@ class VitalSigns:
         if not listening:
             why = hearer.deaf_reason
             because = "" if why is None else f" ({why})"
-            told = f"deaf for {hearer.deaf_for_ms()} ms{because}; updates wait until it listens"
+            told = (
+                f"deaf for {lasting(hearer.deaf_for_ms())}{because}; updates wait until it listens"
+            )
         # Accepting goes on while deaf: what is accepted waits in the journal, and is not lost.
         yield Check("subscription", listening, False, told)
 

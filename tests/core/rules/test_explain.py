@@ -14,6 +14,7 @@ from listener.core import facts, outcomes, story
 from listener.core.evidence import Gap, Heard
 from listener.core.explain import (
     GATES,
+    NOTHING_YET,
     WAITS,
     Around,
     explanation,
@@ -121,7 +122,7 @@ def test_what_keeps_all_from_being_sent_is_told(gate: Gate) -> None:
     script = Script().submit().at(2)
     assert steps(script, gate=gate)[0] == ("gate", GATES[gate])
     until = steps(script, gate=gate, gate_ms=script.after(30))[0][1]
-    assert until == f"at 22:13:52 UTC (in 30 s) {GATES[gate]}"
+    assert until == f"{GATES[gate]} at 22:13:52 UTC (in 30 s)"
     assert steps(script)[0][0] == "attempt"
 
 
@@ -134,7 +135,9 @@ def test_what_comes_next_of_an_accepted_one() -> None:
     ]  # fmt: skip
     deaf = said(script, deaf_since_ms=script.after(-0.5))
     assert "we are deaf for 0.50 s (since 22:13:21 UTC), and hear no event meanwhile" in deaf
-    assert deaf.endswith("nothing is concluded before we listen again.")
+    assert deaf.endswith(f"{NOTHING_YET}.")
+    told = " ".join(words for _, words in steps(script, deaf_since_ms=script.after(-0.5)))
+    assert "decides" not in told, "nothing is concluded"
     paused = steps(script, readings_ms=script.after(40))[0][1]
     assert paused.startswith("at 22:14:02 UTC (in 40 s)")
     assert paused.endswith("readings failed in a row, and all pause")

@@ -118,7 +118,7 @@ function verdict() {
   if (stops) return ["bad", `Nothing is accepted. ${stops.name}: ${plain(stops.detail)}.`];
   if (failing.length) {
     // Without what changes each time: it is read aloud.
-    const told = failing.map(check => `${check.name}: ${plain(check.detail).replace(/ for \d[\d.]* \w+/, "")}`).join("; ");
+    const told = failing.map(check => `${check.name}: ${plain(check.detail).replace(/ for \d[\d.]* \w+( \d+ \w+)?/, "")}`).join("; ");
     return ["bad", `Accepting, but not all is well. ${told}.`];
   }
   if (status.paused_since) return ["unsure", `Sending is paused since ${clock(status.paused_since)} UTC: ${open} open.`];
