@@ -50,6 +50,12 @@ def test_outcomes() -> None:
     expected = Counter(line["outcome"] for line in lines("codes_unknown", "submission.closed"))
     found = run("outcomes", "codes_unknown")
     assert {row["outcome"]: row["count"] for row in found} == expected
+    one = lines("codes_unknown", "submission.closed")[0] | {"event": "submission.corrected"}
+    newer = {"outcome": "confirmed", "submission_version": 99, "confirm_ms": 7}
+    corrected = json.dumps(one | newer)
+    told = {row["outcome"]: row["count"] for row in run("outcomes", "codes_unknown", corrected)}
+    assert told == expected - Counter([one["outcome"]]) + Counter(["confirmed"])
+    assert run("latency", "codes_unknown", corrected)[0]["count"] == told["confirmed"]
     assert sum(row["percent"] for row in found) == pytest.approx(100, abs=0.5)
 
 
@@ -77,6 +83,9 @@ def test_latency_and_the_slowest() -> None:
     assert row["p50"] == pytest.approx(statistics.median_low(took), abs=5)
     slowest = run("slowest", "healthy")
     assert [one["confirm_ms"] for one in slowest] == sorted(took, reverse=True)[:10]
+    one = lines("healthy", "submission.closed")[0] | {"event": "submission.corrected"}
+    late = json.dumps(one | {"submission_version": 99, "confirm_ms": 40_000})
+    assert run("slowest", "healthy", late)[0]["confirm_ms"] == 40_000
 
 
 def test_deaf() -> None:
