@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import orjson
 from aiohttp import web
 
+from listener.core.facts import Fact
 from listener.ports.front import Front, News, Place
 
 from .asked import A_PLACE, AN_ID
@@ -19,7 +21,12 @@ from .streams import PING_S, Stream
 COMMITS = 200
 AT_ONCE = 64
 
-_NAMES = words("[a-z_.]{1,40}", "names with commas between")
+_OF_FACTS = sorted(kind.event for kind in Fact.__subclasses__())
+_NAMES = words(
+    f"(?:{'|'.join(map(re.escape, _OF_FACTS))})",
+    f"names with commas between, of {', '.join(_OF_FACTS)}",
+)
+"""Of one that no event has, a stream would say nothing for ever."""
 
 FOLLOW = Operation(
     "GET",

@@ -143,7 +143,16 @@ async def test_signs_of_life(house: Daemon, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     "query",
-    ["?after=x", "?after=-1", "?after=1.2.3", "?submission=1", "?event=A", "?cv_code=x", "?after="],
+    [
+        "?after=x",
+        "?after=-1",
+        "?after=1.2.3",
+        "?submission=1",
+        "?event=A",
+        "?event=submission.closd",
+        "?cv_code=x",
+        "?after=",
+    ],
 )
 async def test_what_cannot_be_understood_is_refused(house: Daemon, query: str) -> None:
     answer = await house.http.get(f"/v1/events{query}", headers=READ)
