@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -16,6 +16,7 @@ from .ids import path_of
 from .streams import follow
 
 _OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
+CLOSED = "submission.closed"
 _KNOWN = ("at", "event", "submission_id", "cv_ref", "sequence")
 
 
@@ -36,7 +37,7 @@ _KNOWN = ("at", "event", "submission_id", "cv_ref", "sequence")
     metavar="SEQUENCE",
     help="From there on: a sequence seen before, or 0 for all.",
 )
-@click.option("--until-closed", is_flag=True, help="End once the submission is closed.")
+@click.option("--until-closed", is_flag=True, help="From its beginning, and end once it is closed.")
 @click.option(
     "--raw-shape",
     is_flag=True,
@@ -68,8 +69,23 @@ def tail(
         if raw_shape:
             shapes.watch(daemon, as_json)
         else:
-            query = dict(_query(submission, event))
-            _tail(daemon, query, frozenset(outcome), after, until_closed, as_json)
+            if until_closed and submission is not None:
+                daemon.get(path_of(submission))  # of one that is not there nothing would come
+                after = after or "0"  # it may be closed already
+            query = dict(_query(submission, (*event, CLOSED) if event and until_closed else event))
+            wanted = _Wanted(frozenset(event), frozenset(outcome))
+            _tail(daemon, query, wanted, after, until_closed, as_json)
+
+
+class _Wanted(NamedTuple):
+    """What is shown; empty: all."""
+
+    events: frozenset[str]
+    outcomes: frozenset[str]
+
+    def __call__(self, told: Mapping[str, Any]) -> bool:
+        of_these = not self.events or told.get("event") in self.events
+        return of_these and (not self.outcomes or told.get("outcome") in self.outcomes)
 
 
 def _query(submission: str | None, event: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -83,7 +99,7 @@ def _query(submission: str | None, event: tuple[str, ...]) -> Iterator[tuple[str
 def _tail(
     daemon: Daemon,
     query: Mapping[str, str],
-    outcomes: frozenset[str],
+    wanted: _Wanted,
     after: str | None,
     until_closed: bool,
     as_json: bool,
@@ -91,12 +107,12 @@ def _tail(
     try:
         for at, _, told in follow(daemon, "/v1/events", query, after):
             after = at
-            if told and (not outcomes or told.get("outcome") in outcomes):
+            if told and wanted(told):
                 if as_json:
                     output.write_json(told)
                 else:
                     output.write_line(_line(told))
-            if until_closed and told.get("event") == "submission.closed":
+            if until_closed and told.get("event") == CLOSED:
                 return
     except KeyboardInterrupt:
         if after is not None:

@@ -273,6 +273,13 @@ async def test_tail_shows_what_happens_and_what_happened(house: Daemon, tmp_path
     assert f"submission.closed        {name}  outcome=confirmed" in ended.out
     assert CODE not in ended.out
     assert (await cli(tmp_path, "tail", "--until-closed")).status == 64
+    # Closed already, and whatever is shown of it, it ends.
+    of_it = ("tail", "--submission", name, "--until-closed", "--json")
+    ended = await cli(tmp_path, *of_it, "--event", "attempt.began")
+    assert (ended.status, [told["event"] for told in ended.objects()]) == (0, ["attempt.began"])
+    gone = "0199a1b2-0000-7000-8000-ffffffffffff"
+    ended = await cli(tmp_path, "tail", "--submission", gone, "--until-closed")
+    assert (ended.status, "found none by that id" in ended.err) == (64, True)
     ended = await cli(tmp_path, "tail", "--after", "yesterday")
     assert ended.status == 64
     assert "as an earlier event's id gave it" in ended.err
