@@ -19,8 +19,9 @@ from listener.compose import Daemon, daemon, open_log
 from listener.core.endings import root
 from listener.core.errors import CvListenerError, SettingsInvalid, SubmissionDeclined
 from listener.core.names import Outcome, SubmissionId
-from listener.ports.front import Front, Public, Turned
+from listener.ports.front import Forget, Front, Public, Turned
 from listener.service.front import ServiceFront
+from listener.service.housekeeping import DAY_MS
 from listener.settings import Settings, load
 from listener.traced import traced
 
@@ -174,7 +175,10 @@ async def _once(settings: Settings, code: str, file: Path) -> Mapping[str, Any]:
                 f"expected to submit, found the submission declined: {declined.reason}"
             ) from declined
         await handle.outcome()
-        return await handle.submission()
+        shown = await handle.submission()
+        # It never lives for the hour after which a daemon looks for what is past its time.
+        await listener._running().forget(Forget(older_than_ms=settings.retention_days * DAY_MS))
+        return shown
 
 
 def _opened(file: CvFile) -> tuple[str, BinaryIO]:

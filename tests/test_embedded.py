@@ -22,7 +22,12 @@ from listener import (
     SubmissionDeclined,
     load_settings,
 )
+from listener.adapters.journal_sqlite import SqliteJournal
+from listener.core.names import Millis
+from listener.embedded import submit_once
 from listener.emulator import Emulator, Options
+from listener.ports.journal import Query
+from tests.service.test_retention import closed
 
 PDF = b"%PDF-1.7 a small one"
 CODE = "Cv9E#nH4$xTz8!pY2aW^mK6rL"
@@ -147,3 +152,21 @@ async def test_outside_of_its_block_it_says_so(tmp_path: Path) -> None:
             await (await listener.submit("one", PDF)).outcome()
         with pytest.raises(RuntimeError, match="async with"):
             listener.handle("one")
+
+
+async def test_without_a_daemon_nothing_is_kept_for_ever_either(tmp_path: Path) -> None:
+    """Such a call lasts for seconds, and keeps a journal of its own: it looks through that, too."""
+    (tmp_path / "cv.pdf").write_bytes(PDF)
+    async with Emulator(Options(extract=False)) as upstream:
+        settings = settings_for(upstream, tmp_path, CV_RETENTION_DAYS="1")
+        path = settings.state_dir / "once" / "journal.db"
+        path.parent.mkdir(parents=True)
+        journal = await SqliteJournal.open(path)
+        old = await closed(journal, Millis(1_700_000_000_000))
+        await journal.files_gone([old])
+        await journal.close()
+        told = await asyncio.to_thread(submit_once, settings, CODE, tmp_path / "cv.pdf")
+        assert told["outcome"] == "confirmed"
+    journal = await SqliteJournal.open(path)
+    assert [s.submission.id for s in await journal.submissions(Query())] == [told["id"]]
+    await journal.close()

@@ -96,7 +96,8 @@ class Forgetting:
 
     async def _purge(self, before: Millis) -> Forgotten:
         count = await self._journal.purge(before)
-        self._log.emit("submission.forgotten", submissions=count)
+        if count:
+            self._log.emit("submission.forgotten", submissions=count)
         return Forgotten(count, 0, done=True)
 
     async def _ids(self, code: CvCode) -> AsyncIterator[SubmissionId]:

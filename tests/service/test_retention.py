@@ -7,7 +7,7 @@ import asyncio
 from listener.adapters.clock import SystemClock
 from listener.core.names import CvCode, FileKind, Millis, Outcome, State, SubmissionId
 from listener.core.submission import FileFacts, Lane, Submission
-from listener.ports.journal import LaneCommit
+from listener.ports.journal import Journal, LaneCommit
 from listener.service.housekeeping import Housekeeping
 from tests.fakes.journal_memory import MemoryJournal
 from tests.fakes.spool_memory import MemorySpool
@@ -19,7 +19,7 @@ CODE = CvCode("kept")
 HOUR_S = 3_600
 
 
-async def closed(journal: MemoryJournal, at_ms: Millis) -> SubmissionId:
+async def closed(journal: Journal, at_ms: Millis) -> SubmissionId:
     """A submission that closes now, and that its lane no longer remembers."""
     done = Submission(
         id=SubmissionId("s1"),
