@@ -150,8 +150,9 @@ class SocketSource:
     @property
     def handed_out_until_ms(self) -> Millis | None:
         """As the port says."""
-        oldest = self.queue.oldest_ms
-        return self.clock.last_ms if oldest is None else oldest
+        oldest, last = self.queue.oldest_ms, self.clock.last_ms
+        # What waits may have waited before it was received, too, while we stood still.
+        return last if oldest is None or last is None else min(oldest, last)
 
     @property
     def last_frame_ms(self) -> Millis | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from listener.adapters.socket_source import SocketSource
 from listener.adapters.socket_source.link import CATCH_UP_S, STILL_S, End, FrameClock, Link
-from listener.core.names import Millis
-from listener.ports.event_source import Listening, Lost
+from listener.core.names import CvCode, Millis
+from listener.ports.event_source import Listening, Lost, ReceivedEvent
 
 from .ear import Ear
 from .scripted_server import Peer, ScriptedServer, event_frame
@@ -72,6 +73,20 @@ def test_before_the_loop_is_watched_nothing_is_late() -> None:
     at.s += 60.0
     clock.tick()
     assert clock.last_ms == at.now_ms()
+
+
+def test_an_event_that_waits_may_have_waited_before_it_was_received_too() -> None:
+    at = Time()
+    source = SocketSource(
+        url="http://127.0.0.1:9", now_ms=at.now_ms, monotonic=at.monotonic, first_seq=1
+    )
+    source.clock.tick()
+    source.clock.turn()
+    before_ms = at.now_ms()
+    at.s += STILL_S + 1
+    source.clock.tick()
+    source.queue.put(ReceivedEvent(1, at.now_ms(), CvCode("Ab1"), "{}"))
+    assert source.handed_out_until_ms == before_ms
 
 
 def test_an_overflow_after_we_stood_still_began_before_it() -> None:
