@@ -14,7 +14,8 @@ class Bulletin:
     journal after each wake, so nothing depends on a wake that a crash took."""
 
     def __init__(self) -> None:
-        self._waiters: dict[SubmissionId, set[asyncio.Event]] = {}
+        # In the order in which they came: a set's would be another in each process.
+        self._waiters: dict[SubmissionId, dict[asyncio.Event, None]] = {}
         self._any = asyncio.Event()
 
     def next_of_any(self) -> asyncio.Event:
@@ -35,11 +36,11 @@ class Bulletin:
     def watch(self, submission_id: SubmissionId) -> Iterator[asyncio.Event]:
         """An event that is set at each piece of news from now on; clear it before reading."""
         event = asyncio.Event()
-        self._waiters.setdefault(submission_id, set()).add(event)
+        self._waiters.setdefault(submission_id, {})[event] = None
         try:
             yield event
         finally:
             waiters = self._waiters[submission_id]
-            waiters.discard(event)
+            del waiters[event]
             if not waiters:
                 del self._waiters[submission_id]
