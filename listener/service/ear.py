@@ -74,7 +74,7 @@ class Hearer:
         self._pid: str | None = None
         self._incident: Incident | None = None
         self._ever_listened = False
-        self._doubted = False
+        self._doubted_from_ms: Millis | None = None
         self._doubt_ms: Millis | None = None
         self._doubts = 0
         self._in_hand_ms: Millis | None = None
@@ -125,9 +125,10 @@ class Hearer:
 
     def listened_until_ms(self) -> Millis:
         """Until when we surely heard, and have it on disk: a connection may be dead since its last
-        frame, though nobody noticed yet, and what waits in a queue dies with us."""
+        frame, though nobody noticed yet, and what waits in a queue dies with us. One in doubt
+        proves nothing since what it is doubted for."""
         now, waiting = self._clock.now_ms(), self._source.handed_out_until_ms
-        times = (now, waiting, self._in_hand_ms)
+        times = (now, waiting, self._in_hand_ms, self._doubted_from_ms)
         return Millis(min(time for time in times if time is not None))
 
     def doubt(self, since_ms: Millis) -> None:
@@ -138,8 +139,9 @@ class Hearer:
         if heard_since or not self._listening:
             return
         self._doubts += 1
-        if not self._doubted:
-            self._doubted = True
+        before = self._doubted_from_ms
+        self._doubted_from_ms = since_ms if before is None else min(before, since_ms)
+        if before is None:
             self._doubt_ms = self._doubt_ms or self._clock.now_ms()
             self._log.emit("subscription.doubted", last_event_age_ms=self._event_age_ms())
         self._source.doubt()
@@ -250,7 +252,7 @@ class Hearer:
         return InboxRow(heard, event.code, event.payload, disposition)
 
     def _count(self, events: Sequence[ReceivedEvent]) -> None:
-        self._doubted = False
+        self._doubted_from_ms = None
         self.heard_count += len(events)
         self.last_event_ms = events[-1].heard_ms
         for event in events:
@@ -281,11 +283,13 @@ class Hearer:
     # Gaps and incidents.
 
     async def _on_lost(self, signal: Lost) -> None:
-        start = Millis(min(signal.at_ms, self._clock.now_ms()))
+        now, doubted = self._clock.now_ms(), self._doubted_from_ms
+        # It ended before anybody could say whether it heard: what it is doubted for may be so.
+        start = Millis(min(signal.at_ms, now, now if doubted is None else doubted))
         if self._listening:
             self._deaf_from_ms = start
         self._set_listening(False)
-        self._doubted = False
+        self._doubted_from_ms = None
         self._deaf_since_ms = self._clock.now_ms()
         await self._journal.open_gap(Gap(start_ms=start, reason=signal.reason))
         await self._refresh_gaps()

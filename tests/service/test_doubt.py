@@ -81,3 +81,28 @@ def test_where_events_are_heard_one_that_is_missing_makes_no_doubt() -> None:
         assert not lines(life, "subscription.doubted")
 
     lived(story, events={"silent": 1.0})
+
+
+def test_one_that_ends_in_doubt_was_deaf_since_what_it_was_doubted_for() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        heard = await submit(life, CvCode("Sim#heard"))
+        await until(life, heard, State.CLOSED)
+        life.server.deafen()
+        missed = await submit(life, FIRST)
+        await until(life, missed, State.CLOSED)
+        assert len(lines(life, "subscription.doubted")) == 1
+        life.server.kick()
+        await asyncio.sleep(5)
+        assert not lines(life, "subscription.compared")
+        stored = await service_of(life).submission(missed)
+        assert stored is not None
+        first = stored[0].submission.attempts[0].began_ms
+        [gap] = [g for g in service_of(life).hearer.hearing().gaps if g.reason != "started"]
+        assert gap.start_ms == first
+        assert (stored[0].submission.outcome, stored[0].submission.deaf_ms > 0) == (
+            "presumed",
+            True,
+        )
+
+    lived(story)
