@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 
@@ -249,6 +249,7 @@ def what_was_missed_is_presumed(e: Evidence) -> Iterator[str]:
 
 
 Check = Callable[[Evidence], Iterator[str]]
+Seen = TypeVar("Seen")
 
 ALWAYS: Sequence[Check] = (
     nothing_is_heard_that_was_not_emitted,
@@ -270,7 +271,7 @@ UNRECOVERED: Sequence[Check] = (
 )
 
 
-def violations(evidence: Evidence, checks: Sequence[Check]) -> list[str]:
+def violations(evidence: Seen, checks: Sequence[Callable[[Seen], Iterator[str]]]) -> list[str]:
     """Everything that is broken, in words; of each check at most a few."""
     found: list[str] = []
     for check in checks:

@@ -13,9 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.e2e.witnesses import violations
 from tests.record import Cell, write_record
 
-from .judge import ALWAYS, Case, no_line_held_the_loop_up, read, violations
+from .judge import ALWAYS, Case, no_line_held_the_loop_up, read
 from .play import house, keep
 
 UPDATES_PER_S = 2.0

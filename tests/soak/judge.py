@@ -246,14 +246,3 @@ ALWAYS: Sequence[Check] = (
     every_post_is_an_attempt,
     lines_are_whole,
 )
-
-
-def violations(case: Case, checks: Sequence[Check]) -> list[str]:
-    """Everything that is broken, in words; of each check at most a few."""
-    found: list[str] = []
-    for check in checks:
-        some = list(check(case))
-        found += some[:5]
-        if len(some) > 5:
-            found.append(f"… and {len(some) - 5} more of that kind")
-    return found

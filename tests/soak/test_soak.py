@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.witnesses import violations
+
 from .__main__ import play
-from .judge import ALWAYS, Case, no_line_held_the_loop_up, read, violations
+from .judge import ALWAYS, Case, no_line_held_the_loop_up, read
 from .weather import KINDS, forecast
 
 MINUTES = 1.0
