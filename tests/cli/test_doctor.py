@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from listener.cli import exits
 from listener.cli.doctor.command import examined
-from listener.cli.doctor.finding import Finding, exit_status
+from listener.cli.doctor.finding import Finding, Look, exit_status, take_all
 from listener.emulator import Emulator, Options
 from tests.adapters.socket_source.scripted_server import Peer, ScriptedServer
 from tests.adapters.upstream_http.raw_server import Talk, raw_server, reply
@@ -341,3 +342,29 @@ async def test_an_interrupt_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
         ended = await end(process)
     assert (ended.status, ended.out, ended.err) == (130, "", "")
     assert not list(tmp_path.glob(".doctor*"))
+
+
+async def test_looks_that_are_interrupted_are_waited_for_until_the_last_has_cleared_up() -> None:
+    looking, cleared = asyncio.Event(), asyncio.Event()
+
+    async def at_once() -> list[Finding]:
+        await asyncio.Event().wait()
+        return []
+
+    async def in_a_while() -> list[Finding]:
+        try:
+            looking.set()
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            cleared.set()
+        return []
+
+    looks = [Look("one", exits.OK, at_once), Look("other", exits.OK, in_a_while)]
+    taking = asyncio.ensure_future(take_all(looks, str))
+    await looking.wait()
+    taking.cancel()
+    await asyncio.wait({taking})
+    assert taking.cancelled()
+    assert cleared.is_set()

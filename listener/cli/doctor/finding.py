@@ -74,12 +74,14 @@ def exit_status(findings: Iterable[Finding]) -> int:
 
 
 async def take_all(looks: Iterable[Look], clean: Callable[[str], str]) -> list[Finding]:
-    """All at once; what they find in the order of the looks, ``clean`` of secrets."""
-    found = await asyncio.gather(*(_taken(look) for look in looks))
+    """All at once; what they find in the order of the looks, ``clean`` of secrets. Interrupted, it
+    ends when the last of them has cleared up."""
+    async with asyncio.TaskGroup() as group:
+        found = [group.create_task(_taken(look)) for look in looks]
     return [
         replace(finding, found=clean(finding.found), advice=clean(finding.advice))
         for findings in found
-        for finding in findings
+        for finding in findings.result()
     ]
 
 
