@@ -16,24 +16,28 @@ class Incident:
     counts: tuple[str, ...]
 
 
-INCIDENTS: tuple[Incident, ...] = (
-    Incident(
-        ("subscription.lost", "subscription.failed", "subscription.refused"),
-        ("subscription.restored", "subscription.established"),
-        ("failures",),
-    ),
-    Incident(("subscription.doubted",), ("subscription.compared",), ("submissions",)),
-    Incident(("upstream.circuit_opened",), ("upstream.circuit_closed",), ("failures",)),
-    Incident(
-        ("upstream.readings_paused",),
-        ("upstream.readings_resumed",),
-        ("failures", "enquiries_waiting"),
-    ),
-    Incident(("sending.paused",), ("sending.resumed",), ("waiting",)),
-    Incident(("spool.filled", "spool.failed"), ("spool.restored",), ("refused",)),
-    Incident(("watch.failed",), ("watch.restored",), ("failures",)),
-    Incident(("handler.failed", "handler.disabled"), ("handler.recovered",), ("failures",)),
+SUBSCRIPTION = Incident(
+    ("subscription.lost", "subscription.failed", "subscription.refused"),
+    ("subscription.restored", "subscription.established"),
+    ("failures",),
 )
+DOUBT = Incident(("subscription.doubted",), ("subscription.compared",), ("submissions",))
+CIRCUIT = Incident(("upstream.circuit_opened",), ("upstream.circuit_closed",), ("failures",))
+READINGS = Incident(
+    ("upstream.readings_paused",),
+    ("upstream.readings_resumed",),
+    ("failures", "enquiries_waiting"),
+)
+PAUSE = Incident(("sending.paused",), ("sending.resumed",), ("waiting",))
+SPOOL = Incident(("spool.filled", "spool.failed"), ("spool.restored",), ("refused",))
+WATCH = Incident(("watch.failed",), ("watch.restored",), ("failures",))
+HANDLER = Incident(("handler.failed", "handler.disabled"), ("handler.recovered",), ("failures",))
+
+INCIDENTS: tuple[Incident, ...] = (
+    *(SUBSCRIPTION, DOUBT, CIRCUIT, READINGS),
+    *(PAUSE, SPOOL, WATCH, HANDLER),
+)
+"""All there are."""
 
 ALONE: Mapping[str, str] = {
     "upstream.credentials_failed": "of one request; its attempt tells what follows",

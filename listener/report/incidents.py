@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from heapq import heappush, heapreplace
 from typing import Any
 
+from listener.core import incidents
 from listener.core.names import GapReason
 
 from .reading import Line, millis
@@ -22,56 +23,43 @@ OPEN = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``begins`` and ``ends``: events. One at a time for each run of the daemon (``lasting``: for
-    each replica, over its restarts) and for each value of the field ``of``. A line of ``whole`` is
-    one of its own, which began when it was told and lasted ``duration_ms``. ``why``: the field that
-    says why, in the first line."""
+    """``pair``: the events that begin and end it. One at a time for each run of the daemon
+    (``lasting``: for each replica, over its restarts) and for each value of the field ``of``. A
+    line of ``whole`` is one of its own, which began when it was told and lasted ``duration_ms``.
+    ``why``: the field that says why, in the first line."""
 
     name: str
-    begins: tuple[str, ...]
-    ends: tuple[str, ...] = ()
+    pair: incidents.Incident | None = None
     whole: tuple[str, ...] = ()
     of: str = ""
     why: str = "reason"
     lasting: bool = False
     grave: bool = False
 
+    @property
+    def begins(self) -> tuple[str, ...]:
+        """None where each is told whole."""
+        return self.pair.begins if self.pair else ()
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """As ``begins``."""
+        return self.pair.ends if self.pair else ()
+
 
 SUBSCRIPTION = "no subscription"
 OF_THE_RUN = frozenset({"subscription.established"})
 """What it says of a time is of the deafness before the run's first subscription (``Runs``)."""
 KINDS = (
-    Kind(
-        SUBSCRIPTION,
-        ("subscription.lost", "subscription.failed", "subscription.refused"),
-        ("subscription.restored", "subscription.established"),
-        grave=True,
-    ),
-    Kind("subscription in doubt", ("subscription.doubted",), ("subscription.compared",)),
-    Kind("upstream asked for quiet", (), whole=("upstream.held",)),
-    Kind(
-        "sending held: upstream fails",
-        ("upstream.circuit_opened",),
-        ("upstream.circuit_closed",),
-        grave=True,
-    ),
-    Kind("record not readable", ("upstream.readings_paused",), ("upstream.readings_resumed",)),
-    Kind("sending paused by command", ("sending.paused",), ("sending.resumed",), lasting=True),
-    Kind(
-        "handler fails",
-        ("handler.failed", "handler.disabled"),
-        ("handler.recovered",),
-        of="handler",
-        why="error_type",
-    ),
-    Kind(
-        "spool takes no files",
-        ("spool.filled", "spool.failed"),
-        ("spool.restored",),
-        why="error_type",
-        grave=True,
-    ),
-    Kind("watched folder gone", ("watch.failed",), ("watch.restored",), why="error_type"),
+    Kind(SUBSCRIPTION, incidents.SUBSCRIPTION, grave=True),
+    Kind("subscription in doubt", incidents.DOUBT),
+    Kind("upstream asked for quiet", whole=("upstream.held",)),
+    Kind("sending held: upstream fails", incidents.CIRCUIT, grave=True),
+    Kind("record not readable", incidents.READINGS),
+    Kind("sending paused by command", incidents.PAUSE, lasting=True),
+    Kind("handler fails", incidents.HANDLER, of="handler", why="error_type"),
+    Kind("spool takes no files", incidents.SPOOL, why="error_type", grave=True),
+    Kind("watched folder gone", incidents.WATCH, why="error_type"),
 )
 """Every pair of events of the catalogue."""
 
@@ -261,13 +249,13 @@ class Away:
     missed: bool
 
 
-def away(incidents: Incidents, runs: Runs, until_ms: int) -> Iterator[Away]:
+def away(told: Incidents, runs: Runs, until_ms: int) -> Iterator[Away]:
     """Each such time, as far as they are kept one by one; what lasts, until then. They overlap."""
-    for one in incidents.all():
+    for one in told.all():
         if one.kind.name == SUBSCRIPTION:
             end = until_ms if one.end_ms is None else one.end_ms
             yield Away(one.replica, one.start_ms, end, one.why, one.missed)
     for run, start, end in runs.away():
         yield Away(run.replica, start, end, "started", not run.recovered)
-    for (replica, start, end), why in incidents.gaps.items():
+    for (replica, start, end), why in told.gaps.items():
         yield Away(replica, start, end, why, True)
