@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from listener.core.names import Disposition, Millis
+from listener.core.names import Disposition, Gate, Millis
 
 from .journal import Tally
 
@@ -32,6 +32,15 @@ class QueueName(StrEnum):
     EAR = "ear"
     SENDING = "sending"
     ENQUIRIES = "enquiries"
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Why nothing is sent at all, beside a pause by hand, and until when: None where that is not
+    known."""
+
+    why: Gate
+    until_ms: Millis | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from listener.ports.journal import StoredReply
 from listener.ports.log import Log
 from listener.ports.spool import Spool
 from listener.ports.upstream import Upstream
+from listener.ports.vitals import Quiet
 
 from .breaker import Breaker
 from .ear import Hearer
@@ -134,6 +135,13 @@ class Dispatcher:
         if (must_listen := self._must_listen_ms()) > 0:
             return Gate.LISTENING, Millis(now + must_listen)
         return (Gate.PLACE, None) if self._places.locked() else None
+
+    @property
+    def quiet(self) -> Quiet | None:
+        """Why nothing is sent to any lane now, beside a pause, and until when; None where what is
+        ready is sent, if only as soon as there is a place."""
+        why, until_ms = self.gate() or (Gate.PLACE, None)
+        return None if why is Gate.PLACE else Quiet(why, until_ms)
 
     async def drain(self) -> None:
         """Begin no further attempt; return when those under way have ended."""
