@@ -257,6 +257,7 @@ async def open_world(
             handlers=outcome_handlers(settings, log, stack),
             event_handlers=event_handlers(settings),
             dropped_lines=log.dropped_lines,
+            tells_each=lambda: log.least is Level.DEBUG,
             found_by=log.found_by,
             written=log.written,
             loop_lag_ms=meters.lag.worst_ms,

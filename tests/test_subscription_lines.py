@@ -53,10 +53,11 @@ class Page(io.StringIO):
         whole_lines, _, _ = self.getvalue().rpartition("\n")
         return [json.loads(line) for line in whole_lines.splitlines()]
 
-    async def first(self, event: str) -> dict[str, Any]:
+    async def first(self, event: str, **fields: object) -> dict[str, Any]:
         async with asyncio.timeout(WAIT_S):
             while True:
-                found = [line for line in self.lines() if line["event"] == event]
+                wanted = {"event": event, **fields}.items()
+                found = [line for line in self.lines() if wanted <= line.items()]
                 if found:
                     return found[0]
                 await asyncio.sleep(0.02)  # a thread writes it, which tells nobody
@@ -265,6 +266,20 @@ async def test_an_event_that_cannot_be_read(tmp_path: Path) -> None:
         line = await page.first("event.malformed")
     assert (line["level"], line["problem"], line["count"]) == ("warning", "no_code", 1)
     assert "CV_SOCKET_EVENT" in line["hint"]
+
+
+async def test_an_event_of_somebody_elses_update(tmp_path: Path) -> None:
+    frames = [event_frame(f"Theirs#{number}") for number in range(40)]
+    async with (
+        ScriptedServer(session(*frames)) as server,
+        on_call(tmp_path, server.url, CV_HEARTBEAT="0.2") as page,
+    ):
+        line = await page.first("event.unmatched")
+        beat = await page.first("daemon.heartbeat", events_foreign=40)
+    assert (line["level"], line["disposition"], line["seq"]) == ("info", "foreign", 1)
+    assert sum(told["event"] == line["event"] for told in page.lines()) == 10
+    assert beat["events_heard"] == 40
+    assert "Theirs" not in page.getvalue()
 
 
 def vault() -> dict[str, str]:

@@ -171,9 +171,17 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("lane.released", _D, "The rest is over.", *_OF_SUBMISSION, "movement"),
     ),
     "Hearing": (
-        _spec("event.correlated", _D, "What became of one heard event.",
+        _spec("event.correlated", _D,
+              "What became of one heard event, of a code that is or was of a submission here. Of "
+              "all others event.unmatched tells.",
               *_OF_SUBMISSION, "seq", "disposition", "replayed", by="disposition",
               do="Look for submission.contradicted of the same submission."),
+        _spec("event.unmatched", _I,
+              "An event of a code that nothing here was ever of: somebody else's update. We hear, "
+              "and it confirms nothing. Ten of them are told within a minute, and the next one "
+              "says how many were not; at CV_LOG_LEVEL debug each is told. How many there were "
+              "stands in daemon.heartbeat.",
+              "cv_ref", "seq", "disposition", "replayed", "suppressed"),
         _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
               "seq", "problem", "count", words={"problem": PROBLEM},
               do="Many: see that CV_SOCKET_EVENT is right, and what the upstream sends."),
@@ -276,8 +284,9 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("daemon.ready", _I, "Recovered, and open for submissions.", "host", "port"),
         _spec("daemon.heartbeat", _I, "We live, and how well.",
               "open_by_state", "oldest_wait_ms", "connected", "last_frame_age_ms",
-              "last_event_age_ms", "deaf_ms", "deaf_total_ms", "in_flight", "paused_ms",
-              "enquiries_waiting", "fsync_p99_ms", "loop_lag_ms", "dropped_lines"),
+              "last_event_age_ms", "events_heard", "events_foreign", "deaf_ms", "deaf_total_ms",
+              "in_flight", "paused_ms", "enquiries_waiting", "fsync_p99_ms", "loop_lag_ms",
+              "dropped_lines"),
         _spec("sending.paused", _W, "By command, perhaps an earlier run's: no attempt begins. "
               "Accepting and listening go on, and time does too: what is not sent within "
               "CV_DELIVER_WITHIN closes as undelivered.", "since", "in_flight", "restarted",

@@ -64,6 +64,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
     _K.COUNT: (
         *("v", "attempt", "attempts", "submission_version", "duplicates", "http_status", "seq"),
         *("failures", "touched", "watched", "lanes", "open", "count", "events", "files_swept"),
+        *("events_heard", "events_foreign"),
         *("refused", "files", "retold", "submissions", "in_flight", "enquiries_waiting"),
         *("dropped_lines", "dropped", "tries", "waiting", "port", "suppressed"),
     ),

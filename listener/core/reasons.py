@@ -324,6 +324,22 @@ PROBLEM: Words = {
 }  # fmt: skip
 """Why an event cannot be read."""
 
+DISPOSITION: Words = {
+    "confirmed": Reason("It confirms the submission."),
+    "held": Reason(
+        "It came while the update was being sent: what it is, its attempt's end decides. It is "
+        "counted again then."),
+    "candidate": Reason(
+        "It may be the submission's, or another update's of the same CV: the record is read."),
+    "duplicate": Reason("One more for a submission that is confirmed already."),
+    "foreign": Reason(
+        "Of an update that nobody made here, or not within CV_LATE_WINDOW: it confirms nothing."),
+    "contradiction": Reason("For a submission that the upstream had refused."),
+    "corrected": Reason("It came after the close, and makes the outcome confirmed."),
+    "malformed": Reason("It cannot be read: event.malformed says why."),
+}  # fmt: skip
+"""What becomes of a heard event."""
+
 LASTING: Words = {
     word: reason for word, reason in ATTEMPT.items() if not reason.what_to_do.startswith("Nothing")
 }
@@ -338,6 +354,7 @@ GROUPS: dict[str, tuple[str, Words]] = {
     ),
     "How an attempt or a reading ended": ("`detail`; `reason` of `upstream.circuit_…`", ATTEMPT),
     "What is wrong with an event": ("`problem`", PROBLEM),
+    "What became of an event": ("`disposition`", DISPOSITION),
 }
 """As the papers group them: where each word stands, and the words."""
 

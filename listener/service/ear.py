@@ -29,6 +29,7 @@ from listener.ports.log import Log
 from .engine import Engine, Moment
 from .inbound import Inbound
 from .incident import Incident
+from .strangers import Strangers
 
 Connection = Listening | Lost | ConnectFailed | Compared | OthersDropped
 Step = tuple[ReceivedEvent, InboxRow] | OtherEvent
@@ -56,6 +57,7 @@ class Hearer:
         late_window_ms: int,
         gap_ended: Callable[[], None],
         inbound: Inbound | None = None,
+        tells_each: Callable[[], bool] = lambda: True,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -66,6 +68,7 @@ class Hearer:
         self._late_window_ms = late_window_ms
         self._gap_ended = gap_ended
         self._inbound = inbound or Inbound(journal, clock, log)
+        self.strangers = Strangers(clock, log, tells_each)
         self._uncorrelated: Counter[CvCode] = Counter()
         self._gaps: tuple[Gap, ...] = ()
         self._listening = False
@@ -84,8 +87,6 @@ class Hearer:
         self._deaf_told_ms = 0
         self.heard_count = 0
         self.malformed_count = 0
-        self.stranger_count = 0
-        """Events of codes that nothing here was ever of: foreign, and told of by no line."""
         self.connect_failures: Counter[str] = Counter()
         """By reason, since the start."""
 
@@ -227,6 +228,7 @@ class Hearer:
             self._source.committed(offset)
         if ours := [event for event in events if isinstance(event, ReceivedEvent)]:
             self._count(ours)
+            self.strangers.take(rows)
         acks = [e.acknowledge for e in events if e.acknowledge is not None]
         if acks:
             await _all(acks)
@@ -246,7 +248,6 @@ class Hearer:
             disposition = Disposition.MALFORMED
         elif not self._engine.knows(event.code):
             disposition = Disposition.FOREIGN
-            self.stranger_count += 1
         else:
             self._uncorrelated[event.code] += 1
         return InboxRow(heard, event.code, event.payload, disposition)

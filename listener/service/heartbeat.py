@@ -76,6 +76,8 @@ class Heartbeat:
             connected=self._hearer.listening,
             last_frame_age_ms=None if frame is None else max(0, now - frame),
             last_event_age_ms=None if event is None else max(0, now - event),
+            events_heard=self._hearer.heard_count,
+            events_foreign=self._hearer.strangers.count,
             deaf_ms=self._hearer.deaf_for_ms(),
             deaf_total_ms=self._hearer.deaf_total_ms(),
             in_flight=self._dispatcher.in_flight,

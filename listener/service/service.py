@@ -63,6 +63,8 @@ class World:
     handlers: Sequence[Handler] = ()
     event_handlers: Sequence[EventHandler] = ()
     dropped_lines: Callable[[], int] = lambda: 0
+    tells_each: Callable[[], bool] = lambda: True
+    """Whether lines of detail are written."""
     written: Callable[[], Awaitable[None]] = at_once
     orphans: Orphans | None = None
     elsewhere: Elsewhere | None = None
@@ -116,6 +118,7 @@ class Service:
             late_window_ms=policy.core.late_window_ms,
             gap_ended=self.aftermath.gap_ended,
             inbound=self.inbound,
+            tells_each=world.tells_each,
         )
         self.breaker = Breaker(policy.breaker_failures, policy.breaker_open_ms)
         self.dispatcher = Dispatcher(

@@ -134,7 +134,7 @@ class VitalSigns:
             last_event_ms=hearer.last_event_ms,
             events_received=hearer.heard_count,
             unlogged={
-                Disposition.FOREIGN: hearer.stranger_count,
+                Disposition.FOREIGN: hearer.strangers.count,
                 Disposition.MALFORMED: hearer.malformed_count,
             },
             connect_failures=dict(hearer.connect_failures),

@@ -9,8 +9,18 @@ import pytest
 
 from docs.log_events import page
 from listener.core.enquiry import RECORD_WORDS
-from listener.core.names import GapReason
-from listener.core.reasons import ATTEMPT, CLOSE, GAP, GROUPS, PROBLEM, SUBSCRIPTION, Reason, find
+from listener.core.names import Disposition, GapReason
+from listener.core.reasons import (
+    ATTEMPT,
+    CLOSE,
+    DISPOSITION,
+    GAP,
+    GROUPS,
+    PROBLEM,
+    SUBSCRIPTION,
+    Reason,
+    find,
+)
 from tests.tree import parsed, texts
 
 SOCKET = "listener/adapters/socket_source/"
@@ -115,6 +125,7 @@ GIVEN: dict[str, set[str]] = {
     ),
     "PROBLEM": called("listener/", "EventBody", 1)
     | returned_second("listener/core/wire/events.py"),
+    "DISPOSITION": {disposition.value for disposition in Disposition},
 }
 WORDS = {
     "SUBSCRIPTION": SUBSCRIPTION,
@@ -122,6 +133,7 @@ WORDS = {
     "CLOSE": CLOSE,
     "ATTEMPT": ATTEMPT,
     "PROBLEM": PROBLEM,
+    "DISPOSITION": DISPOSITION,
 }
 
 

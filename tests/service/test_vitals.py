@@ -88,7 +88,7 @@ def test_tries_to_connect_that_failed_are_all_counted_though_few_are_told() -> N
     lived(story)
 
 
-def test_an_event_of_a_code_that_was_never_ours_is_foreign_and_told_of_by_no_line() -> None:
+def test_an_event_of_a_code_that_was_never_ours_is_foreign_and_has_a_line_of_its_own() -> None:
     async def story(life: Life) -> None:
         await listening(life)
         await until(life, await submit(life, CODE), State.CLOSED)
@@ -100,6 +100,11 @@ def test_an_event_of_a_code_that_was_never_ours_is_foreign_and_told_of_by_no_lin
         assert found.events_received == 4
         told = [line for line in life.log.lines if line.event == "event.correlated"]
         assert len(told) == 1
+        foreign = [line.fields for line in life.log.lines if line.event == "event.unmatched"]
+        assert [line["disposition"] for line in foreign] == [Disposition.FOREIGN] * 3
+        await asyncio.sleep(40)
+        beats = [line.fields for line in life.log.lines if line.event == "daemon.heartbeat"]
+        assert (beats[-1]["events_heard"], beats[-1]["events_foreign"]) == (4, 3)
 
     lived(story)
 
