@@ -14,13 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from listener.core.errors import place_of
 from listener.core.names import Millis
 from listener.ports.clock import Clock
 from listener.ports.log import Log
-from listener.ports.reaction import HandlerFailed
 
 from .breaker import Breaker
+from .failure import Failure, failure_of
 
 BATCH = 256
 LONGEST_SLEEP_MS = 30_000
@@ -185,12 +184,12 @@ class Caller:
         try:
             call = await self._errands.prepare(errand)
             version = errand.version if call is None else call.version
-            error = None if call is None else await self._made(call)
-            if error is None:
+            failure = None if call is None else await self._made(call)
+            if failure is None:
                 await self._errands.finish(errand, version)
             else:
-                await self._failed(errand, error)
-            if call is not None and error is None:
+                await self._failed(errand, failure)
+            if call is not None and failure is None:
                 await self._succeeded(errand)
         finally:
             self._gate.gone(attempt)
@@ -198,23 +197,19 @@ class Caller:
             self._ended.add(errand.key)
             self._news.set()
 
-    async def _made(self, call: Call) -> HandlerFailed | None:
-        """Make it; how it failed, in words that hold no secret."""
+    async def _made(self, call: Call) -> Failure | None:
+        """Make it; how it failed."""
         bound = asyncio.timeout(self._timeout_s)
         try:
             async with bound:
                 await call.make()
-        except HandlerFailed as error:
-            return error
         except BaseException as error:  # a user's: SystemExit is told too
             if _we_are_stopping(error):
                 raise
-            words = f"raised {type(error).__name__} at {place_of(error)}"
             if bound.expired():
                 words = f"expected to be done within {self._timeout_s:g} s, and was not"
-            failed = HandlerFailed(words)
-            failed.__cause__ = error
-            return failed
+                return Failure(words, type(error).__name__)
+            return failure_of(error)
         return None
 
     # --------------------------------------------------------------------------- how it fares
@@ -237,7 +232,7 @@ class Caller:
                 duration_ms=now - incident.start_ms,
             )
 
-    async def _failed(self, errand: Errand, error: HandlerFailed) -> None:
+    async def _failed(self, errand: Errand, failure: Failure) -> None:
         """All is noted before the first await: meanwhile another call may succeed."""
         now = self._clock.now_ms()
         self.failures += 1
@@ -249,13 +244,12 @@ class Caller:
         incident.failures += 1
         incident.last_ms = now
         failures, was = incident.failures, self._probe_ms
-        if error.gone or now - since >= DISABLED_AFTER_MS:
-            self._probe_ms = NEVER if error.gone else Millis(now + PROBE_EVERY_MS)
-        wait_ms = max(wait_after(errand, self._longest_wait_ms), round(error.again_in_s * 1000))
+        if failure.gone or now - since >= DISABLED_AFTER_MS:
+            self._probe_ms = NEVER if failure.gone else Millis(now + PROBE_EVERY_MS)
+        wait_ms = max(wait_after(errand, self._longest_wait_ms), failure.again_ms)
         await self._errands.postpone(errand, Millis(now + wait_ms))
         if not self.disabled and failures & (failures - 1) == 0:
             # Powers of two: a flood of them is some lines, not as many.
-            cause = error.__cause__
             self._log.emit(
                 "handler.failed",
                 handler=self.name,
@@ -263,18 +257,18 @@ class Caller:
                 tries=errand.tries + 1,
                 failures=failures,
                 retry_in_s=wait_ms / 1000,
-                error_type=type(cause or error).__name__,
-                error=str(error),
+                error_type=failure.kind,
+                error=failure.words,
             )
         elif self.disabled and was != NEVER:
             self._log.emit(
                 "handler.disabled",
                 handler=self.name,
-                reason="gone" if error.gone else "failing",
+                reason="gone" if failure.gone else "failing",
                 failures=failures,
                 duration_ms=now - since,
                 waiting=await self._errands.waiting(),
-                error=str(error),
+                error=failure.words,
             )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -404,6 +405,52 @@ def test_who_asks_for_quiet_is_given_it() -> None:
             await ward.close("a")
             await asyncio.sleep(130)
         assert [round(at / 10) for at, _, _ in own.calls] == [0, 12]
+
+    played(story)
+
+
+class Unspeakable(HandlerFailed):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Unmade(HandlerFailed):
+    """Was never made as its parent is: it has no number, either."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "no")
+
+
+NO_TIME = "(expected again_in_s to be seconds from 0 on, found what is not: left out)"
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_s", "told"),
+    [
+        *((HandlerFailed("no", again_in_s=odd), 1, NO_TIME) for odd in (math.inf, math.nan, -1e99)),
+        (HandlerFailed("no", again_in_s=cast("float", "5")), 1, NO_TIME),
+        *((HandlerFailed("no", again_in_s=long), 30 * DAY, "no") for long in (1e16, 10**400)),
+        (HandlerFailed(cast("str", 123)), 1, "123"),
+        (Unspeakable("no"), 1, "found SystemExit at test_callers.py:"),
+        (Unmade(), 1, "found AttributeError at failure.py:"),
+    ],
+    ids=repr,
+)
+def test_whatever_an_error_says_of_itself_it_is_a_failure_and_no_more(
+    error: HandlerFailed, wait_s: float, told: str
+) -> None:
+    async def story(ward: Ward) -> None:
+        own = failing(error=error)
+        async with ward.running(Handler("own", own)):
+            await ward.close("a")
+            await asyncio.sleep(31 * DAY)
+        (first, *_), (second, *_), *_ = own.calls
+        assert 0.8 * wait_s <= second - first <= 1.3 * wait_s
+        line, *_ = ward.lines("handler.failed")
+        assert told in line["error"]
+        assert line["error_type"] == type(error).__name__
 
     played(story)
 
