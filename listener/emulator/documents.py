@@ -9,7 +9,9 @@ import zlib
 from dataclasses import dataclass
 from xml.parsers import expat
 
-DOCUMENT = "word/document.xml"
+MAIN = re.compile(r"word/document[^/\0]{0,64}\.xml")
+"""The main part: Word for the web calls it ``document2.xml``."""
+_MAIN_SOMEWHERE = re.compile(MAIN.pattern.encode())
 MAX_XML_BYTES = 8 * 1024 * 1024
 MAX_UNPACKED_BYTES = 100 * 1024 * 1024
 MAX_RATIO = 200
@@ -42,7 +44,7 @@ def kind_of(content: bytes) -> str | None:
     """``pdf``, ``docx`` or None, by content alone."""
     if b"%PDF-" in content[:1024]:
         return "pdf"
-    if content.startswith(b"PK\x03\x04") and DOCUMENT.encode() in content:
+    if content.startswith(b"PK\x03\x04") and _MAIN_SOMEWHERE.search(content):
         return "docx"
     return None
 
@@ -77,7 +79,7 @@ def _read_docx(content: bytes) -> Document:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
-            document = archive.getinfo(DOCUMENT)
+            document = next(entry for entry in entries if MAIN.fullmatch(entry.filename))
             unpacked = sum(entry.file_size for entry in entries)
             if len(entries) > MAX_ENTRIES or unpacked > MAX_UNPACKED_BYTES or _bomb(document):
                 return Document("docx", refused="zip_bomb", readable=False)
@@ -85,7 +87,7 @@ def _read_docx(content: bytes) -> Document:
             xml = archive.read(document)
     except (
         *(zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError),
-        *(EOFError, OSError, ValueError),
+        *(EOFError, OSError, ValueError, StopIteration),
     ):
         return Document("docx", refused="broken_archive", readable=False)
     try:
@@ -108,7 +110,7 @@ class _DoctypeFound(Exception):
 
 
 class _WordText:
-    """The text of ``word/document.xml``: runs, tabs, line breaks, and a line for a paragraph."""
+    """The text of a document's main part: runs, tabs, line breaks, and a line for a paragraph."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []

@@ -55,6 +55,23 @@ def test_a_docx_is_a_zip_with_a_word_document() -> None:
     assert kind(commented) is FileKind.DOCX
 
 
+@pytest.mark.parametrize("name", ["document2.xml", "document22.xml", "documentMain.xml"])
+def test_the_main_part_has_the_name_that_its_writer_gives_it(name: str) -> None:
+    saved = zipped("[Content_Types].xml", "_rels/.rels", "word/_rels/x.rels", f"word/{name}")
+    assert kind(saved) is FileKind.DOCX
+
+
+@pytest.mark.parametrize(
+    "after",
+    [b"\0", b"\r\n", b"\0" * 65_535, b"PK\x05\x06", b"PK\x05\x06" + b"\0" * 18, b"\r\n--b0--\r\n"],
+    ids=range(6),
+)
+def test_what_follows_the_end_of_a_zip_is_not_looked_at(after: bytes) -> None:
+    assert kind(DOCX + after) is FileKind.DOCX
+    commented = zipped("[Content_Types].xml", "word/document.xml", comment=b"by hand")
+    assert (kind(commented + after) is FileKind.DOCX) == (len(after) < 60_000)
+
+
 def lying_directory() -> bytes:
     """Names a document that its local header does not."""
     return DOCX.replace(b"word/document.xml", b"word/other_en.xml", 1)
@@ -79,7 +96,11 @@ def many_entries() -> bytes:
         pytest.param(zipped("x/[Content_Types].xml", "x/word/document.xml"), id="nested"),
         pytest.param(zipped("%PDF-1.7", "a"), id="zip that says pdf"),
         pytest.param(DOCX[:-1], id="end cut off"),
-        pytest.param(DOCX + b"\0", id="something after the end"),
+        pytest.param(DOCX + b"\0" * 65_536, id="too much after the end"),
+        pytest.param(
+            zipped("[Content_Types].xml", "word/document/main.xml", "word/glossary/document.xml"),
+            id="no main part",
+        ),
         pytest.param(DOCX[: len(DOCX) // 2], id="truncated"),
         pytest.param(b"x" + DOCX, id="something before"),
         pytest.param(lying_directory(), id="directory and headers differ"),

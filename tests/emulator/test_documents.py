@@ -16,12 +16,14 @@ SAMPLES = Path(__file__).resolve().parent.parent.parent / "demo"
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
-def docx(xml: str | bytes, **others: bytes) -> bytes:
+def docx(
+    xml: str | bytes, *, named: str = "word/document.xml", others: dict[str, bytes] | None = None
+) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in others.items():
+        for name, content in (others or {}).items():
             archive.writestr(name, content)
-        archive.writestr("word/document.xml", xml)
+        archive.writestr(named, xml)
     return buffer.getvalue()
 
 
@@ -48,6 +50,13 @@ def test_a_sample_gives_its_name_and_address(sample: str, name: str, email: str)
     assert isinstance(words, int) and words > 20
 
 
+def test_what_word_for_the_web_saved_is_read_too() -> None:
+    saved = docx(word("<w:p><w:r><w:t>Ada Lovelace</w:t></w:r></w:p>"), named="word/document22.xml")
+    for content in (saved, saved + b"\r\n"):
+        document = read_document(content)
+        assert (document.refused, document.text) == (None, "Ada Lovelace")
+
+
 def test_a_word_document_is_read_run_by_run_and_paragraph_by_paragraph() -> None:
     body = (
         "<w:p><w:r><w:t>Ada </w:t></w:r><w:r><w:t>Lovelace</w:t></w:r></w:p>"
@@ -63,7 +72,7 @@ def test_a_zip_bomb_is_refused_unread() -> None:
     huge = docx(word("<w:p>" + " " * (7 * 1024 * 1024) + "</w:p>"))
     assert len(huge) < 100_000
     assert read_document(huge).refused == "zip_bomb"
-    wide = docx(word("<w:p/>"), **{f"word/media/{n}": bytes(30 << 20) for n in range(4)})
+    wide = docx(word("<w:p/>"), others={f"word/media/{n}": bytes(30 << 20) for n in range(4)})
     assert read_document(wide).refused == "zip_bomb"
 
 
@@ -103,6 +112,6 @@ def test_no_bytes_make_it_raise(content: bytes, start: bytes) -> None:
 
 @given(st.integers(0, 2000), st.integers(0, 255))
 def test_no_damage_to_an_archive_makes_it_raise(place: int, value: int) -> None:
-    damaged = bytearray(docx(word("<w:p><w:t>text</w:t></w:p>"), other=b"y" * 50))
+    damaged = bytearray(docx(word("<w:p><w:t>text</w:t></w:p>"), others={"other": b"y" * 50}))
     damaged[place % len(damaged)] = value
     parse(read_document(bytes(damaged)))

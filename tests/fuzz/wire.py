@@ -118,7 +118,7 @@ def _sniff(how: int, data: bytes) -> None:
     if kind is FileKind.PDF:
         assert b"%PDF-" in data[:1024] and not data.startswith(b"PK\x03\x04")
     if kind is FileKind.DOCX:
-        assert data.startswith(b"PK\x03\x04") and data.count(b"word/document.xml") >= 2
+        assert data.startswith(b"PK\x03\x04") and data.count(b"word/document") >= 2
 
 
 def seeds() -> Iterator[bytes]:
@@ -137,12 +137,13 @@ def seeds() -> Iterator[bytes]:
         yield bytes([3, 1]) + text
         yield bytes([4, len(text) % 3]) + text + b'".pdf'
     yield bytes([5, 0]) + b"%PDF-1.7\n%%EOF\n"
-    yield bytes([5, 0]) + _docx()
+    yield bytes([5, 0]) + _docx("word/document.xml")
+    yield bytes([5, 0]) + _docx("word/document22.xml") + b"\r\n"
 
 
-def _docx() -> bytes:
+def _docx(main: str) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name in ("[Content_Types].xml", "word/document.xml"):
+        for name in ("[Content_Types].xml", main):
             archive.writestr(name, "<x/>")
     return content.getvalue()

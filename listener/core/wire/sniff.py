@@ -1,11 +1,14 @@
 """Is this file a PDF or a DOCX? Told by its bytes alone, reading little and decompressing nothing.
 
-A DOCX is a zip that holds ``[Content_Types].xml`` and ``word/document.xml`` (ECMA-376 part 2). Zip
-structures: PKWARE APPNOTE 4.3.7 (local header), 4.3.12 (central directory), 4.3.16 (its end).
+A DOCX is a zip that holds ``[Content_Types].xml`` and a main part (ECMA-376 part 2). That may have
+any name; Word on the desktop and the libraries write ``word/document.xml``, Word for the web and
+SharePoint ``word/document2.xml`` or ``word/document22.xml``. Zip structures: PKWARE APPNOTE 4.3.7
+(local header), 4.3.12 (central directory), 4.3.16 (its end).
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -20,8 +23,10 @@ _LOCAL = b"PK\x03\x04"
 _CENTRAL = b"PK\x01\x02"
 _END = b"PK\x05\x06"
 _END_SIZE = 22
-_MAX_COMMENT = 65_535
-_REQUIRED = (b"[Content_Types].xml", b"word/document.xml")
+MAX_AFTER_BYTES = 65_535
+"""What may follow the end of a zip: its comment, and what whoever passed it on left there."""
+_TYPES = b"[Content_Types].xml"
+_MAIN = re.compile(rb"word/document[^/]*\.xml")
 
 
 def sniff(stream: BinaryIO) -> FileKind | None:
@@ -38,28 +43,28 @@ def sniff(stream: BinaryIO) -> FileKind | None:
 
 def _is_docx(stream: BinaryIO) -> bool:
     offsets = dict(_entries(_central_directory(stream)))
-    return all(
+    main = next(filter(_MAIN.fullmatch, offsets), None)
+    return main is not None and all(
         name in offsets and _local_name(stream, offsets[name], len(name)) == name
-        for name in _REQUIRED
+        for name in (_TYPES, main)
     )
 
 
 def _central_directory(stream: BinaryIO) -> bytes:
     """The directory's bytes, or nothing where the end of the file does not point at one."""
     size = stream.seek(0, 2)
-    tail_at = max(0, size - _END_SIZE - _MAX_COMMENT)
+    tail_at = max(0, size - _END_SIZE - MAX_AFTER_BYTES)
     stream.seek(tail_at)
     tail = stream.read(size - tail_at)
-    at = tail.rfind(_END)
-    if at < 0 or len(tail) - at < _END_SIZE:
-        return b""
-    length, start, comment = struct.unpack_from("<IIH", tail, at + 12)
-    if at + _END_SIZE + comment != len(tail) or start + length != tail_at + at:
-        return b""
-    if length > MAX_DIRECTORY_BYTES:
-        return b""
-    stream.seek(start)
-    return stream.read(length)
+    at = len(tail)
+    while (at := tail.rfind(_END, 0, at)) >= 0:
+        if len(tail) - at < _END_SIZE:
+            continue
+        length, start, comment = struct.unpack_from("<IIH", tail, at + 12)
+        if at + _END_SIZE + comment <= len(tail) and start + length == tail_at + at:
+            stream.seek(start)
+            return stream.read(length) if length <= MAX_DIRECTORY_BYTES else b""
+    return b""
 
 
 def _entries(directory: bytes) -> Iterator[tuple[bytes, int]]:
