@@ -1,4 +1,4 @@
-"""multipart/form-data, read as it streams: strict, bounded, and silent about what it held.
+"""multipart/form-data, read as it streams: bounded, and silent about what it held.
 
 The library's own reader shows malformed headers (file names) in warnings, and bounds neither the
 form nor what stands before its first part. Source: RFC 7578, RFC 2046 section 5.1.
@@ -10,7 +10,8 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from urllib.parse import unquote
+
+from .part_heads import FormMalformed, PartHead, parameters, read_head
 
 Read = Callable[[], Awaitable[bytes]]
 """The next bytes of the body, of any size; empty at its end."""
@@ -19,15 +20,7 @@ PREAMBLE_BYTES = 1024
 HEADER_BYTES = 8192
 """Of all headers of one part."""
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word, not a secret
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
-_HEADER = re.compile(rf"({_TOKEN}):[ \t]*(.*?)[ \t]*", re.DOTALL)
-_PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})=(?:"((?:[^"\\]|\\.)*)"|([^\s";]+))')
-_PLAIN_ENCODINGS = {"7bit", "8bit", "binary"}
-
-
-class FormMalformed(Exception):
-    """The sender's fault: not a form, or cut short. The message never holds what was sent."""
 
 
 class FormTooLarge(Exception):
@@ -38,9 +31,18 @@ class FormTooLarge(Exception):
 class Part:
     """One field. ``data`` must be read to its end before the next part is asked for."""
 
-    name: str = field(repr=False)
-    filename: str | None = field(repr=False)
+    head: PartHead
     data: AsyncIterator[bytes] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Empty: it has none."""
+        return self.head.name
+
+    @property
+    def filename(self) -> str | None:
+        """Empty or None: it is a text."""
+        return self.head.filename
 
 
 class FormReader:
@@ -67,8 +69,8 @@ class FormReader:
         if not self._between_parts:
             raise RuntimeError("expected the part before to be read to its end, found it was not")
         self._between_parts = False
-        name, filename = _disposition(await self._headers())
-        return Part(name, filename, self._data())
+        head = read_head(await self._until(b"\r\n\r\n", HEADER_BYTES))
+        return Part(head, self._data())
 
     async def _skip_preamble(self) -> None:
         size = 0
@@ -105,28 +107,6 @@ class FormReader:
         self._buffer[:0] = b"\r\n"
         self._between_parts = True
 
-    async def _headers(self) -> dict[str, str]:
-        block = await self._until(b"\r\n\r\n", HEADER_BYTES)
-        headers: dict[str, str] = {}
-        try:
-            lines = block.decode("utf-8").split("\r\n")[1:]
-        except UnicodeDecodeError:
-            raise FormMalformed("expected a part's headers in UTF-8, found other bytes") from None
-        for line in lines:
-            found = _HEADER.fullmatch(line)
-            if found is None or any(c in line for c in "\r\n\0"):
-                raise FormMalformed("expected a part's headers as 'Name: value', found another")
-            name = found[1].lower()
-            if name in headers:
-                raise FormMalformed("expected each header of a part once, found one twice")
-            headers[name] = found[2]
-        encoding = headers.get("content-transfer-encoding", "binary").lower()
-        if encoding not in _PLAIN_ENCODINGS:
-            raise FormMalformed(
-                "expected parts without Content-Transfer-Encoding, found one: send plain bytes"
-            )
-        return headers
-
     async def _until(self, end: bytes, most: int) -> bytes:
         """What stands before ``end``, which is taken too."""
         while (at := self._buffer.find(end)) < 0:
@@ -150,51 +130,10 @@ class FormReader:
 
 
 def _boundary(content_type: str) -> bytes:
-    kind, _, parameters = content_type.partition(";")
+    kind, _, rest = content_type.partition(";")
     if kind.strip().lower() != "multipart/form-data":
         raise FormMalformed("expected Content-Type: multipart/form-data, found another")
-    boundary = _parameters(";" + parameters).get("boundary", "")
+    boundary = parameters(rest).get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise FormMalformed("expected a boundary of 1 to 70 characters in Content-Type, found none")
     return boundary.encode("ascii")
-
-
-def _disposition(headers: dict[str, str]) -> tuple[str, str | None]:
-    kind, semicolon, rest = headers.get("content-disposition", "").partition(";")
-    if kind.strip().lower() != "form-data":
-        raise FormMalformed("expected Content-Disposition: form-data in each part, found another")
-    found = _parameters(semicolon + rest)
-    if "name" not in found:
-        raise FormMalformed("expected each part to have a name, found one without")
-    filename = found.get("filename")
-    if (extended := found.get("filename*")) is not None:
-        filename = _extended(extended)
-    return found["name"], filename
-
-
-def _extended(value: str) -> str:
-    """``UTF-8''%c3%a9``: RFC 8187, which some clients send though RFC 7578 says not to."""
-    charset, _, rest = value.partition("'")
-    _, quote, encoded = rest.partition("'")
-    if charset.lower() != "utf-8" or not quote:
-        raise FormMalformed("expected filename* in UTF-8, found another encoding")
-    try:
-        return unquote(encoded, errors="strict")
-    except UnicodeDecodeError:
-        raise FormMalformed("expected filename* in UTF-8, found another encoding") from None
-
-
-def _parameters(text: str) -> dict[str, str]:
-    """``; name="a"; filename=b`` by name, quotes and backslashes taken off."""
-    found: dict[str, str] = {}
-    at = 0
-    while text[at:].strip(" \t;"):
-        match = _PARAMETER.match(text, at)
-        if match is None:
-            raise FormMalformed("expected parameters as name=value, found another form")
-        name, quoted, plain = match[1].lower(), match[2], match[3]
-        if name in found:
-            raise FormMalformed("expected each parameter once, found one twice")
-        found[name] = plain if quoted is None else re.sub(r'\\(["\\])', r"\1", quoted)
-        at = match.end()
-    return found

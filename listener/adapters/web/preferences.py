@@ -6,10 +6,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+LONGEST_CHARS = 1024
+"""Of all such headers together: as many as are looked at."""
+
 _PREFERENCE = re.compile(
-    r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]*)))?"""
+    r"""\s*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)\s*+"""
+    r"""(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s",;]*+)))?""",
+    re.DOTALL,
 )
-_ONE = re.compile(r"""(?:[^,"]|"(?:[^"\\]|\\.)*")+""")
+_PIECE = re.compile(r"""[^",]++|"(?:[^"\\]|\\.)*+"?|,""", re.DOTALL)
+"""Linear: none gives back what it took, and a quote that nobody closes is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +45,24 @@ def read_preferences(headers: Iterable[str], longest_s: int) -> Preferences:
 
 
 def _all(headers: Iterable[str]) -> Iterator[tuple[str, str]]:
+    left = LONGEST_CHARS
     for header in headers:
-        for one in _ONE.findall(header):
+        for one in _apart(header[:left]):
             # Parameters of a preference come after a semicolon; we know of none.
             match = _PREFERENCE.match(one)
             if match is not None:
                 quoted = match[2]
                 yield match[1].lower(), match[3] or "" if quoted is None else quoted
+        left -= min(left, len(header))
+
+
+def _apart(header: str) -> Iterator[str]:
+    """What stands between the commas that are not quoted."""
+    one: list[str] = []
+    for piece in _PIECE.findall(header):
+        if piece == ",":
+            yield "".join(one)
+            one = []
+        else:
+            one.append(piece)
+    yield "".join(one)

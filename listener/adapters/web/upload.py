@@ -13,7 +13,8 @@ from listener.core.errors import InvalidCode, InvalidFile, SpoolFault, SpoolFull
 from listener.core.wire import MAX_TEXT_BYTES, sanitise_filename, text_in
 from listener.ports.front import Front, OpenFile, Taken, Turned
 
-from .form import FormMalformed, FormReader, FormTooLarge, Part
+from .form import FormReader, FormTooLarge, Part
+from .part_heads import FormMalformed
 from .problems import Refused
 
 T = TypeVar("T")
@@ -102,7 +103,7 @@ class Uploads:
             raise Refused("missing_field", f"expected one field of {wanted}; found none")
         if part.name not in names:
             raise Refused("unexpected_field", f"expected one field of {wanted}; found another")
-        text = await _text(part)
+        text = await _text(_plain(part))
         if await form.next() is not None:
             raise Refused("unexpected_field", f"expected one field of {wanted}; found two")
         return part.name, text
@@ -162,7 +163,7 @@ class Uploads:
     async def _submit(self, form: FormReader, key: str | None) -> Taken | Turned:
         part = await form.next()
         if part is not None and part.name == "cv_code":
-            code = await _text(part)
+            code = await _text(_plain(part))
             cv = await _expect(form, "cv")
             return await self._front.submit(
                 code,
@@ -186,6 +187,7 @@ class Uploads:
             part = await form.next()
         if part is None:
             raise Refused("missing_field", "expected a file in the field cv, found none")
+        _plain(part)
         return await self._front.submit(
             code, _past_the_others(form, part), sanitise_filename(part.filename or ""), join=True
         )
@@ -239,6 +241,15 @@ def _named(part: Part | None, name: str) -> Part:
         raise Refused(
             "unexpected_field",
             f"expected the field {name} here, found another: each comes once, and no other does",
+        )
+    return _plain(part)
+
+
+def _plain(part: Part) -> Part:
+    """One whose bytes count: they are to be what they stand for."""
+    if part.head.encoded:
+        raise FormMalformed(
+            "expected the field without Content-Transfer-Encoding, found one: send plain bytes"
         )
     return part
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listener.adapters.web.form import FormMalformed, FormReader, FormTooLarge
+from listener.adapters.web.form import FormReader, FormTooLarge
+from listener.adapters.web.part_heads import FormMalformed, parameters, read_head
 
 Found = list[tuple[str, str | None, bytes]]
 TYPE = "multipart/form-data; boundary=b0"
@@ -91,11 +92,66 @@ def test_whatever_is_sent_is_parts_or_malformed(body: bytes, sizes: list[int]) -
             "résumé.pdf",
         ),
         ('form-data; name="cv";', "cv", None),
+        ('form-data; name = "cv" ; filename\t= "a.pdf"', "cv", "a.pdf"),
+        ("form-data; name=cv; filename=my cv.pdf ; x=y", "cv", "my cv.pdf"),
+        ('form-data; name="cv";\r\n filename="a.pdf"', "cv", "a.pdf"),
+        ("form-data; name=cv; filename*=iso-8859-1'en'r%e9.pdf", "cv", "ré.pdf"),
+        ("form-data; name=cv; filename=a.pdf; filename*=koi8-r''%ff", "cv", "a.pdf"),
+        ("form-data; name=cv; filename=a.pdf; filename*=utf-8''%ff", "cv", "a.pdf"),
+        ("form-data; name=cv; filename*=utf-8'broken", "cv", None),
+        ('form-data; name="cv"; filename="a.pdf"\r\nX-A: 1\r\nX-A: 2', "cv", "a.pdf"),
+        ("attachment; name=cv", "", None),
+        ("form-data", "", None),
     ],
 )
 def test_a_disposition_is_read(disposition: str, name: str, filename: str | None) -> None:
     body = f"--b0\r\nContent-Disposition: {disposition}\r\n\r\ndata\r\n--b0--".encode()
     assert parse(body, iter([])) == [(name, filename, b"data")]
+
+
+@pytest.mark.parametrize(
+    "sent", ["r\u00e9sum\u00e9.pdf".encode(), "r\u00e9sum\u00e9.pdf".encode("latin-1")]
+)
+def test_a_name_is_read_in_utf_8_or_else_in_latin_1(sent: bytes) -> None:
+    body = b'--b0\r\nContent-Disposition: form-data; name="cv"; filename="' + sent + b'"\r\n\r\n'
+    assert parse(body + b"data\r\n--b0--", iter([])) == [("cv", "r\u00e9sum\u00e9.pdf", b"data")]
+
+
+def test_only_what_is_encoded_once_more_is_said_to_be() -> None:
+    named = b"\r\nContent-Disposition: form-data; name=k"
+    assert not read_head(named + b"\r\nContent-Transfer-Encoding: BINARY").encoded
+    assert read_head(named + b"\r\nContent-Transfer-Encoding: base64").encoded
+    for twice in (named, b"\r\nContent-Transfer-Encoding: 8bit"):
+        with pytest.raises(FormMalformed, match="twice"):
+            read_head(named + twice + twice)
+
+
+MANY = 1 << 20
+"""Where what is read were read again and again, this many would outlast any test."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"X: x" + b" " * MANY + b"x",
+        b"X: " + b"\t " * MANY,
+        b"x" * MANY + b": y",
+        b"Content-Disposition: form-data" + b"; a" * MANY,
+        b'Content-Disposition: form-data; name="' + b'\\"' * MANY,
+        b"Content-Disposition: form-data; name" + b" " * MANY + b"x",
+        b"Content-Disposition: form-data; name=" + b" " * MANY + b'"',
+        b"Content-Disposition: form-data" + b"; \t" * MANY,
+        b"Content-Disposition: form-data; filename*=" + b"'%" * MANY,
+        b"Content-Disposition: form-data" + b"".join(b"; a%d=x" % n for n in range(MANY // 8)),
+        b"X: y" + b"\r\n " * MANY,
+    ],
+    ids=range(11),
+)
+def test_the_length_of_a_head_costs_its_length(line: bytes) -> None:
+    with contextlib.suppress(FormMalformed):
+        read_head(b"\r\n" + line)
+    with contextlib.suppress(FormMalformed):
+        parameters(line.decode())
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,19 @@ async def test_other_fields_are_ignored_before_and_after_the_file(house: Daemon)
     assert house.upstream.posted == [(CODE, docx(), "résumé 1.docx")]
 
 
+async def test_only_of_the_file_does_it_matter_how_it_is_written(house: Daemon) -> None:
+    encoded = b"Content-Transfer-Encoding: base64"
+    named = b'Content-Disposition: form-data; name="cv"; filename="r\xe9sum\xe9.pdf"'
+    others = [b"Content-Type: text/plain", b"Content-Disposition: attachment", encoded]
+    heads = [*others, named + b"\r\nX-A: 1\r\nX-A: 2"]
+    body = b"".join(b"--b0undary\r\n" + head + b"\r\n\r\n" + PDF + b"\r\n" for head in heads)
+    answer = await house.raw(raw_update(body + b"--b0undary--"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert house.upstream.posted == [(CODE, PDF, "r\u00e9sum\u00e9.pdf")]
+    refused = b"--b0undary\r\n" + named + b"\r\n" + encoded + b"\r\n\r\nJVBERi0=\r\n--b0undary--"
+    assert ours(await house.raw(raw_update(refused)))[0] == 400
+
+
 async def test_a_body_that_is_too_slow(tmp_path: Path) -> None:
     async with daemon(tmp_path, body_timeout_s=0.2) as house:
         assert ours(await house.raw(raw_update(WHOLE)[:-30]))[0] == 408

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.adapters.web import preferences
 from listener.adapters.web.preferences import Preferences, read_preferences
 
 
@@ -37,6 +38,11 @@ from listener.adapters.web.preferences import Preferences, read_preferences
         (['x="respond-async"'], False, None),
         ([",, ,"], False, None),
         (['"'], False, None),
+        (['wait=10, "respond-async, wait=3'], False, 10),
+        ([r'x="a\", wait=3", wait=10'], False, 10),
+        (["x" * 1000 + ", wait=10"], False, 10),
+        (["x" * 1030 + ", wait=10"], False, None),
+        (["x" * 600, "y" * 600, "wait=10"], False, None),
     ],
 )
 def test_what_is_preferred(headers: list[str], respond_async: bool, wait_s: int | None) -> None:
@@ -46,6 +52,15 @@ def test_what_is_preferred(headers: list[str], respond_async: bool, wait_s: int 
 @given(st.lists(st.text(), max_size=4))
 def test_whatever_comes_is_read(headers: list[str]) -> None:
     read_preferences(headers, 300)
+
+
+@pytest.mark.parametrize("again", ['"\\', '\\"', '"', ", ", "a ", "a=", 'a="b', " "])
+def test_the_length_of_a_header_costs_its_length(
+    again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than any that is looked at: read again and again, it would outlast any test.
+    monkeypatch.setattr(preferences, "LONGEST_CHARS", 1 << 30)
+    read_preferences([again * (1 << 20)], 300)
 
 
 def test_what_was_applied_is_said_so() -> None:
