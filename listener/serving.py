@@ -107,9 +107,12 @@ async def _alive(running: Daemon) -> bool:
 
 def _status(running: Daemon) -> str:
     service = running.service
-    hears = "listening" if service.hearer.listening else "deaf: updates wait until it listens"
+    hears = "listening" if service.hearer.listening else "deaf"
     sends = f"{service.dispatcher.in_flight} attempts under way"
-    return f"{hears}; {'sending is paused' if service.pause.since_ms is not None else sends}"
+    sending = running.front.sending()
+    if sending.quiet is not None:
+        sends = f"{sends}, nothing more is sent ({sending.quiet.why})"
+    return f"{hears}; {'sending is paused' if sending.paused_ms is not None else sends}"
 
 
 def _say_started(settings: Settings, log: StructuredLog) -> None:

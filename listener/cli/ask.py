@@ -36,9 +36,6 @@ def status(as_json: bool) -> None:
         rows = [(f"cv-listener {told['version']}", f"{ready}, at {daemon.shown}", "bold")]
     for check in told["checks"]:
         rows.append((check["name"], check["detail"], "" if check["ok"] else "yellow"))
-    if told["paused_since"] is not None:
-        since = output.moment(told["paused_since"])
-        rows.append(("sending", f"paused since {since} UTC; cv-listener resume", "yellow"))
     for name in ("open", "closed"):
         counts = " · ".join(f"{word} {count}" for word, count in told[name].items() if count)
         rows.append((name, counts or "none", ""))

@@ -285,8 +285,8 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("daemon.heartbeat", _I, "We live, and how well.",
               "open_by_state", "oldest_wait_ms", "connected", "last_frame_age_ms",
               "last_event_age_ms", "events_heard", "events_foreign", "deaf_ms", "deaf_total_ms",
-              "in_flight", "paused_ms", "enquiries_waiting", "fsync_p99_ms", "loop_lag_ms",
-              "dropped_lines"),
+              "in_flight", "paused_ms", "held_ms", "breaker", "breaker_readings",
+              "enquiries_waiting", "fsync_p99_ms", "loop_lag_ms", "dropped_lines"),
         _spec("sending.paused", _W, "By command, perhaps an earlier run's: no attempt begins. "
               "Accepting and listening go on, and time does too: what is not sent within "
               "CV_DELIVER_WITHIN closes as undelivered.", "since", "in_flight", "restarted",

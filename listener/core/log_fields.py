@@ -107,6 +107,10 @@ FIELDS: dict[str, str] = {
     "submissions": "How many submissions.",
     "in_flight": "Attempts under way.",
     "paused_ms": "How long sending has been paused; absent where it is not.",
+    "held_ms": "How long nothing is sent yet, for the upstream asked for quiet.",
+    "breaker": "Of sending: open while it pauses after failures in a row, half_open until a try "
+    "shows whether the upstream serves again.",
+    "breaker_readings": "The same of readings of the record.",
     "since": "Since when (RFC 3339).",
     "restarted": "True where an earlier run was told, and this one found it in the journal.",
     "open_by_state": "Open submissions, by state.",

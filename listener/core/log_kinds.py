@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from .names import (
     Attribution,
+    BreakerState,
     Comparison,
     Disposition,
     FileKind,
@@ -55,7 +56,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
         *("level", "state", "outcome", "outcome_before", "attribution", "reason", "last_reason"),
         *("overruled", "enhancement", "analysis", "kind", "result", "detail", "movement"),
         *("disposition", "problem", "transport", "gap_reason", "verdict", "worst", "error_type"),
-        *("signal",),
+        *("signal", "breaker", "breaker_readings"),
     ),
     _K.FLAG: (
         *("late", "replayed", "baseline_known", "contended", "repeated", "recovery_offered"),
@@ -71,7 +72,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
     _K.BYTES: ("size",),
     _K.MILLIS: (
         *("queued_ms", "post_ms", "confirm_ms", "total_ms", "deaf_ms", "deaf_total_ms"),
-        *("duration_ms", "paused_ms", "oldest_wait_ms", "last_frame_age_ms"),
+        *("duration_ms", "paused_ms", "held_ms", "oldest_wait_ms", "last_frame_age_ms"),
         *("last_event_age_ms", "loop_lag_ms"),
     ),
     _K.MILLIS_PART: ("fsync_p99_ms",),
@@ -116,5 +117,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
     "transport": frozenset({"websocket", "polling"}),
     "gap_reason": _words(GapReason),
     "verdict": _words(Comparison),
+    "breaker": _words(BreakerState),
+    "breaker_readings": _words(BreakerState),
 }
 """The words that a field can have, where they are few; of counts, what is counted by."""

@@ -158,6 +158,14 @@ class Gate(StrEnum):
     PLACE = "place"
 
 
+class BreakerState(StrEnum):
+    """``half_open``: the pause is over, and one is let through to see."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
 class Ahead(StrEnum):
     """What happens next to a submission."""
 

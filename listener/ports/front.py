@@ -13,7 +13,7 @@ from listener.core.names import Attribution, Millis, Objection, Outcome, State, 
 from .event_source import Watching
 from .journal import Tally
 from .upstream import NoReply, RawReply
-from .vitals import Liveness, Readiness, Vitals
+from .vitals import Liveness, Quiet, Readiness, Vitals
 
 Public = Mapping[str, Any]
 """A submission's public JSON form (``core.view.public``): it holds ``cv_ref``, never the code."""
@@ -129,11 +129,13 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Sending:
     """Whether attempts begin. ``paused_ms``: since when it is paused, None if it is not.
-    ``draining``: the daemon is on its way out. ``in_flight``: attempts under way."""
+    ``draining``: the daemon is on its way out. ``in_flight``: attempts under way. ``quiet``:
+    why nothing is sent, beside a pause; None where something is."""
 
     paused_ms: Millis | None
     draining: bool
     in_flight: int
+    quiet: Quiet | None = None
 
 
 @dataclass(frozen=True, slots=True)

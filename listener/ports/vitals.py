@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from listener.core.names import Disposition, Gate, Millis
+from listener.core.names import BreakerState, Disposition, Gate, Millis
 
 from .journal import Tally
 
@@ -16,14 +16,6 @@ class BreakerName(StrEnum):
 
     SENDING = "sending"
     READINGS = "readings"
-
-
-class BreakerState(StrEnum):
-    """``half_open``: the pause is over, and one is let through to see."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
 
 
 class QueueName(StrEnum):

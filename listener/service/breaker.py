@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from listener.ports.vitals import BreakerState
+from listener.core.names import BreakerState
 
 Change = Literal["opened", "closed"]
 
@@ -30,6 +30,8 @@ class Breaker:
         """Of the last time that it was open: from the failure that opened it to what closed it."""
         self.failed = 0
         """Failures in a row until then, those that opened it included."""
+        self.why = ""
+        """The last failure, in a stable word."""
 
     def allows(self, now_ms: int) -> bool:
         """Whether one more attempt may begin now."""
@@ -55,8 +57,8 @@ class Breaker:
             self._probed.clear()
         return attempt
 
-    def record(self, served: bool, now_ms: int) -> Change | None:
-        """An attempt ended; says whether the breaker opened or closed by it."""
+    def record(self, served: bool, now_ms: int, why: str = "") -> Change | None:
+        """An attempt ended; says whether the breaker opened or closed by it. ``why``: it failed."""
         if served:
             failed, self._failures = self._failures, 0
             was_open, self._open_until_ms = self._open_until_ms, None
@@ -65,6 +67,7 @@ class Breaker:
             self.lasted_ms, self.failed = max(0, now_ms - self._opened_ms), failed
             return "closed"
         self._failures += 1
+        self.why = why
         if self._failures < self._limit:
             return None
         was_open = self._open_until_ms

@@ -316,7 +316,7 @@ class Dispatcher:
             result.kind is PostKind.POSSIBLY_SENT and result.resendable
         )
         now = self._clock.now_ms()
-        change = self._breaker.record(not failed, now)
+        change = self._breaker.record(not failed, now, result.detail)
         if change == "opened":
             self._log.emit("upstream.circuit_opened", reason=result.detail)
         elif change == "closed":

@@ -145,7 +145,8 @@ class Enquirer:
         """Whether the upstream serves: any answer but a server's error, or its asking for quiet, is
         a sign of life."""
         answered = reading.detail in ANSWERS or reading.detail.startswith("http_4")
-        change = self.breaker.record(reading.known or answered, self._clock.now_ms())
+        served = reading.known or answered
+        change = self.breaker.record(served, self._clock.now_ms(), reading.detail)
         waiting = self.backlog
         if change == "opened":
             self._log.emit(

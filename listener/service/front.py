@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import orjson
 
 from listener.core.errors import JournalFault
-from listener.core.names import State, SubmissionId, WaitingFor
+from listener.core.names import Gate, State, SubmissionId, WaitingFor
 from listener.core.retry import REDISPATCHED
 from listener.core.retry import shown as drift_shown
 from listener.core.submission import Lane
@@ -37,7 +37,7 @@ from listener.ports.front import (
 from listener.ports.journal import Journal, Query, StoredSubmission, Tally, ToldFact
 from listener.ports.log import Log
 from listener.ports.upstream import NoReply, RawReply, Upstream
-from listener.ports.vitals import Liveness, Readiness, Vitals
+from listener.ports.vitals import Liveness, Quiet, Readiness, Vitals
 
 from .gap_book import public_gap
 from .intake import Declined
@@ -249,7 +249,9 @@ class ServiceFront:
     def sending(self) -> Sending:
         """As the port says."""
         service = self._service
-        return Sending(service.pause.since_ms, service.draining, service.dispatcher.in_flight)
+        draining, dispatcher = service.draining, service.dispatcher
+        quiet = Quiet(Gate.DRAINING, None) if draining else dispatcher.quiet
+        return Sending(service.pause.since_ms, draining, dispatcher.in_flight, quiet)
 
     async def pause(self) -> Sending:
         """As the port says."""

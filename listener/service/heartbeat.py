@@ -10,6 +10,7 @@ from listener.ports.event_source import EventSource
 from listener.ports.journal import Journal
 from listener.ports.log import Log
 
+from .breaker import Breaker
 from .dispatcher import Dispatcher
 from .ear import Hearer
 from .enquirer import Enquirer
@@ -27,6 +28,7 @@ class Heartbeat:
         hearer: Hearer,
         dispatcher: Dispatcher,
         enquirer: Enquirer,
+        breaker: Breaker,
         clock: Clock,
         log: Log,
         *,
@@ -40,6 +42,7 @@ class Heartbeat:
         self._hearer = hearer
         self._dispatcher = dispatcher
         self._enquirer = enquirer
+        self._breaker = breaker
         self._clock = clock
         self._log = log
         self._every_s = every_s
@@ -82,6 +85,9 @@ class Heartbeat:
             deaf_total_ms=self._hearer.deaf_total_ms(),
             in_flight=self._dispatcher.in_flight,
             paused_ms=self._paused_ms(),
+            held_ms=self._dispatcher.held_ms(),
+            breaker=self._breaker.state(now),
+            breaker_readings=self._enquirer.breaker.state(now),
             enquiries_waiting=self._enquirer.backlog,
             fsync_p99_ms=None if p99 is None else round(p99, 2),
             loop_lag_ms=max(self._loop_lag_ms, self._measured_lag_ms()),

@@ -178,6 +178,7 @@ class Service:
             self.hearer,
             self.dispatcher,
             self.enquirer,
+            self.breaker,
             world.clock,
             world.log,
             every_s=self.policy.heartbeat_s,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from listener.core.durations import lasting
+from listener.core.durations import clock, lasting
 from listener.core.errors import JournalFault
-from listener.core.names import Disposition
+from listener.core.names import BreakerState, Disposition, Gate, Millis
 from listener.ports.journal import Tally
 from listener.ports.vitals import (
     BreakerName,
@@ -19,6 +19,7 @@ from listener.ports.vitals import (
     Vitals,
 )
 
+from .breaker import Breaker
 from .service import Service, World
 
 JOURNAL_ANSWERS_S = 2.0
@@ -111,11 +112,38 @@ class VitalSigns:
         if not listening:
             why = hearer.deaf_reason
             because = "" if why is None else f" ({why})"
-            told = (
-                f"deaf for {lasting(hearer.deaf_for_ms())}{because}; updates wait until it listens"
-            )
+            told = f"deaf for {lasting(hearer.deaf_for_ms())}{because}"
         # Accepting goes on while deaf: what is accepted waits in the journal, and is not lost.
         yield Check("subscription", listening, False, told)
+        yield self._sending_check()
+        yield self._readings_check()
+
+    def _sending_check(self) -> Check:
+        """Whether what is accepted is sent now: it waits in the journal, and is not lost."""
+        service, now = self._service, self._world.clock.now_ms()
+        quiet = service.dispatcher.quiet
+        why, until_ms = (None, None) if quiet is None else (quiet.why, quiet.until_ms)
+        until = "" if until_ms is None else f" until {clock(until_ms, now)}"
+        since_ms = service.pause.since_ms
+        if service.draining:
+            return _not_sending("draining: it is sent after the next start")
+        if since_ms is not None:
+            return _not_sending(f"paused since {clock(since_ms, now)}; cv-listener resume")
+        if why is Gate.HOLD:
+            return _not_sending(f"the upstream asked for quiet{until}")
+        if service.breaker.state(now) is not BreakerState.CLOSED:
+            return _not_sending(f"circuit open{_next_try(service.breaker, now)}")
+        if why is Gate.LISTENING:
+            return _not_sending(f"updates wait for it to listen{until} at most")
+        deaf = not service.hearer.listening
+        return Check("sending", True, False, "goes on, though deaf" if deaf else "goes on")
+
+    def _readings_check(self) -> Check:
+        """Whether records are read: what is in doubt waits for that."""
+        breaker, now = self._service.enquirer.breaker, self._world.clock.now_ms()
+        if breaker.state(now) is BreakerState.CLOSED:
+            return Check("readings", True, False, "go on")
+        return Check("readings", False, False, f"paused{_next_try(breaker, now)}")
 
     # Its figures.
 
@@ -172,6 +200,17 @@ class VitalSigns:
         except JournalFault as fault:
             self._service.fail(fault)
             return None
+
+
+def _not_sending(told: str) -> Check:
+    return Check("sending", False, False, told)
+
+
+def _next_try(breaker: Breaker, now_ms: Millis) -> str:
+    """Why it opened, and when somebody tries again; nobody, where nothing asks to be tried."""
+    wait_ms = breaker.opens_in_ms(now_ms)
+    at = f"at {clock(now_ms + wait_ms, now_ms)}" if wait_ms else "with what comes next"
+    return f" ({breaker.why}), next try {at}"
 
 
 def _silence(silent_s: float) -> str:

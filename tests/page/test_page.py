@@ -179,3 +179,18 @@ async def test_all_its_parts_are_small_and_nothing_comes_from_elsewhere(scene: S
         await scene.picture(page, "light")
     assert hosts == {f"127.0.0.1:{scene.daemon.port}"}
     assert sizes + sum(map(len, drawn)) < 100_000
+
+
+async def test_it_is_not_well_while_nothing_is_sent(scene: Scene) -> None:
+    for number in range(5):
+        scene.upstream.plan(f"{CODE}/fails{number}", "error_before")
+        await scene.submit(f"{CODE}/fails{number}")
+    async with scene.page() as page:
+        said = page.locator(SENTENCE)
+        await expect(said).to_have_text(
+            re.compile(r"not all is well\. sending: circuit open \(http_5\d\d\)\. \d open\.$"),
+            timeout=WAIT_MS,
+        )
+        await expect(page.locator("#verdict")).to_have_attribute("data-tone", "bad")
+        await expect(page.locator("#checks")).to_contain_text("next try at")
+        await scene.picture(page, "circuit")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from listener.core.evidence import PostResult
-from listener.core.names import CvCode, Disposition, Millis, PostKind, State
-from listener.ports.vitals import BreakerName, BreakerState, QueueName, Vitals
+from listener.core.names import BreakerState, CvCode, Disposition, Millis, PostKind, State
+from listener.ports.vitals import BreakerName, QueueName, Vitals
 from listener.service.vital_signs import VitalSigns
 from tests.simulation.life import Life
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from listener.core.names import Millis, State
+from listener.core.names import BreakerState, Millis, State
 from listener.core.reasons import OTHER, SUBSCRIPTION, known
 from listener.ports.journal import Tally
-from listener.ports.vitals import BreakerState, Vitals
+from listener.ports.vitals import Vitals
 
 from .counts import Words
 

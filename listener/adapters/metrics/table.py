@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from listener.core.catalogue import CATALOGUE, Level
 from listener.core.names import (
+    BreakerState,
     Comparison,
     Disposition,
     GapReason,
@@ -23,7 +24,7 @@ from listener.core.names import (
 )
 from listener.core.reasons import ATTEMPT, OTHER, SUBSCRIPTION
 from listener.core.view import EVIDENCE, NO_EVIDENCE
-from listener.ports.vitals import BreakerName, BreakerState, QueueName
+from listener.ports.vitals import BreakerName, QueueName
 
 PREFIX = "cv_listener_"
 

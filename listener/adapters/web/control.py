@@ -104,8 +104,11 @@ class Control:
 
 
 def _as_sending(sending: Sending) -> dict[str, object]:
+    quiet = sending.quiet
     return {
         "paused_since": rfc3339(sending.paused_ms),
         "draining": sending.draining,
         "in_flight": sending.in_flight,
+        "gate": None if quiet is None else quiet.why,
+        "gate_until": None if quiet is None else rfc3339(quiet.until_ms),
     }

@@ -15,6 +15,7 @@ from listener.core.names import (
     Attribution,
     FileKind,
     GapReason,
+    Gate,
     Movement,
     Objection,
     Outcome,
@@ -84,6 +85,8 @@ _SENDING: Mapping[str, Schema] = {
     "paused_since": or_null(MOMENT),
     "draining": FLAG,
     "in_flight": COUNT,
+    "gate": or_null(word(Gate)),
+    "gate_until": or_null(MOMENT),
 }
 _LOOKED_AT: Mapping[str, Schema] = {"reasons": list_of(TEXT), "checks": list_of(ref("Check"))}
 A_CODE: Schema = {

@@ -11,11 +11,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from listener.adapters.metrics import Build, Counts, Machine, Metrics
-from listener.core.names import Disposition, Millis, State
+from listener.core.names import BreakerState, Disposition, Millis, State
 from listener.ports.journal import Tally
 from listener.ports.vitals import (
     BreakerName,
-    BreakerState,
     HandlerVitals,
     QueueName,
     Vitals,

@@ -15,11 +15,15 @@ async def test_paused_it_accepts_and_sends_nothing_until_it_is_resumed(house: Da
     assert answer.status_code == 200
     told = answer.json()
     assert (told["draining"], told["in_flight"]) == (False, 0)
-    assert (await house.http.post("/v1/pause")).json() == told
+    again = (await house.http.post("/v1/pause")).json()
+    assert again["paused_since"] == told["paused_since"]
     taken = await house.post(headers={"Prefer": "wait=1"})
     assert (taken.status_code, taken.json()["waiting_for"]) == (202, "resume")
     status = (await house.http.get("/v1/status")).json()
     assert (status["paused_since"], status["ready"]) == (told["paused_since"], True)
+    (sending,) = [check for check in status["checks"] if not check["ok"]]
+    since = told["paused_since"][11:19]
+    assert sending["detail"] == f"paused since {since} UTC; cv-listener resume"
     assert house.upstream.posted == []
     for _ in range(2):
         answer = await house.http.post("/v1/resume")
@@ -81,7 +85,8 @@ async def test_drained_it_finishes_what_is_under_way_and_takes_nothing_new(house
     for _ in range(2):
         answer = await house.http.post("/v1/drain")
         assert answer.status_code == 202
-        assert answer.json() == {"paused_since": None, "draining": True, "in_flight": 1}
+        told = answer.json()
+        assert (told["draining"], told["in_flight"], told["gate"]) == (True, 1, "draining")
     refused = await house.post(file=docx())
     assert (refused.status_code, refused.json()["reason"]) == (503, "draining")
     assert int(refused.headers["Retry-After"]) > 0

@@ -12,10 +12,12 @@ import httpx
 import pytest
 
 from listener.adapters.web import Scope, Tokens, WebServer, state_token
+from listener.core.evidence import PostResult
+from listener.core.names import PostKind
 from listener.service.service import ServicePolicy
 from tests.fakes.journal_memory import MemoryJournal
 
-from .rig import ALL, Daemon, Lines, daemon, until
+from .rig import ALL, Daemon, Lines, RealClock, daemon, until
 
 
 async def test_the_probes_need_no_token_and_no_name(house: Daemon) -> None:
@@ -80,7 +82,52 @@ async def test_one_that_does_not_listen_is_ready_and_says_why(house: Daemon) -> 
     checks = (await house.http.get("/readyz?verbose")).json()["checks"]
     (subscription,) = [check for check in checks if check["name"] == "subscription"]
     assert (subscription["ok"], subscription["required"]) == (False, False)
-    assert "(server_disconnect); updates wait" in subscription["detail"]
+    assert "(server_disconnect)" in subscription["detail"]
+    (sending,) = [check for check in checks if check["name"] == "sending"]
+    assert (sending["ok"], sending["required"]) == (False, False)
+    assert "updates wait for it to listen until " in sending["detail"]
+
+
+async def test_one_to_whom_the_upstream_fails_says_that_nothing_is_sent(house: Daemon) -> None:
+    failed = PostResult(PostKind.POSSIBLY_SENT, "http_500", 500)
+    house.upstream.ends = [(failed, None)] * house.service.policy.breaker_failures
+    for number in range(house.service.policy.breaker_failures):
+        await house.post(code=f"fails-{number}")
+    await until(lambda: bool(house.log.of("upstream.circuit_opened")))
+    told = (await house.http.get("/v1/status")).json()
+    assert (told["ready"], told["gate"]) == (True, "circuit")
+    (sending,) = [check for check in told["checks"] if not check["ok"]]
+    at = told["gate_until"][11:19]
+    assert sending == {
+        "name": "sending",
+        "ok": False,
+        "required": False,
+        "detail": f"circuit open (http_500), next try at {at} UTC",
+    }
+    assert sending in (await house.http.get("/readyz?verbose")).json()["checks"]
+
+
+async def test_one_of_whom_the_upstream_wants_quiet_says_until_when(house: Daemon) -> None:
+    house.upstream.ends = [
+        (PostResult(PostKind.THROTTLED, "throttled", 429, retry_after_ms=20_000), None)
+    ]
+    await house.post()
+    await until(lambda: bool(house.log.of("upstream.held")))
+    told = (await house.http.get("/v1/status")).json()
+    (sending,) = [check for check in told["checks"] if not check["ok"]]
+    at = told["gate_until"][11:19]
+    assert (told["gate"], sending["name"]) == ("hold", "sending")
+    assert sending["detail"] == f"the upstream asked for quiet until {at} UTC"
+
+
+async def test_one_that_reads_no_record_says_so(house: Daemon) -> None:
+    readings, now = house.service.enquirer.breaker, RealClock().now_ms()
+    for _ in range(house.service.policy.breaker_failures):
+        readings.record(False, now, "timeout")
+    checks = (await house.http.get("/v1/status")).json()["checks"]
+    (wrong,) = [check for check in checks if check["name"] == "readings"]
+    assert not wrong["ok"]
+    assert wrong["detail"].startswith("paused (timeout), next try ")
 
 
 async def test_it_says_where_it_is_while_it_runs(tmp_path: Path) -> None:

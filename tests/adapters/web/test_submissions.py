@@ -288,6 +288,8 @@ async def test_the_status_counts(house: Daemon) -> None:
         "intake",
         "spool",
         "subscription",
+        "sending",
+        "readings",
     }
 
 
