@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TextIO
 
+from listener import ending
 from listener.adapters.logs import quiet_libraries, watch_loop
 from listener.client import CvFile
 from listener.compose import Daemon, daemon, open_log
@@ -163,7 +164,8 @@ def submit_once(settings: Settings, code: str, file: Path) -> Mapping[str, Any]:
     up by the next.
     """
     own = settings.model_copy(update={"state_dir": settings.state_dir / "once"})
-    return asyncio.run(_once(own, code, file))
+    # What would not end ends with the process; there is no log any more to say so.
+    return ending.run(_once(own, code, file), lambda _: None)
 
 
 async def _once(settings: Settings, code: str, file: Path) -> Mapping[str, Any]:

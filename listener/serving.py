@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import platform
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
+from listener import ending
 from listener.adapters.logs import StructuredLog, quiet_libraries, watch_loop
 from listener.adapters.supervisor import Supervisor
 from listener.compose import (
@@ -137,16 +139,24 @@ def run_daemon(settings: Settings) -> int:
         log.close()
         return exit_status(error)
     quiet_libraries(log)
+    status, abandoned = OK, False
+
+    def left(names: Sequence[str]) -> None:
+        nonlocal abandoned
+        abandoned = True
+        log.emit("task.abandoned", left=list(names))
+
     try:
-        asyncio.run(serve(settings, log))
+        ending.run(serve(settings, log), left)
     except BaseException as error:  # noqa: BLE001  # the last one to see it: it is told, and is the exit status
         status = exit_status(error)
         if status != OK:
             log.fault("daemon.failed", error, hint=hint(error))
-        return status
     finally:
         log.close()
-    return OK
+    if abandoned:
+        os._exit(status)
+    return status
 
 
 def _reload_told(running: Daemon, log: StructuredLog, supervisor: Supervisor) -> None:

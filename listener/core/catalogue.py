@@ -314,6 +314,11 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("daemon.drain_cut_short", _W, "Attempts were still under way at the drain's end: the "
               "next start treats them as possibly sent.", "in_flight",
               do="Raise CV_DRAIN_TIMEOUT, and what ends the process later."),
+        _spec("task.abandoned", _W, "The process ends without them: a task that swallows its "
+              "cancellation, or a thread that blocks. They are a handler's of yours; what it had "
+              "not done is tried again at the next start.", "left",
+              do="Let the function end when it is cancelled (asyncio.CancelledError goes on), and "
+              "give a time-out to what it calls in a thread."),
         _spec("daemon.stopped", _I, "The process ends, in order."),
         _spec("daemon.failed", _C, "The process ends because it cannot keep its promise.",
               "error_type", "error", "trace", do="Do what the error says, then start again."),

@@ -138,6 +138,7 @@ FIELDS: dict[str, str] = {
     "polled": "Whether it is looked into again and again, and not told of changes.",
     "changed": "Settings that were changed.",
     "needs_restart": "Settings that were changed and wait for a restart.",
+    "left": "Tasks and threads that would not end.",
     "signal": "The signal that was received.",
     "suppressed": "Like lines from there that were held back.",
     "cv_ref_before": "The cv_ref before the key was changed, for as long as both are known.",

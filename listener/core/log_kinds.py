@@ -84,7 +84,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
     _K.ID: ("submission_id", "retry_of"),
     _K.REF: ("cv_ref", "cv_ref_before"),
     _K.NUMBER_OR_TEXT: ("cv_id",),
-    _K.WORDS: ("evidence", "changed", "needs_restart"),
+    _K.WORDS: ("evidence", "changed", "needs_restart", "left"),
     _K.COUNTS: ("became", "open_by_state"),
     _K.TEXTS: ("settings",),
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from listener.core.names import Millis
@@ -19,7 +19,8 @@ from listener.ports.clock import Clock
 from listener.ports.log import Log
 
 from .breaker import Breaker
-from .failure import Failure, failure_of
+from .calling import Made, begin, cancelled, made_within
+from .failure import Failure
 
 BATCH = 256
 LONGEST_SLEEP_MS = 30_000
@@ -183,34 +184,40 @@ class Caller:
     async def _see_to(self, errand: Errand, attempt: object) -> None:
         try:
             call = await self._errands.prepare(errand)
-            version = errand.version if call is None else call.version
-            failure = None if call is None else await self._made(call)
-            if failure is None:
-                await self._errands.finish(errand, version)
+            if call is None:
+                await self._errands.finish(errand, errand.version)
             else:
-                await self._failed(errand, failure)
-            if call is not None and failure is None:
-                await self._succeeded(errand)
+                await self._make(errand, call, attempt)
         finally:
             self._gate.gone(attempt)
             self._busy.discard(errand.key)
             self._ended.add(errand.key)
             self._news.set()
 
-    async def _made(self, call: Call) -> Failure | None:
-        """Make it; how it failed."""
-        bound = asyncio.timeout(self._timeout_s)
+    async def _make(self, errand: Errand, call: Call, attempt: object) -> None:
+        made = begin(call.make, self.name)
         try:
-            async with bound:
-                await call.make()
-        except BaseException as error:  # a user's: SystemExit is told too
-            if _we_are_stopping(error):
-                raise
-            if bound.expired():
-                words = f"expected to be done within {self._timeout_s:g} s, and was not"
-                return Failure(words, type(error).__name__)
-            return failure_of(error)
-        return None
+            failure = await made_within(made, self._timeout_s)
+        except asyncio.CancelledError:  # We stop; the call may clean up.
+            await cancelled(made)
+            raise
+        if failure is None:
+            await self._errands.finish(errand, call.version)
+            await self._succeeded(errand)
+        else:
+            await self._failed(errand, failure)
+            self._gate.gone(attempt)
+            await self._outlast(made, errand, failure)
+
+    async def _outlast(self, made: Made, errand: Errand, failure: Failure) -> None:
+        """A call that goes on though it was cancelled keeps its place. Whenever its errand would be
+        tried again, that fails: two of one key are never under way together."""
+        while not made.done():
+            wait_ms = wait_after(errand, self._longest_wait_ms)
+            await asyncio.wait({made}, timeout=wait_ms / 1000)
+            if not made.done():
+                errand = replace(errand, tries=errand.tries + 1)
+                await self._failed(errand, failure)
 
     # --------------------------------------------------------------------------- how it fares
 
@@ -278,11 +285,3 @@ def wait_after(errand: Errand, longest_ms: int = LONGEST_WAIT_MS) -> int:
     wait = min(longest_ms, FIRST_WAIT_MS << 2 * min(errand.tries, 16))
     chance = zlib.crc32(f"{errand.key} {errand.tries}".encode()) / 2**32
     return round(wait * (0.8 + 0.4 * chance))
-
-
-def _we_are_stopping(error: BaseException) -> bool:
-    """Whether a cancellation is meant for us, and is not one that a handler let escape."""
-    task = asyncio.current_task()
-    if isinstance(error, KeyboardInterrupt):
-        return True
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

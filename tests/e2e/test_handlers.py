@@ -143,3 +143,52 @@ async def test_a_receiver_that_is_gone_is_told_of_and_left_alone(tmp_path: Path)
     assert {(line["reason"], line["level"]) for line in lines} == {("gone", "critical")}
     told = [post.json["data"]["id"] for post in receiver.received[before:]]
     assert sorted(told) == sorted(str(name) for name in ids)
+
+
+UNRULY = """
+import asyncio, threading, time
+from pathlib import Path
+from listener.ports.reaction import HandlerFailed
+
+async def endless(submission):
+    with Path("endless").open("a") as calls:
+        print("called", file=calls)
+    raise HandlerFailed("later", again_in_s=float("inf"))
+
+async def swallows(submission):
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            Path("swallowed").touch()
+
+async def blocks(submission):
+    await asyncio.to_thread(threading.Event().wait)
+"""
+
+
+async def test_whatever_functions_do_the_daemon_goes_on_ends_and_says_what_would_not(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "unruly.py").write_text(UNRULY)
+    calls = tmp_path / "endless"
+    names = ["unruly:endless", "unruly:swallows", "unruly:blocks"]
+    async with (
+        Emulator(Options(extract=False)) as upstream,
+        DaemonProcess(
+            tmp_path,
+            upstream.base_url,
+            upstream.socket_url,
+            outcome_handlers=",".join(names),
+            handler_timeout=0.5,
+        ) as daemon,
+    ):
+        assert await daemon.submit(CODE, SAMPLE) is not None
+        await eventually(lambda: calls.exists() and calls.read_text().count("called") >= 2)
+        await eventually((tmp_path / "swallowed").exists)
+        assert await daemon.stop() == 0
+    (line,) = (line for line in daemon.lines() if line["event"] == "task.abandoned")
+    task, thread = line["left"]
+    assert task == "handler unruly:swallows"
+    assert thread.startswith("worker_")
+    assert daemon.lines()[-1] == line, "and nothing is written after it, by nobody"

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -190,6 +190,81 @@ def test_one_that_hangs_holds_up_neither_others_nor_its_own() -> None:
             "TimeoutError",
             "expected to be done within 30 s, and was not",
         )
+
+    played(story)
+
+
+def test_one_that_swallows_its_cancellation_has_failed_and_keeps_no_place_but_its_own() -> None:
+    async def story(ward: Ward) -> None:
+        free = asyncio.Event()
+
+        async def answer(name: str) -> None:
+            while name == "a" and not free.is_set():
+                with suppress(asyncio.CancelledError):
+                    await free.wait()
+
+        own = Listening(answer)
+        async with ward.running(Handler("own", own, timeout_s=10.0)):
+            await ward.close("a")
+            await asyncio.sleep(HOUR)
+            await ward.close("b")
+            await asyncio.sleep(1)
+            assert own.names == {"a": 1, "b": 1}, "a goes on: it is not called beside itself"
+            told, *again = ward.lines("handler.failed")
+            assert told["submission_id"] == "a"
+            assert told["error"] == (
+                "expected to be done within 10 s, and was not, nor did it end when it was "
+                "cancelled: until it does, it keeps its place"
+            )
+            assert [line["failures"] for line in again] == [2, 4], "each try that cannot be made"
+            free.set()
+            await asyncio.sleep(6 * HOUR)
+        assert own.names == {"a": 2, "b": 1}
+        assert await ward.journal.reactions_waiting() == {}
+        assert len(ward.lines("handler.recovered")) >= 1
+
+    played(story)
+
+
+def test_one_that_cancels_itself_has_failed_like_any_other() -> None:
+    async def story(ward: Ward) -> None:
+        async def answer(name: str) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            if name == "a":
+                await asyncio.sleep(0)
+
+        own = Listening(answer)
+        async with ward.running(Handler("own", own)):
+            await ward.close("a")
+            await ward.close("b")
+            await asyncio.sleep(60)
+        assert set(own.names.values()) == {4}, "after 1 s, 4 s, 16 s: not as fast as it can"
+        assert {line["error_type"] for line in ward.lines("handler.failed")} == {"CancelledError"}
+
+    played(story)
+
+
+def test_at_the_stop_a_call_may_clean_up_and_one_that_will_not_end_is_left() -> None:
+    async def story(ward: Ward) -> None:
+        cleaned: list[str] = []
+
+        async def answer(name: str) -> None:
+            try:
+                await asyncio.sleep(HOUR)
+            except asyncio.CancelledError:
+                await asyncio.sleep(4 if name == "tidy" else HOUR)
+                cleaned.append(name)
+
+        own = Listening(answer)
+        async with ward.running(Handler("own", own, timeout_s=2 * HOUR)):
+            await ward.close("tidy")
+            await ward.close("rude")
+            await asyncio.sleep(1)
+            stopped = ward.loop.time()
+        assert cleaned == ["tidy"]
+        assert 4 <= ward.loop.time() - stopped <= 6
 
     played(story)
 
