@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -79,6 +80,20 @@ async def test_a_path_bytes_and_an_open_file_end_confirmed(tmp_path: Path) -> No
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert sum(line["event"] == "submission.closed" for line in lines) == 4
     assert CODE not in log.getvalue()
+
+
+async def test_a_name_that_is_no_text_is_a_name(tmp_path: Path) -> None:
+    """As old archives and shares have them: what can be told of it is told."""
+    path = tmp_path / os.fsdecode(b"r\xe9sum\xe9.pdf")
+    path.write_bytes(PDF)
+    async with listening(tmp_path, io.StringIO()) as (listener, upstream):
+        handles = [
+            await listener.submit("one", path),
+            await listener.submit("two", PDF, name="\udcff"),
+        ]
+        assert [await handle.outcome() for handle in handles] == ["confirmed"] * 2
+        names = [upstream.ledger.posts(code)[0].file_name for code in ("one", "two")]
+        assert names == ["rsum.pdf", "cv.pdf"]
 
 
 async def test_what_is_left_open_is_taken_up_by_the_next(tmp_path: Path) -> None:

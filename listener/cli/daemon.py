@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from listener.core.names import CvCode
+from listener.core.wire import sanitise_filename
 
 from . import exits
 
@@ -150,7 +151,9 @@ class Daemon:
         for last in (False, True):
             with contextlib.ExitStack() as stack:
                 if file is not None:
-                    given["files"] = {"cv": (file.name, stack.enter_context(file.open("rb")))}
+                    # Sanitised: a name need not be text, and httpx encodes it.
+                    name = sanitise_filename(file.name)
+                    given["files"] = {"cv": (name, stack.enter_context(file.open("rb")))}
                 try:
                     return self._http.post(path, headers=headers, **given)
                 except (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError):

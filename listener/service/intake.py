@@ -12,7 +12,7 @@ from listener.core.inputs import CancelRequested, Submit
 from listener.core.names import CvCode, SubmissionId
 from listener.core.standing import same_update
 from listener.core.submission import FileFacts, Lane
-from listener.core.wire import check_code
+from listener.core.wire import check_code, sanitise_filename
 from listener.ports.clock import Clock
 from listener.ports.journal import IdempotencyKey, Journal, StoredSubmission
 from listener.ports.log import Log
@@ -110,7 +110,8 @@ class Intake:
         forced: bool = False,
     ) -> Accepted | Declined:
         """Accept one file for one code; with ``join``, an open one that it only repeats stands for
-        it. ``forced``: a retry is taken whatever speaks against it.
+        it. ``forced``: a retry is taken whatever speaks against it. ``name`` may be anything that a
+        file system calls a file, bytes that are no text too: what is kept of it is sanitised.
 
         Raises InvalidCode, InvalidFile, SpoolFull or SpoolFault, with nothing stored.
         """
@@ -123,7 +124,7 @@ class Intake:
             self._keys.add(key)
         submission_id = self._new_id()
         try:
-            facts = await self._take(submission_id, chunks, name)
+            facts = await self._take(submission_id, chunks, sanitise_filename(name))
         except BaseException:
             self._keys.discard(key)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -64,6 +65,16 @@ async def test_a_code_may_be_any_text(house: Daemon, tmp_path: Path) -> None:
     for code in codes:
         await submitted(tmp_path, "--wait", code=code)
     assert [code for code, _, _ in house.upstream.posted] == codes
+
+
+async def test_a_file_may_have_any_name(house: Daemon, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.pdf")
+    (tmp_path / "cv.pdf").rename(tmp_path / name)
+    (tmp_path / "all.csv").write_bytes(b"cv_code,path\none," + b"\xff.pdf\n")
+    for args in (["submit", CODE, name, "--wait"], ["submit", "--manifest", "all.csv", "--wait"]):
+        ended = await cli(tmp_path, *args)
+        assert ended.status == 0, ended.err
+    assert house.upstream.posted == [(CODE, PDF, ".pdf"), ("one", PDF, ".pdf")]
 
 
 async def test_the_worst_outcome_is_the_exit_status(house: Daemon, tmp_path: Path) -> None:
