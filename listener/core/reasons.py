@@ -314,7 +314,7 @@ PROBLEM: Words = {
     "no_body": Reason("The event has no argument.", _SHAPE),
     "not_an_object": Reason("Its first argument is no JSON object.", _SHAPE),
     "no_code": Reason("It has no cv_code, neither in the object nor in its data.", _SHAPE),
-    "code_not_text": Reason("Its cv_code is no text.", _SHAPE),
+    "code_not_text": Reason("Its cv_code is no text, nor a whole number.", _SHAPE),
     "two_codes": Reason("It has two different codes.", _SHAPE),
     "bad_code": Reason("Its cv_code is one that no update can have.", _SHAPE),
     "bad_packet": Reason("It cannot be read as a Socket.IO packet.", _SHAPE),

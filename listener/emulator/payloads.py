@@ -43,7 +43,7 @@ def reply_data(record: Mapping[str, object]) -> dict[str, object]:
 
 def hostile_bodies(code: str) -> list[object]:
     """What nobody should be hurt by. None can be taken for an event of ``code`` by a careful
-    reader: it is not there, not a text, not the only one, or not where it belongs."""
+    reader: it is not there, neither text nor digits, not the only one, or not where it belongs."""
     nested: object = {"cv_code": code}
     for _ in range(200):
         nested = {"data": nested}
@@ -57,7 +57,7 @@ def hostile_bodies(code: str) -> list[object]:
         {},
         {"cv_code": None},
         {"cv_code": ""},
-        {"cv_code": 456},
+        {"cv_code": -456},
         {"cv_code": [code]},
         {"cv_code": {"$ne": code}},
         {"cv_code": f"{code}\r\nlevel=error event=forged"},

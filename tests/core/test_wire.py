@@ -223,7 +223,12 @@ def test_of_two_layers_the_outer_word_counts_if_it_can_be_kept() -> None:
         ([{}], "no_code"),
         ([{"cv_code": None}], "no_code"),
         ([{"data": {"data": {"cv_code": "too deep"}}}], "no_code"),
-        ([{"cv_code": 456}], "code_not_text"),
+        ([{"cv_code": -456}], "code_not_text"),
+        ([{"cv_code": 456.0}], "code_not_text"),
+        ([{"cv_code": True}], "code_not_text"),
+        ([{"cv_code": 2**64}], "code_not_text"),
+        ([{"cv_code": 10**5_000}], "code_not_text"),
+        ([{"cv_code": 456, "data": {"cv_code": "0456"}}], "two_codes"),
         ([{"cv_code": ["x"]}], "code_not_text"),
         ([{"cv_code": "one", "data": {"cv_code": "two"}}], "two_codes"),
         ([{"cv_code": "one", "data": {"cv_code": {}}}], "code_not_text"),
@@ -235,6 +240,31 @@ def test_of_two_layers_the_outer_word_counts_if_it_can_be_kept() -> None:
 def test_a_malformed_event_has_a_name(args: list[object], problem: str) -> None:
     event = wire.read_event(args)
     assert (event.code, event.problem) == (None, problem)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"cv_code": "", "data": {"cv_code": "inner"}}, "inner"),
+        ({"cv_code": "outer", "data": {"cv_code": ""}}, "outer"),
+        ({"cv_code": 12345678}, "12345678"),
+        ({"cv_code": 0}, "0"),
+        ({"cv_code": 2**64 - 1}, "18446744073709551615"),
+        ({"cv_code": "456", "data": {"cv_code": 456}}, "456"),
+    ],
+)
+def test_a_code_is_found_though_a_serializer_left_it_empty_or_made_a_number_of_it(
+    body: object, code: str
+) -> None:
+    event = wire.read_event([body])
+    assert (event.code, event.problem) == (code, None)
+
+
+def test_digits_that_are_a_code_are_in_no_field_either() -> None:
+    body = {"cv_code": 12345678, "cv_id": 12345678, "application_id": 9, "status": "is 12345678"}
+    assert wire.read_event([body]).payload == '{"application_id":9}'
+    body = {"cv_code": "12345678", "cv_id": 9123456780, "cv_updated": True}
+    assert wire.read_event([body]).payload == '{"cv_updated":true}'
 
 
 json_values = st.recursive(

@@ -17,6 +17,8 @@ KNOWN_FIELDS = ("cv_id", "application_id", "status", "cv_enhance_status", "cv_up
 MAX_FIELD_CHARACTERS = 256
 """Of one value as JSON: five such fields stay under 2 KiB. A longer value is left out."""
 
+MOST = 2**64
+
 SHORTEST_SECRET = 4
 """A shorter code is found by chance in other words, and by trying."""
 
@@ -49,9 +51,19 @@ def read_event(args: Sequence[object]) -> EventBody:
     layers = [body]
     if isinstance(wrapped := body.get("data"), dict):
         layers.append(wrapped)
-    found = [layer["cv_code"] for layer in layers if layer.get("cv_code") is not None]
+    found = [_text_of(layer["cv_code"]) for layer in layers if layer.get("cv_code") is not None]
+    # What has no value of its own is left empty by some serializers.
+    found = [text for text in found if text != ""] or found
     code, problem = _read_code(found)
     return EventBody(code, problem, _known_fields(layers, _spellings(found)))
+
+
+def _text_of(value: object) -> object:
+    """A code of digits alone may have become a number on the way. Beyond 64 bits its digits are not
+    the code's any more: most readers of JSON round them."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST:
+        return str(value)
+    return value
 
 
 def _read_code(found: list[object]) -> tuple[CvCode | None, str | None]:
@@ -89,4 +101,6 @@ def _keepable(value: object, secrets: tuple[str, ...]) -> bool:
         if any(secret in value for secret in secrets):
             return False
         return len(value) < MAX_FIELD_CHARACTERS and len(json.dumps(value)) <= MAX_FIELD_CHARACTERS
-    return isinstance(value, int) and abs(value) < 2**63
+    if not isinstance(value, int) or abs(value) >= 2**63:
+        return False
+    return isinstance(value, bool) or not any(secret in str(value) for secret in secrets)
