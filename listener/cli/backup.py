@@ -33,7 +33,8 @@ def backup(file: Path, as_json: bool) -> None:
     from listener.adapters.backup import take
 
     # What is half written holds codes: it goes also where this is ended from outside.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         taken = take(settings.state_dir, file, listener.__version__)
     except FileExistsError:

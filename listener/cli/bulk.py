@@ -27,14 +27,20 @@ COLUMNS = (
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 PATIENCE_S = 600.0
-"""How long a daemon that is away, or has no room, is waited for."""
+"""How long a daemon that is away, or has no room, is waited for: by all rows together."""
 SAY_S = 5.0
 POLL_S = 5
 """So soon after an interrupt nobody waits any more."""
 
 
 def submit_manifest(
-    path: Path, results: Path | None, parallel: int, run: str, wait_closed: bool
+    path: Path,
+    results: Path | None,
+    parallel: int,
+    run: str,
+    *,
+    wait_closed: bool,
+    as_json: bool = False,
 ) -> int:
     """Submit every row; the exit status."""
     rows = manifest.read(path)
@@ -58,6 +64,8 @@ def submit_manifest(
             for result in _in_turn(pool, one, rows, parallel):
                 told.append(result)
                 write(result)
+                if as_json:
+                    output.write_json({name: result.get(name) for name in COLUMNS})
                 progress.step(result)
         except BaseException as error:
             stop.set()
@@ -85,10 +93,11 @@ class _One:
         turns: Mapping[int, _Turn],
     ) -> None:
         self._daemon = daemon
-        self._run = run
+        self._keys = manifest.Keys(run)
         self._wait_closed = wait_closed
         self._stop = stop
         self._turns = turns
+        self._patience = _Patience()
 
     def __call__(self, row: manifest.Row) -> dict[str, Any]:
         try:
@@ -108,17 +117,42 @@ class _One:
 
     def _accepted(self, row: manifest.Row) -> dict[str, Any]:
         """Accepted; what passes (no room, a start, a restart) is waited for."""
-        key, pause_s, until = manifest.key_of(row, self._run), FIRST_PAUSE_S, time.monotonic()
-        until += PATIENCE_S
+        key, pause_s = self._keys.of(row), FIRST_PAUSE_S
         while True:
             try:
-                return self._daemon.submit(row.code, row.path, key=key)
+                shown = self._daemon.submit(row.code, row.path, key=key)
             except exits.CommandFailed as failed:
                 passes = failed.status in (exits.UNAVAILABLE, exits.IO_FAILED)
-                if not passes or time.monotonic() > until or self._stop.is_set():
+                if not passes or self._patience.over(failed.message) or self._stop.is_set():
                     raise
+            else:
+                self._patience.renew()
+                return shown
             self._stop.wait(pause_s)
+            self._daemon.look_again()
             pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+
+
+class _Patience:
+    """One for all rows: it begins with the first that has to wait, which is said, and ends with the
+    next that is accepted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: float | None = None
+
+    def over(self, why: str) -> bool:
+        """Whether it has run out."""
+        with self._lock:
+            if self._since is None:
+                self._since = time.monotonic()
+                click.echo(f"waiting, {PATIENCE_S / 60:g} minutes at most: {why}", err=True)
+            return time.monotonic() - self._since > PATIENCE_S
+
+    def renew(self) -> None:
+        """It was worth it."""
+        with self._lock:
+            self._since = None
 
 
 class _Turn:

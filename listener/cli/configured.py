@@ -22,4 +22,6 @@ def daemon() -> Daemon:
     from .daemon import Daemon, find
 
     known = settings()
-    return Daemon(find(known.state_dir, known.intake_host, known.intake_port, known.cli_token))
+    return Daemon(
+        lambda: find(known.state_dir, known.intake_host, known.intake_port, known.cli_token)
+    )

@@ -90,15 +90,27 @@ def _kept_token(path: Path) -> str | None:
 class Daemon:
     """A daemon, asked over HTTP. Every refusal, and its absence, is a CommandFailed."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        token = address.token
+    def __init__(self, found: Callable[[], Address]) -> None:
+        """``found``: where it is now. Raises CommandFailed, as that does."""
+        self._found = found
+        self._address = found()
         self._http = httpx.Client(
-            base_url=f"http://{address.shown}",
-            headers={} if token is None else {"Authorization": f"Bearer {token}"},
-            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
-            trust_env=False,
+            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), trust_env=False
         )
+        self._aim()
+
+    def _aim(self) -> None:
+        self._http.base_url = httpx.URL(f"http://{self._address.shown}")
+        if self._address.token is not None:
+            self._http.headers["Authorization"] = f"Bearer {self._address.token}"
+
+    def look_again(self) -> None:
+        """It does not answer: one that started anew may have another port, and another token."""
+        with contextlib.suppress(exits.CommandFailed):
+            address = self._found()
+            if address != self._address:
+                self._address = address
+                self._aim()
 
     def __enter__(self) -> Self:
         return self
@@ -235,6 +247,7 @@ class Daemon:
             except httpx.TransportError as error:
                 now = time.monotonic()
                 gone_since = gone_since or now
+                self.look_again()
                 if now - gone_since > BACK_S:
                     raise exits.CommandFailed(
                         exits.UNAVAILABLE,

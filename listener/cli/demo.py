@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import exits
+from . import exits, output
 from .command import Command
 
 if TYPE_CHECKING:
@@ -202,13 +202,13 @@ def _summary(endings: Sequence[Ending], seconds: float) -> None:
             _span(shown["sent_at"], shown["heard_at"]),
         )
     console = Console(highlight=False)
-    console.print()
-    console.print(table)
+    with console.capture() as drawn:
+        console.print(table)
     right = sum(ending.right for ending in endings)
     posts = sum(ending.posts for ending in endings)
-    console.print(
-        f"\n{right} of {len(endings)} ended as the upstream's ledger says they should, "
-        f"with {posts} POSTs, in {seconds:.1f} s."
+    output.write_line(
+        f"\n{drawn.get()}\n{right} of {len(endings)} ended as the upstream's ledger says they"
+        f" should, with {posts} POSTs, in {seconds:.1f} s."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ def readable(name: str, called: str, hint: str) -> Path:
     wrong where there is none. Raises CommandFailed."""
     path = Path(name)
     try:
+        regular(path)
         with path.open("rb"):
             return path
     except (OSError, ValueError) as error:
@@ -27,6 +29,14 @@ def readable(name: str, called: str, hint: str) -> Path:
             f"cannot read {called}{shown}: {why}",
             None if denied else hint,
         ) from None
+
+
+def regular(path: Path) -> None:
+    """Raises OSError where it is a pipe, a device, or the like: it could be read once, or never
+    end, and a CV is read for its kind, for its key, and to be sent."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(0, "expected a file, found a pipe or a device: write it to a file first")
 
 
 def look(path: Path, most: int) -> dict[str, Any]:

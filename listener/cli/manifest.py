@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +15,12 @@ from listener.core.names import CvCode
 from listener.core.wire import check_code
 
 from . import exits
+from .files import regular
 
 CODE_NAMES = ("cv_code", "code")
 PATH_NAMES = ("path", "file", "cv")
+SEPARATED = "expected a code and a path with a comma between them, found another separator"
+_OTHER = re.compile("[;\t|]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,11 @@ def read(manifest: Path) -> list[Row]:
         try:
             code, name = fields
             row = Row(line, check_code(code), manifest.parent / name)
+            regular(row.path)
             with row.path.open("rb"):
                 rows.append(row)
         except ValueError as error:
-            told = str(error) if isinstance(error, InvalidCode) else "expected a code and a path"
+            told = str(error) if isinstance(error, InvalidCode) else _lacking(fields)
             wrong.append(f"line {line}: {told}")
         except OSError as error:
             wrong.append(f"line {line}: its file cannot be read: {error.strerror}")
@@ -56,6 +62,10 @@ def read(manifest: Path) -> list[Row]:
     return rows
 
 
+def _lacking(fields: tuple[str, ...]) -> str:
+    return SEPARATED if fields == (SEPARATED,) else "expected a code and a path"
+
+
 def _lines(manifest: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
     """(line, code and path) of each row; a heading says which column is which."""
     places = (0, 1)
@@ -67,7 +77,8 @@ def _lines(manifest: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
                     places = found
                 elif any(cell.strip() for cell in cells):
                     enough = len(cells) > max(places)
-                    yield reader.line_num, tuple(cells[p] for p in places) if enough else ()
+                    other = (SEPARATED,) if len(cells) == 1 and _OTHER.search(cells[0]) else ()
+                    yield reader.line_num, tuple(cells[p] for p in places) if enough else other
     except OSError as error:
         raise exits.CommandFailed(
             exits.USAGE, f"cannot read the manifest: {error.strerror}"
@@ -83,11 +94,27 @@ def _heading(cells: list[str]) -> tuple[int, int] | None:
     return None if code is None or path is None else (code, path)
 
 
-def key_of(row: Row, run: str) -> str:
-    """The row's idempotency key: the same for the same code and bytes within one run, so that a
-    manifest that is given again submits nothing twice."""
-    digest = hashlib.sha256(f"{run}\0{row.code}\0".encode())
-    with row.path.open("rb") as file:
-        while block := file.read(1 << 18):
-            digest.update(block)
-    return f"manifest-{digest.hexdigest()[:48]}"
+class Keys:
+    """The idempotency keys of rows, given out in the order of the rows of each code.
+
+    The same for the same code and bytes within one ``run``, so that a manifest that is given again
+    submits nothing twice, and a row that says again what the one before it said is that one. Where
+    a code goes back to bytes that others have replaced meanwhile, that is an update of its own."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._last: dict[CvCode, str] = {}
+        self._times: Counter[str] = Counter()
+
+    def of(self, row: Row) -> str:
+        """Of the next row of its code."""
+        digest = hashlib.sha256(f"{self._run}\0{row.code}\0".encode())
+        with row.path.open("rb") as file:
+            while block := file.read(1 << 18):
+                digest.update(block)
+        same = digest.hexdigest()[:48]
+        if self._last.get(row.code) != same:
+            self._last[row.code] = same
+            self._times[same] += 1
+        times = self._times[same]
+        return f"manifest-{same}" if times == 1 else f"manifest-{same}-{times}"

@@ -37,13 +37,15 @@ def write_json(value: object) -> None:
     write_line(json.dumps(value))
 
 
-def _write_table(table: Table) -> None:
-    """In 80 columns at most, in colour where stdout is a terminal that has some."""
+def _write_table(table: Table, *, least: int = 0) -> None:
+    """In 80 columns at most, in colour where stdout is a terminal that has some. ``least``: so many
+    also where the terminal has fewer: it folds the lines itself, and an id stays whole."""
     from rich.console import Console
 
     console = Console(highlight=False, emoji=False, markup=False)
     if console.width > WIDTH or not console.is_terminal:
         console.width = WIDTH
+    console.width = max(least, console.width)
     with console.capture() as drawn:
         console.print(table)
     for line in drawn.get().splitlines():
@@ -99,7 +101,7 @@ def write_rows(submissions: Iterable[Mapping[str, Any]]) -> int:
             moment(shown["created_at"], short=True),
         )
     if count:
-        _write_table(table)
+        _write_table(table, least=WIDTH)
     return count
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import NamedTuple
 
 import click
@@ -151,6 +152,9 @@ def root() -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run one command; the exit status. What went wrong is said on stderr."""
+    if not _writable():
+        _say("expected a standard output to write to, found it closed")
+        return exits.IO_FAILED
     try:
         result = _invoke(list(args))
         sys.stdout.flush()
@@ -173,6 +177,20 @@ def run(args: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - every end has its exit status, our own faults too
         return _fault(error)
     return result if isinstance(result, int) else exits.OK
+
+
+def _writable() -> bool:
+    """Whether stdout is there. What its encoding lacks is written as a question mark: a word that
+    cannot be shown is no reason to show nothing. A closed stdin is an empty one, and what a closed
+    stderr would be told is told to nobody."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as we live
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as we live
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    return sys.stdout is not None
 
 
 def _invoke(args: list[str]) -> object:

@@ -48,6 +48,7 @@ def follow(
             gone_since = gone_since or now
             if not answered:
                 raise daemon.absent(error) from None
+            daemon.look_again()
             if now - gone_since > BACK_S:
                 hint = "" if after is None else f"go on later with --after {after}"
                 raise exits.CommandFailed(

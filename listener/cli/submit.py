@@ -81,7 +81,7 @@ def submit(
             raise click.UsageError("--manifest takes no CODE, FILE, --once or --dry-run.", context)
         from .bulk import submit_manifest
 
-        return submit_manifest(manifest, results, parallel, run, wait)
+        return submit_manifest(manifest, results, parallel, run, wait_closed=wait, as_json=as_json)
     code, files = _split(context, arguments, code_file)
     if dry_run:
         from .dry_run import look

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from .streams import follow
 
 _OUTCOMES = click.Choice([outcome.value for outcome in Outcome])
 CLOSED = "submission.closed"
+_SEQUENCE = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
 _KNOWN = ("at", "event", "submission_id", "cv_ref", "sequence")
 
 
@@ -71,21 +73,30 @@ def tail(
         else:
             if until_closed and submission is not None:
                 daemon.get(path_of(submission))  # of one that is not there nothing would come
-                after = after or "0"  # it may be closed already
             query = dict(_query(submission, (*event, CLOSED) if event and until_closed else event))
             wanted = _Wanted(frozenset(event), frozenset(outcome))
+            if until_closed and (after is None or _SEQUENCE.fullmatch(after)):
+                # It may have closed before that, and does not close again.
+                wanted, after = wanted._replace(beyond=after or "0"), "0"
             _tail(daemon, query, wanted, after, until_closed, as_json)
 
 
 class _Wanted(NamedTuple):
-    """What is shown; empty: all."""
+    """What is shown; empty: all. ``beyond``: what comes after this sequence."""
 
     events: frozenset[str]
     outcomes: frozenset[str]
+    beyond: str = "0"
 
     def __call__(self, told: Mapping[str, Any]) -> bool:
         of_these = not self.events or told.get("event") in self.events
-        return of_these and (not self.outcomes or told.get("outcome") in self.outcomes)
+        of_these = of_these and (not self.outcomes or told.get("outcome") in self.outcomes)
+        return of_these and _place(told.get("sequence", "0")) > _place(self.beyond)
+
+
+def _place(sequence: str) -> tuple[int, int]:
+    commit, _, place = sequence.partition(".")
+    return int(commit), int(place or -1)
 
 
 def _query(submission: str | None, event: tuple[str, ...]) -> Iterator[tuple[str, str]]:

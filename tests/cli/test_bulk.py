@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
+import os
 import signal
+import socket
+import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
+from listener.cli import bulk
+from listener.cli.daemon import Daemon as CliDaemon
+from listener.cli.daemon import find
 from listener.emulator import Emulator, Options
 from listener.ports.journal import Query
 from tests.adapters.web.rig import ALL, CODE, PDF, Daemon, daemon
@@ -109,6 +116,63 @@ async def test_headings_of_all_kinds(house: Daemon, tmp_path: Path, heading: str
     assert len(results(tmp_path / "out.csv")) == 1
 
 
+async def test_a_code_that_goes_back_to_what_it_had_is_updated_again(
+    house: Daemon, tmp_path: Path
+) -> None:
+    """A later row replaced it; only a row that repeats the one before it is that one."""
+    (tmp_path / "other.pdf").write_bytes(PDF + b"%other")
+    rows = [(CODE, name) for name in ("cv.pdf", "other.pdf", "cv.pdf", "cv.pdf")]
+    written(tmp_path / "back.csv", rows)
+    for _ in range(2):
+        ended = await cli(tmp_path, "submit", "--manifest", "back.csv", "--json")
+        assert ended.status == 0, ended.err
+        told = sorted(ended.objects(), key=lambda row: row["line"])
+        ids = [row["id"] for row in told]
+        assert (len(set(ids)), ids[2]) == (3, ids[3])
+        found = await house.journal.submissions(Query())
+        sizes = [stored.submission.file.size for stored in reversed(found)]
+        assert sizes == [len(PDF), len(PDF) + 6, len(PDF)]
+
+
+def test_all_rows_wait_together_and_say_so_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    patience = bulk._Patience()
+    assert not patience.over("no daemon answers")
+    now[0] = bulk.PATIENCE_S - 1
+    assert not patience.over("no daemon answers")
+    patience.renew()
+    now[0] += 2
+    assert not patience.over("no room")
+    now[0] += bulk.PATIENCE_S + 1
+    assert patience.over("no room")
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"waiting, 10 minutes at most: {why}" for why in ("no daemon answers", "no room")
+    ]
+
+
+async def test_what_is_no_file_is_refused_and_waited_for_by_nobody(
+    house: Daemon, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.pdf")
+    written(tmp_path / "pipes.csv", [(CODE, "pipe.pdf")])
+    ended = await cli(tmp_path, "submit", "--manifest", "pipes.csv")
+    assert ended.status == 64
+    ended = await cli(tmp_path, "submit", CODE, "pipe.pdf")
+    assert ended.status == 64
+    assert "found a pipe or a device" in ended.err
+
+
+async def test_another_separator_is_named(tmp_path: Path) -> None:
+    (tmp_path / "semicolons.csv").write_text(f"cv_code;path\n{CODE};cv.pdf\n")
+    ended = await cli(tmp_path, "submit", "--manifest", "semicolons.csv")
+    assert "expected a code and a path with a comma between them" in ended.err
+    assert CODE not in ended.err
+
+
 async def test_an_interrupt_says_how_to_go_on_and_going_on_repeats_nothing(
     house: Daemon, tmp_path: Path
 ) -> None:
@@ -172,3 +236,20 @@ async def test_pause_holds_back_and_resume_sends(house: Daemon, tmp_path: Path) 
     assert (await cli(tmp_path, "resume", "--json")).status == 0
     async with asyncio.timeout(30):
         await house.upstream.arrived.wait()
+
+
+async def test_a_daemon_that_started_anew_at_another_port_is_found(
+    house: Daemon, tmp_path: Path
+) -> None:
+    """What was shown the daemon is not shown again to whoever has its old port."""
+    told = json.loads((tmp_path / "intake.json").read_text())
+    with socket.create_server(("127.0.0.1", 0)) as old:
+        (tmp_path / "intake.json").write_text(json.dumps({**told, "port": old.getsockname()[1]}))
+        with CliDaemon(lambda: find(tmp_path, "127.0.0.1", 0, None)) as daemon:
+            before = daemon.shown
+            (tmp_path / "intake.json").write_text(json.dumps(told))
+            daemon.look_again()
+            assert daemon.shown == f"127.0.0.1:{told['port']}" != before
+            (tmp_path / "intake.json").unlink()
+            daemon.look_again()
+            assert daemon.shown == f"127.0.0.1:{told['port']}", "none is there: the last is kept"

@@ -289,6 +289,9 @@ async def test_tail_shows_what_happens_and_what_happened(house: Daemon, tmp_path
     ended = await cli(tmp_path, *of_it, "--event", "attempt.began")
     assert (ended.status, [told["event"] for told in ended.objects()]) == (0, ["attempt.began"])
     gone = "0199a1b2-0000-7000-8000-ffffffffffff"
+    beyond = ("tail", "--submission", name, "--until-closed", "--after", "1000000")
+    ended = await cli(tmp_path, *beyond)
+    assert (ended.status, ended.out) == (0, ""), "it closed before that, and does not close again"
     ended = await cli(tmp_path, "tail", "--submission", gone, "--until-closed")
     assert (ended.status, "found none by that id" in ended.err) == (64, True)
     ended = await cli(tmp_path, "tail", "--after", "yesterday")

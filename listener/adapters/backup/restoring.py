@@ -18,6 +18,8 @@ from .archive import JOURNAL, SPOOL, Manifest, copied, ended, known, not_ours, r
 
 LOCK = f"{JOURNAL}.lock"
 """Held meanwhile: a daemon that is started again by others begins no journal of its own here."""
+VOLUMES_OWN = "lost+found"
+"""At the root of a volume it is there from the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def restore(archive: Path, state_dir: Path, now_ms: Millis) -> Restored:
 
 def _expect_empty(state_dir: Path) -> None:
     """Save for a lock that nobody need hold. Raises JournalFault."""
-    if state_dir.exists() and any(path.name != LOCK for path in state_dir.iterdir()):
+    none = (LOCK, VOLUMES_OWN)
+    if state_dir.exists() and any(path.name not in none for path in state_dir.iterdir()):
         raise JournalFault(
             f"expected an empty state folder, found something in {state_dir}: move it away (it may "
             "be newer than the backup), or set CV_STATE_DIR to another folder"
