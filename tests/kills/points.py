@@ -200,7 +200,7 @@ POINTS: dict[str, Point] = {
         most=4,
     ),
     "reaction.begun": Point(
-        "listener.service.caller:Caller._made",
+        "listener.service.caller:Caller._make",
         "before",
         "a handler never hears of a close",
         most=4,
