@@ -124,8 +124,9 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
         _spec("submission.accepted", _I, "Intake took it: from here on it cannot be lost.",
               *_OF_SUBMISSION, "size", "kind", "retry_of"),
         _spec("submission.joined", _I,
-              "The same code and bytes came again while it was open: whoever sent them waits for "
-              "the same reply, and nothing new was accepted.", *_OF_SUBMISSION, "state"),
+              "The same code and bytes came again while it was open, or later where nobody "
+              "had its reply: whoever sent them gets the same reply, and nothing new was accepted.",
+              *_OF_SUBMISSION, "state"),
         _spec("submission.retried", _I,
               "Accepted again by hand, as a submission of its own. movement: the record now, "
               "against the baseline of the first.",

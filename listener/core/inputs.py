@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .evidence import Heard, Hearing, PostResult, Reading
 from .names import Millis, SubmissionId
-from .submission import FileFacts
+from .submission import FileFacts, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,15 @@ class Input:
 class Submit(Input):
     """A new update was spooled and asks for acceptance. Its id must be new to the lane. ``join``:
     if it only repeats one that is open (``standing.same_update``), it is not to be taken.
+    ``owed``: the update of the same bytes whose client never had the last word, as it was a moment
+    ago; it stands for this one too, though it is closed (``standing.stands_last``).
     ``forced``: it is taken though something speaks against this retry (``retry.objection``)."""
 
     submission_id: SubmissionId
     file: FileFacts
     retry_of: SubmissionId | None = None
     join: bool = False
+    owed: Submission | None = None
     forced: bool = False
 
 

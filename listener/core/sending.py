@@ -21,11 +21,11 @@ from .names import LanePolicy, Millis, Movement, Outcome, PostKind, State
 from .retry import objection_in
 from .standing import (
     foreign_update_seen,
+    joined,
     movement_of,
     next_enquiry_ms,
     open_submissions,
     possibly_sent,
-    same_update,
     sendable,
 )
 from .submission import Attempt, Lane, Submission
@@ -35,7 +35,7 @@ def submit(draft: Draft, given: Submit) -> str | None:
     """Take a new update into the lane, or refuse it by the lane's policy (a slug)."""
     if draft.get(given.submission_id) is not None:
         raise IllegalInput("expected a new submission id, found one the lane already has")
-    if given.join and same_update(draft.lane, given.file) is not None:
+    if given.join and joined(draft.lane, given.file, given.owed) is not None:
         return "joined"
     if given.retry_of is not None and not given.forced:
         against = objection_in(draft.lane, given.retry_of, draft.at_ms)

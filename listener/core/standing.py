@@ -168,6 +168,26 @@ def same_update(lane: Lane, file: FileFacts) -> Submission | None:
     return None
 
 
+def joined(lane: Lane, file: FileFacts, owed: Submission | None) -> Submission | None:
+    """What stands for an update that asks to join: an open one of the same bytes, or else the
+    closed one that is still owed to its client, where nothing came after it."""
+    found = same_update(lane, file)
+    if found is not None or owed is None:
+        return found
+    now = next((one for one in lane.submissions if one.id == owed.id), owed)
+    return now if stands_last(lane, now) else None
+
+
+def stands_last(lane: Lane, submission: Submission) -> bool:
+    """Whether nothing came after it, as far as the lane remembers: neither another update of ours,
+    nor, after its close, somebody else's."""
+    newest = lane.submissions[-1] if lane.submissions else submission
+    if newest.id != submission.id and newest.created_ms >= submission.created_ms:
+        return False
+    foreign, closed = lane.foreign_ms, submission.closed_ms
+    return foreign is None or closed is None or foreign <= closed
+
+
 def in_flight(lane: Lane) -> Submission | None:
     """The one update of the lane that is in flight: at most one is (rule 1)."""
     for submission in open_submissions(lane):

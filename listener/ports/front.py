@@ -83,12 +83,14 @@ class Awaited:
 
     ``replied``: the upstream has had its last word: it accepted or refused, or the submission is
     closed. ``reply`` is that word, unchanged; None where there was none, or none that could be read
-    whole. ``timed_out`` then says that it did not come in time, as far as is known."""
+    whole or is kept. ``timed_out`` then says that it did not come in time, as far as is known;
+    ``status`` is the HTTP status of the last answer."""
 
     submission: Public
     reply: RawReply | None
     replied: bool
     timed_out: bool
+    status: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,9 @@ class Front(Protocol):
         join: bool = False,
     ) -> Taken | Turned:
         """Accept one file for one code; durable when it returns ``Taken``. With ``join``, an open
-        one of the same code and bytes stands for it.
+        one of the same code and bytes stands for it, or for an hour after its close one whose last
+        word nobody had, unless something came after it: whoever joins says by ``word_delivered`` or
+        ``word_undelivered`` what became of it.
 
         Whatever ``chunks`` raises goes through to the caller, with nothing stored. The code is
         checked before the first chunk is asked for. Of several with one idempotency key, at once or
@@ -233,6 +237,14 @@ class Front(Protocol):
     ) -> Awaited | None:
         """Wait until the upstream has had its last word on it, or it is closed (for that alone with
         ``until_closed``), ``timeout_s`` at most; how far it is then, None if unknown."""
+        ...
+
+    async def word_delivered(self, submission_id: SubmissionId) -> None:
+        """Who waited for the last word on it, or for whatever there was, has it."""
+        ...
+
+    async def word_undelivered(self, submission_id: SubmissionId) -> None:
+        """Nobody had the last word on it. Durable when it returns."""
         ...
 
     async def fetch_record(self, code_text: str) -> RawReply | NoReply:

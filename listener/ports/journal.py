@@ -55,6 +55,8 @@ KEY_KEPT_MS = 86_400_000
 PAUSED_NOTE, RESTORED_NOTE = "paused_ms", "restored_from_ms"
 """Notes: since when nothing is sent; and of when the backup is that this journal was restored
 from, until sending is resumed."""
+OWED_NOTES = "owed:"
+"""Begins the notes of updates whose last word could not be delivered, by id; since when."""
 
 
 @dataclass(frozen=True, slots=True)

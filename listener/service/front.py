@@ -227,7 +227,22 @@ class ServiceFront:
         said = self._service.replies.last_word(submission)
         if said is None and before is not None:
             said = before.reply
-        return Awaited(self._show(*found), said, replied(submission), timed_out(submission))
+        last = submission.attempts[-1].result if submission.attempts else None
+        return Awaited(
+            self._show(*found),
+            said,
+            replied(submission),
+            timed_out(submission),
+            None if last is None else last.http_status,
+        )
+
+    async def word_delivered(self, submission_id: SubmissionId) -> None:
+        """As the port says."""
+        await self._service.owed.delivered(submission_id)
+
+    async def word_undelivered(self, submission_id: SubmissionId) -> None:
+        """As the port says."""
+        await self._service.owed.undelivered(submission_id)
 
     async def fetch_record(self, code_text: str) -> RawReply | NoReply:
         """As the port says."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from listener.core.errors import IllegalInput, JournalFault, SpoolFault, SpoolFull
 from listener.core.inputs import CancelRequested, Submit
 from listener.core.names import CvCode, SubmissionId
-from listener.core.standing import same_update
-from listener.core.submission import FileFacts, Lane
+from listener.core.standing import joined
+from listener.core.submission import FileFacts, Lane, Submission
 from listener.core.wire import check_code, sanitise_filename
 from listener.ports.clock import Clock
 from listener.ports.journal import IdempotencyKey, Journal, StoredSubmission
@@ -20,6 +20,7 @@ from listener.ports.spool import Spool
 
 from .behind import Behind
 from .engine import Engine, Moment
+from .owed import Owed
 from .spool_incidents import SpoolIncidents
 
 
@@ -52,7 +53,7 @@ class _Asked:
     join: bool
     forced: bool
 
-    def given(self, moment: Moment) -> Submit:
+    def given(self, moment: Moment, owed: Submission | None) -> Submit:
         return Submit(
             at_ms=moment.at_ms,
             hearing=moment.hearing,
@@ -60,6 +61,7 @@ class _Asked:
             file=self.facts,
             retry_of=self.retry_of,
             join=self.join,
+            owed=owed,
             forced=self.forced,
         )
 
@@ -83,6 +85,7 @@ class Intake:
         log: Log,
         new_id: Callable[[], SubmissionId],
         fail: Callable[[JournalFault], None],
+        owed: Owed | None = None,
     ) -> None:
         self._engine = engine
         self._journal = journal
@@ -90,6 +93,7 @@ class Intake:
         self._clock = clock
         self._log = log
         self._new_id = new_id
+        self._owed = owed or Owed(journal, clock)
         self.incidents = SpoolIncidents(clock, log)
         self._behind = Behind(fail)
         self._draining = False
@@ -109,9 +113,10 @@ class Intake:
         join: bool = False,
         forced: bool = False,
     ) -> Accepted | Declined:
-        """Accept one file for one code; with ``join``, an open one that it only repeats stands for
-        it. ``forced``: a retry is taken whatever speaks against it. ``name`` may be anything that a
-        file system calls a file, bytes that are no text too: what is kept of it is sanitised.
+        """Accept one file for one code; with ``join``, one that it only repeats stands for it: an
+        open one, or a closed one whose last word nobody had. ``forced``: a retry is taken whatever
+        speaks against it. ``name`` may be anything that a file system calls a file, bytes that are
+        no text too: what is kept of it is sanitised.
 
         Raises InvalidCode, InvalidFile, SpoolFull or SpoolFault, with nothing stored.
         """
@@ -186,27 +191,33 @@ class Intake:
                 await self._spool.remove(asked.submission_id)
                 return _again(known, fingerprint)
             record = IdempotencyKey(asked.key, fingerprint, asked.submission_id, now)
-        decision = await self._engine.give(asked.code, asked.given, record)
+        owed = None
+        if asked.join:
+            owed = await self._owed.same_again(asked.code, asked.facts.sha256)
+        decision = await self._engine.give(asked.code, lambda m: asked.given(m, owed), record)
         if decision.refusal is not None:
             await self._spool.remove(asked.submission_id)
             if decision.refusal == "joined":
-                return self._joined(asked.code, decision.lane, asked.facts)
+                return self._joined(asked, decision.lane, owed)
             # Another submission with the same key came first, by a moment.
             if decision.refusal == "key_taken" and record is not None:
                 taken = await self._journal.idempotency(record.key, record.created_ms)
                 if taken is not None:
                     return _again(taken, record.fingerprint)
             return Declined(decision.refusal)
+        if asked.join:
+            self._owed.waits(asked.submission_id)
         return Accepted(asked.submission_id)
 
-    def _joined(self, code: CvCode, lane: Lane, facts: FileFacts) -> Accepted:
-        found = same_update(lane, facts)
+    def _joined(self, asked: _Asked, lane: Lane, owed: Submission | None) -> Accepted:
+        found = joined(lane, asked.facts, owed)
         if found is None:
             raise IllegalInput("expected the update that was joined in its lane, found none")
+        self._owed.waits(found.id)
         self._log.emit(
             "submission.joined",
             submission_id=found.id,
-            cv_ref=self._log.ref(code),
+            cv_ref=self._log.ref(asked.code),
             state=found.state,
         )
         return Accepted(found.id, repeated=True)

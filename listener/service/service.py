@@ -37,6 +37,7 @@ from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
 from .inbound import Inbound
 from .intake import Intake
+from .owed import Owed
 from .pausing import Pause
 from .reactor import Reactor, at_once
 from .references import References
@@ -142,7 +143,10 @@ class Service:
             journal, clock, log, world.handlers, told=self.engine.lane, written=world.written
         )
         self.gap_book = GapBook(journal, clock, log, world.written)
-        self.intake = Intake(self.engine, journal, world.spool, clock, log, world.new_id, self.fail)
+        self.owed = Owed(journal, clock)
+        self.intake = Intake(
+            self.engine, journal, world.spool, clock, log, world.new_id, self.fail, self.owed
+        )
         self.retrying = Retrying(
             journal, world.spool, world.upstream, self.intake, clock, log, world.new_id
         )
@@ -267,6 +271,7 @@ class Service:
         await self.gap_book.recover()
         found = await journal.first_look()
         self.pause.recover(found.notes)
+        await self.owed.recover(found.notes)
         await self.inbound.recover(found.inbound)
         codes = found.lanes
         self.engine.remember(codes)

@@ -9,23 +9,24 @@ send the same update again.
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import assert_never
 
 from aiohttp import web
 
 from listener.core.errors import InvalidCode, JournalFault
-from listener.core.names import Outcome, State, SubmissionId
+from listener.core.names import State, SubmissionId
 from listener.core.wire import check_code
-from listener.ports.front import Awaited, Front
+from listener.ports.front import Front
 from listener.ports.log import Log
 from listener.ports.upstream import NoReply, RawReply
 
+from .asked import idempotency_key
 from .gate import Names, Scope, Tokens
 from .gateway_path import BASE, TOKEN_PREFIX, Target, is_gateways, read_target
+from .last_word import accepted, last_word
 from .operations import Handler
-from .passed_on import APPLIED, DISPATCH, OUTCOME, SUBMISSION_ID, PassedOn, refusal, said
+from .passed_on import PassedOn, refusal, said
 from .preferences import Preferences, read_preferences
 from .problems import Refused, of_journal
 from .upload import Uploads
@@ -36,6 +37,9 @@ LONGEST_WAIT_S = 300
 RECORDS_AT_ONCE = 16
 """Records asked for; further ones wait for their turn."""
 TURN_S = 10.0
+UNREAD_S = 30.0
+"""For a client that does not read its answer."""
+WITHOUT_A_WORD = (502, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +173,41 @@ class Gateway:
 
     async def _update(self, request: web.Request, code: str) -> web.StreamResponse:
         prefers = read_preferences(request.headers.getall("Prefer", []), LONGEST_WAIT_S)
-        taken = await self._uploads.take_cv(request, code)
+        taken = await self._uploads.take_cv(request, code, idempotency_key(request))
         submission_id = SubmissionId(taken.submission["id"])
+        word = await self._word(code, submission_id, prefers)
+        told_before = taken.repeated and taken.submission["state"] == State.CLOSED
+        await self._deliver(request, submission_id, word, told_before=told_before)
+        return word
+
+    async def _deliver(
+        self,
+        request: web.Request,
+        submission_id: SubmissionId,
+        word: web.StreamResponse,
+        *,
+        told_before: bool,
+    ) -> None:
+        """Sent whole, here, so that it is known whether it could be. One that never was, or that
+        says no more than that there is none, is owed: who asks again is to get it. A client that
+        asked again once it was closed has had all there is."""
+        without = word.status in WITHOUT_A_WORD and not isinstance(word, PassedOn)
+        if without and not told_before:
+            await self._front.word_undelivered(submission_id)
+            await _send(request, word)
+            return
+        try:
+            await _send(request, word)
+        except ConnectionError:
+            await self._front.word_undelivered(submission_id)
+            raise
+        await self._front.word_delivered(submission_id)
+
+    async def _word(
+        self, code: str, submission_id: SubmissionId, prefers: Preferences
+    ) -> web.StreamResponse:
         if prefers.respond_async and prefers.wait_s is None:
-            return _accepted(submission_id, prefers)
+            return accepted(submission_id, prefers)
         until_closed = prefers.wait_s is not None
         wait_s = self._policy.wait_s if prefers.wait_s is None else prefers.wait_s
         awaited = await unless(
@@ -182,61 +217,23 @@ class Gateway:
         if awaited is None:
             raise Refused("not_found", "expected the update that was accepted, found it forgotten")
         if not awaited.replied and prefers.respond_async:
-            return _accepted(submission_id, prefers)
-        return _last_word(submission_id, awaited, prefers)
+            return accepted(submission_id, prefers)
+        return last_word(code, submission_id, awaited, prefers)
+
+
+async def _send(request: web.Request, response: web.StreamResponse) -> None:
+    """The whole of it. Raises ConnectionError where the client is gone, or does not read."""
+    try:
+        async with asyncio.timeout(UNREAD_S):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError from None
 
 
 def _of_a_page(request: web.Request) -> bool:
     """Whether a browser says that a page made this request, and not one of ours."""
     site = request.headers.get("Sec-Fetch-Site", "none")
     return "Origin" in request.headers or site not in ("none", "same-origin")
-
-
-def _added(submission_id: SubmissionId, prefers: Preferences) -> dict[str, str]:
-    headers: dict[str, str] = {SUBMISSION_ID: submission_id}
-    if applied := prefers.applied():
-        headers[APPLIED] = applied
-    return headers
-
-
-def _accepted(submission_id: SubmissionId, prefers: Preferences) -> web.Response:
-    headers = _added(submission_id, prefers)
-    headers["Location"] = f"/v1/submissions/{submission_id}"
-    message = "The update is kept and will be sent. Location tells how it stands."
-    return said(202, message, headers, word="accepted")
-
-
-def _last_word(
-    submission_id: SubmissionId, awaited: Awaited, prefers: Preferences
-) -> web.StreamResponse:
-    """The upstream's, or what is to be said in its place."""
-    shown, raw = awaited.submission, awaited.reply
-    headers = _added(submission_id, prefers)
-    well = raw is not None and raw.status < 300
-    if shown["state"] == State.CLOSED and (prefers.wait_s is not None or not well):
-        headers[OUTCOME] = str(shown["outcome"])
-    if prefers.wait_s is not None:
-        headers[DISPATCH] = json.dumps(shown["dispatch"], separators=(",", ":"))
-    if raw is not None:
-        return PassedOn(raw, headers)
-    if not awaited.replied:
-        message = (
-            f"The upstream has not had its last word yet. The update is kept as {submission_id} and"
-            " goes on; the same sent again waits for it, and is not sent twice."
-        )
-        return said(504, message, headers)
-    return _without_a_word(awaited, headers)
-
-
-def _without_a_word(awaited: Awaited, headers: dict[str, str]) -> web.Response:
-    """It is closed, and there is no reply to pass on."""
-    outcome = Outcome(awaited.submission["outcome"]) if awaited.submission["outcome"] else None
-    if outcome is Outcome.SUPERSEDED:
-        message = "A newer update of this CV took the place of this one before it was sent."
-        return said(409, message, headers)
-    if outcome is Outcome.CANCELLED:
-        return said(409, "The update was withdrawn before it was sent.", headers)
-    ends = "" if outcome is None else f" The update is closed as {outcome.value}."
-    if awaited.timed_out:
-        return said(504, "The upstream did not answer in time." + ends, headers)
-    return said(502, "The upstream gave no answer that could be read." + ends, headers)

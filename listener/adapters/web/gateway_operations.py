@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from .asked import KEY
 from .gate import Scope
 from .gateway_path import BASE
 from .operations import Answer, Form, Operation
 from .parameters import Header
 from .passed_on import APPLIED, DISPATCH, OUTCOME, SUBMISSION_ID
 from .schemas import A_CODE
-from .upload import OF_FORM, OF_FRONT, OF_LANE
+from .upload import OF_FORM, OF_FRONT, OF_KEY, OF_LANE
 
 _CODE = {"cv_code": A_CODE}
 _WORDS = (
@@ -78,7 +79,10 @@ UPDATE = Operation(
             sometimes=(SUBMISSION_ID, OUTCOME, DISPATCH, APPLIED),
         ),
     },
-    refusals=("invalid_code", "not_found", *OF_FORM, *OF_FRONT, *OF_LANE),
+    refusals=(
+        *("invalid_code", "invalid_header", "not_found"),
+        *(*OF_FORM, *OF_FRONT, *OF_LANE, *OF_KEY),
+    ),
     parameters=None,
     headers=(
         Header(
@@ -87,11 +91,13 @@ UPDATE = Operation(
             "RFC 7240: `wait=N` waits for its close, N seconds at most, `respond-async` for nothing"
             " (or, with `wait=N`, no longer than that).",
         ),
+        KEY,
     ),
     ids=_CODE,
     form=Form("UpdatedCv", "The file."),
     passes_on=True,
-    about="It is on disk before it is sent, and goes on without the client. The same code and bytes"
-    " sent while it is open join it. " + _WORDS,
+    about="It is on disk before it is sent, and goes on without the client. Without a key, the same"
+    " code and bytes join it while it is open, and once more for an hour after its close where"
+    " nobody had the last word on it. " + _WORDS,
 )
 GATEWAY = (RECORD, UPDATE)

@@ -55,12 +55,17 @@ async def before_it_leaves(request: web.Request, response: web.StreamResponse) -
 
 
 def said(
-    status: int, message: str, headers: Mapping[str, str] | None = None, word: str = "error"
+    status: int,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    word: str = "error",
+    data: Mapping[str, object] | None = None,
 ) -> web.Response:
-    """An answer of ours, in the upstream's shape."""
+    """An answer of ours, in the upstream's shape; with ``data`` in the message's place."""
+    told = {"message": message} if data is None else {"data": data}
     return web.Response(
         status=status,
-        body=json.dumps({"status": word, "message": message}).encode(),
+        body=json.dumps({"status": word, **told}).encode(),
         headers={
             "Content-Type": "application/json",
             "Cache-Control": "no-store",

@@ -72,10 +72,10 @@ class Uploads:
         """Accept what the request holds. Raises Refused, with nothing stored."""
         return await self._taken(request, lambda form: self._submit(form, key))
 
-    async def take_cv(self, request: web.Request, code: str) -> Taken:
-        """The same of a form whose file ``cv`` alone counts; the code is known. What only repeats
-        an open update joins it."""
-        return await self._taken(request, lambda form: self._submit_cv(form, code))
+    async def take_cv(self, request: web.Request, code: str, key: str | None) -> Taken:
+        """The same of a form whose file ``cv`` alone counts; the code is known. Without a key, what
+        only repeats another update joins it."""
+        return await self._taken(request, lambda form: self._submit_cv(form, code, key))
 
     async def with_cv(
         self, request: web.Request, use: Callable[[OpenFile | None], Awaitable[T]]
@@ -180,7 +180,7 @@ class Uploads:
                 code, _at_once(file), sanitise_filename(cv.filename or ""), idempotency_key=key
             )
 
-    async def _submit_cv(self, form: FormReader, code: str) -> Taken | Turned:
+    async def _submit_cv(self, form: FormReader, code: str, key: str | None) -> Taken | Turned:
         part = await form.next()
         while part is not None and not _is_cv_file(part):
             await _skip(part)
@@ -189,7 +189,11 @@ class Uploads:
             raise Refused("missing_field", "expected a file in the field cv, found none")
         _plain(part)
         return await self._front.submit(
-            code, _past_the_others(form, part), sanitise_filename(part.filename or ""), join=True
+            code,
+            _past_the_others(form, part),
+            sanitise_filename(part.filename or ""),
+            idempotency_key=key,
+            join=key is None,
         )
 
     @asynccontextmanager

@@ -96,6 +96,7 @@ class Script:
         *,
         digest: str = FILE.sha256,
         join: bool = False,
+        owed: Submission | None = None,
         forced: bool = False,
     ) -> Self:
         return self.give(
@@ -107,6 +108,7 @@ class Script:
                 file=replace(FILE, sha256=digest),
                 retry_of=None if retry_of is None else SubmissionId(retry_of),
                 join=join,
+                owed=owed,
                 forced=forced,
             )
         )
