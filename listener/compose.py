@@ -309,9 +309,15 @@ def _open(settings: Settings, wanted: str) -> bool:
 
 @asynccontextmanager
 async def daemon(
-    settings: Settings, log: StructuredLog, *, web: bool = True, meters: Meters | None = None
+    settings: Settings,
+    log: StructuredLog,
+    *,
+    web: bool = True,
+    watch: bool = True,
+    meters: Meters | None = None,
 ) -> AsyncIterator[Daemon]:
-    """A daemon that serves within the block, and drains at its end. ``meters``: the log's, where
+    """A daemon that serves within the block, and drains at its end. ``web``, ``watch``: with its
+    HTTP interface, and with the folder that the settings name, if any. ``meters``: the log's, where
     what it was told before counts too.
 
     A fault of the service cancels the block; the ExceptionGroup says why.
@@ -348,7 +354,8 @@ async def daemon(
                 await server.start()
                 log.emit("daemon.ready", host=settings.intake_host, port=server.port)
             aside = [group.create_task(meters.lag.run(), name="loop lag")]
-            aside += _watch(settings, front, log, group)
+            if watch:
+                aside += _watch(settings, front, log, group)
             try:
                 yield Daemon(service, world, server, tokens, settings, front)
             finally:

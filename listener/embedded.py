@@ -67,7 +67,8 @@ class Listener:
 
     ``settings``: from :func:`listener.load_settings`; None, the environment's and ``.env``'s. One
     state folder is one listener's, or one daemon's: a second one raises JournalLocked. ``web``: its
-    HTTP interface, too. ``log``: where its lines go, by default stderr. ``own_process``: what
+    HTTP interface, too. ``watch``: take what lies in CV_SPOOL_WATCH, too, which is one listener's
+    or one daemon's as well. ``log``: where its lines go, by default stderr. ``own_process``: what
     libraries and forgotten tasks have to say goes into that log, too.
 
     Entering opens the journal, takes up what an earlier run left, and begins to listen; leaving
@@ -81,11 +82,13 @@ class Listener:
         settings: Settings | None = None,
         *,
         web: bool = False,
+        watch: bool = False,
         log: TextIO | None = None,
         own_process: bool = False,
     ) -> None:
         self._settings = load() if settings is None else settings
         self._web = web
+        self._watch = watch
         self._stream = sys.stderr if log is None else log
         self._own_process = own_process
         self._stack: AsyncExitStack | None = None
@@ -131,7 +134,7 @@ class Listener:
                 watch_loop(asyncio.get_running_loop(), log)
             await stack.enter_async_context(traced(self._settings, log))
             running: Daemon = await stack.enter_async_context(
-                daemon(self._settings, log, web=self._web)
+                daemon(self._settings, log, web=self._web, watch=self._watch)
             )
             self._front = ServiceFront(running.service, running.world)
             self._stack = stack.pop_all()

@@ -141,6 +141,18 @@ async def test_a_state_folder_has_one_master(tmp_path: Path) -> None:
                     pass
 
 
+async def test_the_watched_folder_is_not_its_own_unless_it_is_asked_to(tmp_path: Path) -> None:
+    """A daemon beside it, with the same settings and another journal, may be at those files."""
+    (tmp_path / "cvs").mkdir()
+    (tmp_path / "cvs" / "one.pdf").write_bytes(PDF)
+    os.utime(tmp_path / "cvs" / "one.pdf", (1, 1))
+    watched = {"CV_SPOOL_WATCH": str(tmp_path / "cvs")}
+    async with listening(tmp_path, io.StringIO(), **watched) as (listener, upstream):
+        await (await listener.submit("two", PDF)).outcome()
+        assert [path.name for path in (tmp_path / "cvs").iterdir()] == ["one.pdf"]
+        assert not upstream.ledger.posts("one")
+
+
 async def test_an_error_of_the_program_comes_out_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         async with listening(tmp_path, io.StringIO()):

@@ -75,7 +75,7 @@ async def watched(
         },
         dotenv=None,
     )
-    async with Listener(settings, log=said):
+    async with Listener(settings, watch=True, log=said):
         yield House(place, upstream, said)
 
 
