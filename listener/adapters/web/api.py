@@ -59,7 +59,7 @@ class Api:
         if operation.any_host:
             self._any_host.add(operation.path)
         if operation.method == "GET":
-            app.router.add_get(operation.path, allowed)
+            app.router.add_get(operation.path, allowed, allow_head=not operation.endless)
         else:
             early = before_the_body if operation.early else None
             app.router.add_route(operation.method, operation.path, allowed, expect_handler=early)

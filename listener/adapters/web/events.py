@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -16,12 +17,14 @@ from .gate import Scope
 from .operations import Answer, Operation, Route
 from .parameters import Header, Parameter, given, words
 from .problems import Refused
-from .streams import PING_S, Stream
+from .streams import Stream
 
 COMMITS = 200
 AT_ONCE = 64
 
-_OF_FACTS = sorted(kind.event for kind in Fact.__subclasses__())
+_OF_FACTS = sorted({kind.event for kind in Fact.__subclasses__()})
+"""Each once: a dataclass with slots stands beside the one that it was made of, and where a pattern
+has two ways to read a name, a list of names that ends badly has two to the power of its length."""
 _NAMES = words(
     f"(?:{'|'.join(map(re.escape, _OF_FACTS))})",
     f"names with commas between, of {', '.join(_OF_FACTS)}",
@@ -100,12 +103,14 @@ class Events:
         while not stream.ends:
             news = await self._front.news(after, COMMITS)
             if not news:
-                await stream.wait(self._front.wait_news(after, PING_S), PING_S)
+                await stream.wait(partial(self._front.wait_news, after))
                 continue
             after = news[-1].at
             text = "".join(_frame(one) for one in news if wanted.holds(one))
             if text:
                 await stream.write(text)
+            # Of others' news a client hears nothing, however much of it there is.
+            await stream.live()
         return stream.response
 
 

@@ -175,9 +175,13 @@ class Gateway:
         prefers = read_preferences(request.headers.getall("Prefer", []), LONGEST_WAIT_S)
         taken = await self._uploads.take_cv(request, code, idempotency_key(request))
         submission_id = SubmissionId(taken.submission["id"])
-        word = await self._word(code, submission_id, prefers)
         told_before = taken.repeated and taken.submission["state"] == State.CLOSED
-        await self._deliver(request, submission_id, word, told_before=told_before)
+        try:
+            word = await self._word(code, submission_id, prefers)
+            await self._deliver(request, submission_id, word, told_before=told_before)
+        except (ConnectionError, asyncio.CancelledError):
+            await self._front.word_undelivered(submission_id)
+            raise
         return word
 
     async def _deliver(
@@ -196,11 +200,7 @@ class Gateway:
             await self._front.word_undelivered(submission_id)
             await _send(request, word)
             return
-        try:
-            await _send(request, word)
-        except ConnectionError:
-            await self._front.word_undelivered(submission_id)
-            raise
+        await _send(request, word)
         await self._front.word_delivered(submission_id)
 
     async def _word(

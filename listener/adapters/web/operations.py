@@ -68,6 +68,11 @@ class Operation:
     passes_on: bool = False
     about: str = ""
 
+    @property
+    def endless(self) -> bool:
+        """Whether its answer is a stream: of that, there is no head alone."""
+        return any(answer.media == "text/event-stream" for answer in self.answers.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

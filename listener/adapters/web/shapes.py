@@ -16,7 +16,7 @@ from listener.ports.front import Front
 from .gate import Scope
 from .operations import Answer, Operation, Route
 from .problems import Refused
-from .streams import PING_S, Stream
+from .streams import Stream
 
 AT_ONCE = 4
 
@@ -70,7 +70,7 @@ class Shapes:
 
     async def _tell(self, stream: Stream, watching: Watching) -> None:
         while not stream.ends:
-            found = await stream.wait(watching.next(PING_S), PING_S)
+            found = await stream.wait(watching.next)
             if found is None:
                 return
             frames, missed = found

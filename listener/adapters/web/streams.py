@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 PING_S = 15.0
-"""Between two signs of life, where nothing happens: proxies close what is silent."""
+"""Between two signs of life, where nothing is told: proxies close what is silent."""
 RETRY_MS = 2_000
 STUCK_S = 30.0
 """For a client that does not read what it is sent."""
@@ -23,6 +23,7 @@ class Stream:
     def __init__(self, response: web.StreamResponse, stopping: asyncio.Event) -> None:
         self.response = response
         self._stopping = stopping
+        self._written = 0.0
 
     @classmethod
     async def open(cls, request: web.Request, stopping: asyncio.Event) -> Stream:
@@ -51,14 +52,22 @@ class Stream:
                 await self.response.write(text.encode())
         except TimeoutError:
             raise ConnectionResetError from None
+        self._written = asyncio.get_running_loop().time()
 
-    async def wait(self, news: Coroutine[Any, Any, Found], ping_s: float) -> Found | None:
-        """What ``news`` returns, which is to take ``ping_s`` at most; None where the stream ends
-        first. A sign of life is given where it took so long."""
+    async def live(self) -> float:
+        """A sign of life where the last one is so long ago; the seconds until the next is due."""
+        left = self._written + PING_S - asyncio.get_running_loop().time()
+        if left > 0:
+            return left
+        await self.write(":\n\n")
+        return PING_S
+
+    async def wait(self, news: Callable[[float], Coroutine[Any, Any, Found]]) -> Found | None:
+        """What ``news`` returns, within the seconds that it is given; None where the stream ends
+        first. Signs of life are given when they are due."""
         loop = asyncio.get_running_loop()
-        waiting = loop.create_task(news)
+        waiting = loop.create_task(news(await self.live()))
         stopping = loop.create_task(self._stopping.wait())
-        began = loop.time()
         try:
             await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             found = waiting.result() if waiting.done() else None
@@ -66,6 +75,4 @@ class Stream:
             for task in (waiting, stopping):
                 task.cancel()
             await asyncio.gather(waiting, stopping, return_exceptions=True)
-        if loop.time() - began >= ping_s:
-            await self.write(":\n\n")
         return found

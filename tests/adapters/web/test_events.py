@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from listener.adapters.web import events
+from listener.adapters.web import events, streams
+from listener.adapters.web.events import _OF_FACTS
 
-from .rig import CODE, Daemon, described
+from .rig import CODE, Daemon, described, until
 
 READ = {"Authorization": "Bearer token-of-read"}
 
@@ -132,13 +133,46 @@ async def test_a_place_of_another_journal_is_said_to_be_none(house: Daemon) -> N
 
 
 async def test_signs_of_life(house: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "PING_S", 0.1)
+    monkeypatch.setattr(streams, "PING_S", 0.1)
     async with listening(house) as stream:
         reading = asyncio.create_task(stream.next())
         while stream.comments < 3:  # noqa: ASYNC110  they are told to nobody
             await asyncio.sleep(0.02)
         await confirmed(house)
         await reading
+
+
+async def test_signs_of_life_where_all_that_happens_is_filtered_out(
+    house: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PING_S", 0.2)
+
+    async def busy() -> None:
+        number = 0
+        while True:
+            number += 1
+            await confirmed(house, f"code-{number}")
+
+    async with listening(house, "?event=submission.corrected") as stream:
+        reading, working = asyncio.create_task(stream.next()), asyncio.create_task(busy())
+        await until(lambda: stream.comments >= 3)
+        for task in (reading, working):
+            task.cancel()
+        await asyncio.gather(reading, working, return_exceptions=True)
+
+
+async def test_of_a_stream_there_is_no_head_alone(house: Daemon) -> None:
+    for path in ("/v1/events", "/v1/shapes"):
+        answer = await house.http.head(path, headers=READ)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
+async def test_names_that_end_badly_cost_their_length(house: Daemon) -> None:
+    """Where a name could be read in two ways, these forty would outlast any test."""
+    assert len(set(_OF_FACTS)) == len(_OF_FACTS)
+    names = ",".join(["attempt.began"] * 40)
+    answer = await house.http.get(f"/v1/events?event={names},x", headers=READ)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_query")
 
 
 @pytest.mark.parametrize(
