@@ -14,6 +14,7 @@ from listener.core.catalogue import CATALOGUE
 STREAM = '{service="cv-listener"}'
 """What Loki is asked for. Whoever labels the daemon's log otherwise replaces it."""
 
+H = 3_600
 BACK = "6h"
 """How far back a beginning is looked for."""
 
@@ -160,7 +161,10 @@ def logql(condition: Condition) -> tuple[str, int]:
         case Unended(begins, ends, lasting, by):
             return _unended(begins, ends, by), lasting
         case Absent(event, lasting):
-            return f"absent_over_time({_picked(Lines(event))} [{_time(lasting)}])", 0
+            none = f"absent_over_time({_picked(Lines(event))} [{_time(lasting)}])"
+            # Where another daemon writes on, the one that is silent is known by its last hour.
+            one = f"{_count(Lines(event), H)} unless {_count(Lines(event), lasting)}"
+            return f"{none} or ({one})", 0
         case _:
             assert_never(condition)
 

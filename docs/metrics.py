@@ -60,7 +60,7 @@ def _row(spec: Spec) -> str:
 
 def _label(label: Label) -> str:
     if label.from_settings:
-        return f"`{label.name}`: a name in CV_OUTCOME_HANDLERS"
+        return f"`{label.name}`: a name in CV_OUTCOME_HANDLERS or CV_EVENT_HANDLERS"
     if not label.words:
         return f"`{label.name}`"
     if len(label.words) > SHOWN:

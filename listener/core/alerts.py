@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .alarms import Absent, Condition, Counted, Lines, Share, Stays, Unended, Without
+from .measured import Measured, closed_share, told
 
 M = 60
 H = 3_600
@@ -23,14 +24,6 @@ class Severity(StrEnum):
 
     PAGE = "page"
     TICKET = "ticket"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """PromQL over the metrics' names, true where the alert fires, for ``for_s``."""
-
-    expr: str
-    for_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +49,6 @@ def _closed(*outcomes: str) -> Lines:
     return Lines("submission.closed", (("outcome", outcomes),))
 
 
-def _closed_share(outcome: str) -> Measured:
-    """A fifth of those that closed within the hour, of five or more."""
-    total = "sum without (outcome, evidence) (increase(cv_listener_submissions_closed_total[1h]))"
-    part = (
-        "sum without (outcome, evidence) "
-        f'(increase(cv_listener_submissions_closed_total{{outcome="{outcome}"}}[1h]))'
-    )
-    return Measured(f"{part} / {total} >= 0.2 and {total} >= 4.5")
-
-
-def _told(event: str, within: str = "15m", least: float = 0) -> Measured:
-    """Lines of an event, counted by the log itself."""
-    said = f'increase(cv_listener_log_events_total{{event="{event}"}}[{within}])'
-    return Measured(f"sum without (event, level) ({said}) > {least:g}")
-
-
 ALERTS: tuple[Alert, ...] = (
     # -------------------------------------------------------------------------- is it there at all
     Alert(
@@ -80,7 +57,12 @@ ALERTS: tuple[Alert, ...] = (
         "See whether it runs, and what its last lines say. What it accepted is on disk and is "
         "taken up at the next start; nothing is heard meanwhile.",
         Absent(_BEAT, 5 * M),
-        Measured("absent(cv_listener_start_time_seconds)", 5 * M),
+        # Of a target that is there no more, a pod say, nobody expects an answer.
+        Measured(
+            "absent(cv_listener_start_time_seconds) or (up == 0 and on (job, instance) "
+            "last_over_time(cv_listener_start_time_seconds[1d]))",
+            5 * M,
+        ),
         see=_BEAT,
     ),
     Alert(
@@ -88,11 +70,7 @@ ALERTS: tuple[Alert, ...] = (
         "It was told to end, did so in order, and none was started within ten minutes.",
         "Start it again, or end the alert if it is to stay away.",
         Unended(Lines("daemon.stopped"), ("daemon.started",), 10 * M),
-        Measured(
-            "max_over_time(cv_listener_draining[1h]) == 1 "
-            "unless on (instance) cv_listener_start_time_seconds",
-            10 * M,
-        ),
+        None,
         see="daemon.stopped",
     ),
     Alert(
@@ -127,7 +105,7 @@ ALERTS: tuple[Alert, ...] = (
         "The server says no to our subscription.",
         "Check CV_SOCKET_AUTH, CV_SOCKET_HEADERS, CV_SOCKET_NAMESPACE and CV_SOCKET_PATH.",
         Counted((Lines("subscription.refused"),), 1, 15 * M),
-        _told("subscription.refused"),
+        told("subscription.refused"),
         see="subscription.refused",
     ),
     Alert(
@@ -200,7 +178,7 @@ ALERTS: tuple[Alert, ...] = (
         "when their events came.",
         "Look at the gaps (cv-listener gaps), and whether the upstream offers recovery.",
         Share(_closed("presumed"), _CLOSED, 0.2, 5, H),
-        _closed_share("presumed"),
+        closed_share("presumed"),
         see="gap.settled",
     ),
     Alert(
@@ -209,7 +187,7 @@ ALERTS: tuple[Alert, ...] = (
         "Look at the reasons (cv-listener list --outcome rejected): wrong codes, files that are "
         "too large, a changed upstream.",
         Share(_closed("rejected"), _CLOSED, 0.2, 5, H),
-        _closed_share("rejected"),
+        closed_share("rejected"),
         see="submission.closed",
     ),
     Alert(
@@ -291,7 +269,8 @@ ALERTS: tuple[Alert, ...] = (
     # ------------------------------------------------------------------------------------ handlers
     Alert(
         "HandlerFails", _TICKET,
-        "An outcome handler has failed for fifteen minutes. No outcome is lost: it is told again.",
+        "A handler of outcomes, or a function for other events, has failed for fifteen minutes. An "
+        "outcome is told again until it is taken; an event is given up after 24 hours.",
         "Mend the handler, or whom it calls; handler.failed says how it fails.",
         Unended(
             Lines("handler.failed"),
@@ -300,7 +279,8 @@ ALERTS: tuple[Alert, ...] = (
             by="handler",
         ),
         Measured(
-            "increase(cv_listener_handler_failures_total[15m]) > 0 "
+            # Between two tries there may be 18 minutes.
+            "increase(cv_listener_handler_failures_total[30m]) > 0 "
             "and min_over_time(cv_listener_handler_waiting[10m]) > 0 "
             "and cv_listener_handler_disabled == 0",
             5 * M,
@@ -309,11 +289,23 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "HandlerDisabled", _PAGE,
-        "An outcome handler is asked no more: it failed for days, or is gone.",
-        "Mend what the error says and restart, or take it out of CV_OUTCOME_HANDLERS.",
+        "A handler of outcomes, or a function for other events, is asked no more: it failed for "
+        "days, or is gone.",
+        "Mend what the error says and restart, or take it out of CV_OUTCOME_HANDLERS or "
+        "CV_EVENT_HANDLERS.",
         Counted((Lines("handler.disabled"),), 1, H),
         Measured("cv_listener_handler_disabled == 1"),
         see="handler.disabled",
+    ),
+    Alert(
+        "EventsLost", _TICKET,
+        "Events that CV_EVENT_HANDLERS names were not kept, or given up: their function did not "
+        "take them in 24 hours, 5,000 waited for it, or one was too large. No cv_updated is lost.",
+        "Mend the function (handler.failed says how it fails), and ask the upstream's side for "
+        "what the lost ones said, if it matters.",
+        Counted((Lines("event.expired"), Lines("event.dropped")), 1, 15 * M),
+        told("event.expired|event.dropped"),
+        see="event.expired",
     ),
     # ------------------------------------------------------------------------------- its own health
     Alert(

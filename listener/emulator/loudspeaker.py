@@ -76,11 +76,11 @@ class Loudspeaker:
         room = ROOM if self._options.join_event else None
         return set(self._sids(room)) - self._deaf
 
-    async def emit(self, body: object) -> None:
-        """To the audience of this moment."""
+    async def emit(self, body: object, event: str = "") -> None:
+        """To the audience of this moment. ``event``: another than that of the options."""
         if self.audience():
             await self._server.emit(
-                self._options.event,
+                event or self._options.event,
                 (body, "0-0") if self._options.extra_argument else (body,),
                 room=ROOM if self._options.join_event else None,
                 skip_sid=list(self._deaf),

@@ -37,7 +37,7 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class HandlerVitals:
-    """``waiting``: outcomes it has not heard of yet, None where the journal did not say.
+    """``waiting``: outcomes or events it has not heard of yet, None where the journal did not say.
     ``failures``: calls that failed since the start."""
 
     waiting: int | None

@@ -64,6 +64,11 @@ class Inbound:
                 longest_wait_ms=LONGEST_PAUSE_MS,
             )
 
+    @property
+    def callers(self) -> Sequence[Caller]:
+        """One for each function."""
+        return tuple(self._callers.values())
+
     # What the ear has heard.
 
     async def journal(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from listener.core.durations import clock, lasting
 from listener.core.errors import JournalFault
@@ -179,22 +180,31 @@ class VitalSigns:
                 QueueName.SENDING: service.dispatcher.backlog,
                 QueueName.ENQUIRIES: service.enquirer.backlog,
             },
-            handlers={
-                caller.name: HandlerVitals(
-                    None if waiting is None else waiting.get(caller.name, 0),
-                    caller.failures,
-                    caller.disabled,
-                )
-                for caller in service.reactor.callers
-            },
+            handlers=self._handlers(waiting),
             spool_bytes=self._world.spool.used_bytes(),
         )
 
-    async def _from_journal(self) -> tuple[Tally, dict[str, int]] | None:
-        """None where it does not answer in time."""
+    def _handlers(self, waiting: Mapping[str, int] | None) -> dict[str, HandlerVitals]:
+        """Of outcomes and of other events: a function that is named for both is one."""
+        callers = (*self._service.reactor.callers, *self._service.inbound.callers)
+        return {
+            name: HandlerVitals(
+                None if waiting is None else waiting.get(name, 0),
+                sum(caller.failures for caller in callers if caller.name == name),
+                any(caller.disabled for caller in callers if caller.name == name),
+            )
+            for name in dict.fromkeys(caller.name for caller in callers)
+        }
+
+    async def _from_journal(self) -> tuple[Tally, Counter[str]] | None:
+        """And how much waits for each handler. None where it does not answer in time."""
         try:
             async with asyncio.timeout(JOURNAL_ANSWERS_S):
-                return await self._journal.tally(), await self._journal.reactions_waiting()
+                tally = await self._journal.tally()
+                waiting = Counter(await self._journal.reactions_waiting())
+                if self._service.inbound.callers:
+                    waiting.update(await self._journal.inbound_waiting())
+                return tally, waiting
         except TimeoutError:
             return None
         except JournalFault as fault:

@@ -47,6 +47,12 @@ async def failing(submission: dict[str, Any]) -> None:
         raise RuntimeError(f"no room for outcome {submission['outcome']}")
 
 
+async def failing_too(_event: object) -> None:
+    """A function for other events."""
+    if hurts():
+        raise RuntimeError("not this one")
+
+
 async def careless(_submission: dict[str, Any]) -> None:
     """A handler that begins something, and looks no more after it."""
 

@@ -52,6 +52,16 @@ def _values(samples: list[tuple[float, float]], ends: int, stretch: Pace) -> str
     return " ".join(words)
 
 
+def _up(samples: list[tuple[float, float]], ends: int) -> str:
+    """Whether it answered, as Prometheus itself notes it of a target that it knows."""
+    found = sorted({round(at / STEP_S) for at, _ in samples if round(at / STEP_S) < ends})
+    words = ["_" if step < found[0] else "0" for step in range(ends)]
+    for step, after in zip(found, [*found[1:], found[-1] + 1], strict=True):
+        words[step:after] = ["1" if after - step <= LATE else "0"] * (after - step)
+        words[step] = "1"
+    return " ".join(words)
+
+
 def _wanted(series: str) -> bool:
     name = series.partition("{")[0]
     if name not in _ASKED:
@@ -79,15 +89,16 @@ def _stretch(name: str, world: Pace) -> Pace:
 def unit_test(name: str, rules: str, alerts: set[str]) -> str:
     """A file for promtool: at the end of the recording ``alerts`` have fired, and no others."""
     world, until_s = pace(name), seconds(name)
+    ends, recorded = round(until_s / STEP_S), metrics(name, _wanted)
     series = [
         {
             "series": _labelled(one),
-            "values": _values(
-                samples, round(until_s / STEP_S), _stretch(one.partition("{")[0], world)
-            ),
+            "values": _values(samples, ends, _stretch(one.partition("{")[0], world)),
         }
-        for one, samples in metrics(name, _wanted).items()
+        for one, samples in recorded.items()
     ]
+    answered = recorded["cv_listener_start_time_seconds"]
+    series.append({"series": _labelled("up"), "values": _up(answered, ends)})
     fired = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[30d])) > bool 0'
     expected = [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(alerts)]
     # JSON is YAML, and is written a hundred times as fast.

@@ -159,6 +159,17 @@ async def handler_fails(on: Stage) -> None:
         await on.traffic(24, every=1)
 
 
+async def function_fails(on: Stage) -> None:
+    with on.hurting():
+        await on.upstream.socket.emit({"seen": 1}, event="cv_viewed")
+        await on.traffic(24, every=1)
+
+
+async def event_too_large(on: Stage) -> None:
+    await on.upstream.socket.emit({"seen": "x" * 70_000}, event="cv_viewed")
+    await on.traffic(3)
+
+
 async def handler_gone(on: Stage) -> None:
     await on.traffic(3)
 
@@ -243,6 +254,16 @@ SCENES: dict[str, Scene] = {
     ),
     "handler_raises": Scene(
         "HandlerFails", handler_fails, settings={"outcome_handlers": _HANDLER.format("failing")}
+    ),
+    "function_raises": Scene(
+        "HandlerFails",
+        function_fails,
+        settings={"event_handlers": "cv_viewed=tests.alerts.hurt:failing_too"},
+    ),
+    "event_too_large": Scene(
+        "EventsLost",
+        event_too_large,
+        settings={"event_handlers": "cv_viewed=tests.alerts.hurt:failing_too"},
     ),
     "webhook_gone": Scene(
         "HandlerDisabled", handler_gone, settings={"outcome_handlers": "log,webhook"}

@@ -28,3 +28,16 @@ def test_the_log_of_a_fault_raises_its_alert_and_no_other(name: str) -> None:
     scene = SCENES[name]
     expected = {scene.alert, *scene.consequences} & SEEN
     assert set(play.counts) == expected
+
+
+def test_of_several_daemons_in_one_log_the_one_that_is_gone_is_missed() -> None:
+    killed, until = log("daemon_killed")
+    other = [(at, line | {"replica": "other"}) for at, line in log("healthy")[0]]
+    # Its beats go on until the end, and after it.
+    beat = next(line for _, line in reversed(other) if line["event"] == "daemon.heartbeat")
+    other += [(at, beat) for at in range(other[-1][0], until + 600_000, 30_000)]
+    play = AlertPlay()
+    for at_ms, line in sorted([*killed, *other], key=lambda told: told[0]):
+        play.line(at_ms, line)
+    play.until(until)
+    assert set(play.counts) == {"DaemonSilent"}

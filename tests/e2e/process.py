@@ -234,6 +234,14 @@ class DaemonProcess:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def metrics(self) -> dict[str, float]:
+        """Each series, as it stands on the page, with its value."""
+        assert self._client is not None
+        answer = await self._client.get("/metrics")
+        assert answer.status_code == 200, answer.text
+        rows = (row.rsplit(" ", 1) for row in answer.text.splitlines() if row[:1] != "#")
+        return {series: float(value) for series, value in rows}
+
     async def listed(self) -> list[dict[str, Any]]:
         """Every submission, as the daemon shows it."""
         rows: list[dict[str, Any]] = []

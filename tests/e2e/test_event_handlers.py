@@ -51,6 +51,13 @@ async def test_killed_between_hearing_and_handling_it_is_told_again_in_order(
         await server.emit({"cv_code": SECRET})
         await eventually(lambda: daemon.output.read_text().count('"event.stored"') == 6)
         await eventually(lambda: told.exists() and len(lines()) == 1)
+        await eventually(lambda: "handler.failed" in daemon.output.read_text())
+        figures = await daemon.metrics()
+        for name, waiting, failures in (("on_viewed", 3, 0), ("failing", 3, 1)):
+            of = f'{{handler="hooks:{name}"}}'
+            assert figures[f"cv_listener_handler_waiting{of}"] == waiting
+            assert figures[f"cv_listener_handler_failures_total{of}"] >= failures
+            assert figures[f"cv_listener_handler_disabled{of}"] == 0
         await daemon.kill()
         (tmp_path / "released").touch()
         await daemon.start()

@@ -60,12 +60,11 @@ class RecoveringSpeaker(Loudspeaker):
         finally:
             socketio.AsyncServer = plain
 
-    async def emit(self, body: object) -> None:
+    async def emit(self, body: object, event: str = "") -> None:
         """Also what nobody hears now is remembered."""
-        offset = self._server.remember(self._options.event, body)
-        await self._server.emit(
-            self._options.event, (body, offset), namespace=self._options.namespace
-        )
+        name = event or self._options.event
+        offset = self._server.remember(name, body)
+        await self._server.emit(name, (body, offset), namespace=self._options.namespace)
 
 
 @contextmanager

@@ -156,7 +156,8 @@ GROUPS: dict[str, tuple[Spec, ...]] = {
              "are ready to be sent (sending), readings of the record (enquiries).",
              (_label("queue", QueueName),)),
         Spec("event_streams", _G, "Clients that follow GET /v1/events."),
-        Spec("handler_waiting", _G, "Outcomes that the handler has not heard of yet.", (_HANDLER,)),
+        Spec("handler_waiting", _G, "Outcomes, or other events, that the handler has not heard of "
+             "yet.", (_HANDLER,)),
         Spec("handler_failures_total", _C, "Calls of the handler that failed.", (_HANDLER,)),
         Spec("handler_disabled", _G, "1 where the handler has failed for days, or is gone.",
              (_HANDLER,)),
