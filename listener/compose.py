@@ -37,7 +37,7 @@ from listener.adapters.web import (
 )
 from listener.connections import credentials, http_upstream, socket_source
 from listener.core.catalogue import Level
-from listener.core.errors import JournalFault, SpoolFault
+from listener.core.errors import JournalDamaged, JournalFault, SpoolFault
 from listener.core.policy import Policy
 from listener.measuring import Meters, measured
 from listener.ports.front import Front
@@ -190,15 +190,16 @@ def event_handlers(settings: Settings) -> Sequence[EventHandler]:
 
 
 def expect_journal(folder: Path) -> None:
-    """Raise JournalFault where CVs wait in the spool and the journal they belong to is gone: a new
+    """Raise JournalDamaged where CVs wait in the spool and their journal is gone: a new
     one would know nothing of them, and they would be swept as a crash's leavings."""
     journal, spool = folder / "journal.db", folder / "spool"
     if journal.exists() and journal.stat().st_size:
         return
     waiting = sum(1 for path in spool.iterdir() if path.is_file()) if spool.is_dir() else 0
     if waiting:
-        raise JournalFault(
-            f"expected the journal that {waiting} files in {spool.name}/ belong to, found "
+        raise JournalDamaged(
+            f"expected the journal that {waiting} file{'' if waiting == 1 else 's'} in "
+            f"{spool.name}/ belong{'s' if waiting == 1 else ''} to, found "
             f"{'an empty one' if journal.exists() else 'none'}: restore {journal.name} from a "
             "backup; or, to give those updates up, move the files away"
         )

@@ -40,7 +40,7 @@ def test_files_without_their_journal_are_not_swept(tmp_path: Path, left: bytes |
     (tmp_path / "spool" / "a-submission").write_bytes(b"%PDF-1.7")
     if left is not None:
         (tmp_path / "journal.db").write_bytes(left)
-    with pytest.raises(JournalFault, match="1 files in spool/") as told:
+    with pytest.raises(JournalFault, match="1 file in spool/ belongs") as told:
         expect_journal(tmp_path)
     assert exit_status(told.value) == 74
     (tmp_path / "journal.db").write_bytes(b"SQLite format 3\0")

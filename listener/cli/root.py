@@ -17,6 +17,7 @@ import click
 import listener
 from listener.core import endings
 from listener.core.errors import (
+    BackupRefused,
     InvalidCode,
     InvalidFile,
     JournalFault,
@@ -214,7 +215,7 @@ def _fault(error: Exception) -> int:
             for line in str(error).splitlines():
                 _say(line)
             return exits.CONFIGURATION
-        case InvalidCode() | InvalidFile() | click.ClickException():
+        case InvalidCode() | InvalidFile() | BackupRefused() | click.ClickException():
             _say(str(error))
             return exits.USAGE
         case JournalFault():

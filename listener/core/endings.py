@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .errors import (
     CvListenerError,
+    JournalDamaged,
     JournalFault,
     JournalLocked,
     JournalTooNew,
@@ -50,9 +51,22 @@ def exit_status(error: BaseException) -> int:
 
 def hint(error: BaseException) -> str:
     """What to do about it."""
-    return _HINTS.get(
-        exit_status(error), "A fault of the program: please report it, with this line."
-    )
+    match root(error):
+        case JournalDamaged():
+            return _DAMAGED
+        case SpoolFault() | SpoolFull() as fault if exit_status(fault) == IO_FAILED:
+            return "See to spool/ in CV_STATE_DIR and to the disk under it, then start again."
+        case _:
+            return _HINTS.get(
+                exit_status(error), "A fault of the program: please report it, with this line."
+            )
+
+
+_DAMAGED = (
+    "Start nothing on it: keep a copy of CV_STATE_DIR, see to the disk under it, and put a backup "
+    "back into an empty folder (cv-listener restore FILE). What was accepted since that backup "
+    "must be submitted anew."
+)
 
 
 _HINTS = {
@@ -60,7 +74,10 @@ _HINTS = {
         "See CV_INTAKE_HOST and CV_INTAKE_PORT: another program uses that address, or it is "
         "none of this machine's."
     ),
-    IO_FAILED: "See to the disk under CV_STATE_DIR; nothing acknowledged is lost.",
+    IO_FAILED: (
+        "Do what the error says, and see to the disk under CV_STATE_DIR; then start again: what "
+        "was acknowledged was written to it before."
+    ),
     TRY_LATER: "Another daemon uses CV_STATE_DIR: stop it, or give this one another folder.",
     PERMISSION: "Let this user read and write CV_STATE_DIR.",
     CONFIGURATION: "Mend what the error names, then start again.",

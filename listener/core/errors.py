@@ -48,12 +48,22 @@ class JournalFault(CvListenerError):
     """The journal cannot keep its promise (disk, permission, corruption). The daemon must stop."""
 
 
+class JournalDamaged(JournalFault):
+    """The journal is damaged, or gone while files that belong to it are there. Nothing begins on
+    it: what it alone knew comes back from a backup, or not at all."""
+
+
 class JournalLocked(JournalFault):
     """Another daemon holds this journal. Exit status 75."""
 
 
 class JournalTooNew(JournalFault):
     """The journal was written by a newer version; this one refuses to touch it. Exit status 78."""
+
+
+class BackupRefused(CvListenerError, ValueError):
+    """The operator's fault: a folder that cannot be filled from a backup, or none to back up, or a
+    file that is no backup. Exit status 64."""
 
 
 class SpoolFull(CvListenerError):

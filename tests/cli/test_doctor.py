@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from listener.adapters.journal_sqlite import SqliteJournal
 from listener.cli import exits
 from listener.cli.doctor.command import examined
 from listener.cli.doctor.finding import Finding, Look, exit_status, take_all
@@ -326,6 +327,36 @@ async def test_beside_a_daemon_it_disturbs_nothing(tmp_path: Path) -> None:
         ended = await doctor(tmp_path, upstream)
         assert "none runs on this state folder" in ended.out
         assert max(map(len, ended.out.splitlines())) <= 80
+        # What it was killed over is in the log beside the journal, and is looked at with it.
+        assert (daemon.state_dir / "journal.db-wal").stat().st_size > 0
+        assert "the newest; no damage found" in " ".join(ended.out.split())
+        assert not list(daemon.state_dir.glob(".look*"))
+
+
+async def test_a_journal_of_which_pages_are_damaged_or_gone(
+    examine: Examine, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.db"
+    await (await SqliteJournal.open(path)).close()
+    before = sorted(tmp_path.iterdir())
+    found = await examine(NOBODY_LISTENS)
+    assert found["journal"].found.endswith("the newest; no damage found")
+    with path.open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\xa5" * 8 * 4096)
+    found = await examine(NOBODY_LISTENS)
+    assert (found["journal"].verdict.value, exit_status(found.values())) == ("fail", 74)
+    assert "restore" in found["journal"].advice
+    assert sorted(tmp_path.iterdir()) == before, "it leaves nothing beside the journal"
+    path.write_bytes(b"")
+    assert verdicts(await examine(NOBODY_LISTENS), "journal") == ["ok"]
+    (tmp_path / "spool").mkdir(mode=0o700)
+    (tmp_path / "spool" / "0199a1b2-0000-7000-8000-000000000001").write_bytes(b"x")
+    for _ in range(2):
+        found = await examine(NOBODY_LISTENS)
+        assert (found["journal"].verdict.value, exit_status(found.values())) == ("fail", 74)
+        assert "that 1 file in spool/ belongs to" in found["journal"].found
+        path.unlink(missing_ok=True)
 
 
 async def test_an_interrupt_ends_it_and_leaves_nothing(tmp_path: Path) -> None:

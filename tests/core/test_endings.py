@@ -12,6 +12,7 @@ from listener.core.errors import (
     CvListenerError,
     InvalidCode,
     InvalidFile,
+    JournalDamaged,
     JournalFault,
     JournalLocked,
     JournalTooNew,
@@ -37,6 +38,7 @@ def because(error: Exception, cause: Exception) -> Exception:
         (SettingsInvalid("unknown"), 78),
         (PermissionError(13, "no"), 77),
         (JournalFault("disk"), 74),
+        (JournalDamaged("pages"), 74),
         (SpoolFault("gone"), 74),
         (SpoolFull("no room"), 74),
         (because(JournalFault("disk"), PermissionError(13, "no")), 77),
@@ -71,6 +73,10 @@ def test_of_a_group_the_gravest_of_ours_counts() -> None:
 def test_each_ending_says_what_to_do() -> None:
     assert "CV_INTAKE_PORT" in hint(OSError(98, "address in use"))
     assert "disk under CV_STATE_DIR" in hint(JournalFault("disk"))
+    assert "spool/" in hint(SpoolFault("gone"))
+    damaged = hint(ExceptionGroup("g", [JournalDamaged("pages")]))
+    assert "restore" in damaged
+    assert "lost" not in damaged
     assert "Another daemon" in hint(JournalLocked("held"))
     assert "read and write CV_STATE_DIR" in hint(PermissionError(13, "no"))
     assert "what the error names" in hint(SettingsInvalid("unknown"))

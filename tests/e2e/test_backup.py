@@ -16,7 +16,7 @@ import pytest
 from listener.adapters.backup import restore, take
 from listener.adapters.backup.archive import member
 from listener.adapters.journal_sqlite import UNSETTLED, FileLock, SqliteJournal
-from listener.core.errors import JournalFault, JournalLocked
+from listener.core.errors import BackupRefused, JournalFault, JournalLocked
 from listener.core.names import CvCode, Millis
 from listener.emulator import Emulator, Options
 from listener.ports.event_source import Resume
@@ -187,7 +187,7 @@ async def test_what_was_tampered_with_is_refused_and_makes_no_journal(
     file = tmp_path / "b.tar"
     await asyncio.to_thread(take, tmp_path / "state", file, "0")
     rewritten(file, change)
-    with pytest.raises(JournalFault, match="expected a backup"):
+    with pytest.raises(BackupRefused, match="expected a backup"):
         await asyncio.to_thread(restore, file, tmp_path / "new", NOW)
     assert not (tmp_path / "new" / "journal.db").exists()
     assert not (tmp_path / "escaped").exists()
@@ -200,7 +200,7 @@ async def test_what_is_no_backup_or_cut_short_is_refused(tmp_path: Path) -> None
     whole = file.read_bytes()
     for spoiled in (b"no tar", b"", whole[: len(whole) // 2]):
         file.write_bytes(spoiled)
-        with pytest.raises(JournalFault, match="expected a backup"):
+        with pytest.raises(BackupRefused, match="expected a backup"):
             await asyncio.to_thread(restore, file, tmp_path / "new", NOW)
         assert not (tmp_path / "new" / "journal.db").exists()
         if (tmp_path / "new").exists():
@@ -215,7 +215,7 @@ async def test_a_backup_cut_between_two_cvs_is_no_smaller_one(tmp_path: Path) ->
     with tarfile.open(file) as archive:
         (last,) = [info for info in archive if info.name.startswith("spool/")]
     file.write_bytes(file.read_bytes()[: last.offset])
-    with pytest.raises(JournalFault, match="cut short"):
+    with pytest.raises(BackupRefused, match="cut short"):
         await asyncio.to_thread(restore, file, tmp_path / "new", NOW)
 
 
@@ -248,9 +248,10 @@ async def test_neither_writes_over_what_is_there(tmp_path: Path) -> None:
     await asyncio.to_thread(take, state, tmp_path / "c.tar", "0")
     before = (state / "journal.db").read_bytes()
     ended = await cli(tmp_path, "restore", "c.tar", env=env)
-    assert ended.status == 74
+    assert ended.status == 64
     assert "expected an empty state folder" in ended.err
+    assert "disk" not in ended.err
     assert (state / "journal.db").read_bytes() == before
-    with pytest.raises(JournalFault, match="found none"):
+    with pytest.raises(BackupRefused, match="found none"):
         await asyncio.to_thread(take, tmp_path / "nowhere", tmp_path / "d.tar", "0")
     assert not (tmp_path / "d.tar").exists()

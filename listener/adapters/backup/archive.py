@@ -12,7 +12,7 @@ from typing import IO
 
 import orjson
 
-from listener.core.errors import JournalFault
+from listener.core.errors import BackupRefused
 
 FORMAT = 1
 MANIFEST, JOURNAL, SPOOL = "manifest.json", "journal.db", "spool/"
@@ -37,9 +37,9 @@ class Manifest:
     missing: int
 
 
-def not_ours(what: str) -> JournalFault:
+def not_ours(what: str) -> BackupRefused:
     """An archive that is no backup of ours, or a broken one."""
-    return JournalFault(
+    return BackupRefused(
         f"expected a backup that cv-listener made, found {what}; take another one, and see that it "
         "was copied whole"
     )
@@ -63,7 +63,7 @@ def add_bytes(archive: tarfile.TarFile, name: str, data: bytes, at_s: float) -> 
 
 
 def read_manifest(archive: tarfile.TarFile) -> Manifest:
-    """Raises JournalFault."""
+    """Raises BackupRefused."""
     info = archive.next()
     if info is None or info.name != MANIFEST or not info.isreg() or info.size > _MANIFEST_BYTES:
         raise not_ours("an archive without its manifest")
@@ -78,7 +78,7 @@ def read_manifest(archive: tarfile.TarFile) -> Manifest:
 
 
 def copied(archive: tarfile.TarFile, info: tarfile.TarInfo, to: IO[bytes]) -> str:
-    """Write a member; the SHA-256 of it. Raises JournalFault where it is cut short."""
+    """Write a member; the SHA-256 of it. Raises BackupRefused where it is cut short."""
     digest, left, source = hashlib.sha256(), info.size, _opened(archive, info)
     while left:
         chunk = source.read(min(CHUNK, left))

@@ -11,7 +11,7 @@ import apsw
 
 from listener.adapters.folders import make_folder, sync_folder
 from listener.adapters.journal_sqlite import UNSETTLED, FileLock, settle_copy
-from listener.core.errors import JournalFault
+from listener.core.errors import BackupRefused
 from listener.core.names import Millis
 
 from .archive import JOURNAL, SPOOL, Manifest, copied, ended, known, not_ours, read_manifest
@@ -39,8 +39,8 @@ def restore(archive: Path, state_dir: Path, now_ms: Millis) -> Restored:
 
     Sending is paused in it, until a person resumes: what waited when the backup was taken may have
     been sent since. The journal gets its name last; where this ends before, the folder is to be
-    emptied and filled again; no daemon starts on it. Raises JournalFault, JournalLocked where a
-    daemon runs on it, JournalTooNew or OSError.
+    emptied and filled again; no daemon starts on it. Raises BackupRefused, JournalFault,
+    JournalLocked where a daemon runs on it, JournalTooNew or OSError.
     """
     _expect_empty(state_dir)
     try:
@@ -58,10 +58,10 @@ def restore(archive: Path, state_dir: Path, now_ms: Millis) -> Restored:
 
 
 def _expect_empty(state_dir: Path) -> None:
-    """Save for a lock that nobody need hold. Raises JournalFault."""
+    """Save for a lock that nobody need hold. Raises BackupRefused."""
     none = (LOCK, VOLUMES_OWN)
     if state_dir.exists() and any(path.name not in none for path in state_dir.iterdir()):
-        raise JournalFault(
+        raise BackupRefused(
             f"expected an empty state folder, found something in {state_dir}: move it away (it may "
             "be newer than the backup), or set CV_STATE_DIR to another folder"
         )
@@ -108,7 +108,7 @@ def _unpack(archive: tarfile.TarFile, manifest: Manifest, state_dir: Path) -> di
 
 
 def _checked(journal: Path, manifest: Manifest, digests: dict[str, str]) -> Restored:
-    """Each file is the one that was accepted. Raises JournalFault."""
+    """Each file is the one that was accepted. Raises BackupRefused."""
     db = apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         rows = db.execute("SELECT id, state, doc ->> '$.file.sha256' FROM submissions").fetchall()

@@ -15,7 +15,7 @@ import orjson
 
 from listener.adapters.folders import sync_folder
 from listener.adapters.journal_sqlite import open_snapshot
-from listener.core.errors import JournalFault
+from listener.core.errors import BackupRefused
 
 from .archive import CHUNK, FORMAT, JOURNAL, MANIFEST, SECRETS, SPOOL, Manifest, add_bytes, member
 
@@ -35,12 +35,12 @@ def take(state_dir: Path, to: Path, version: str) -> Taken:
     """Write the state of ``state_dir`` to ``to``, 0600, whole or not at all. Blocking.
 
     The journal is copied as it stands at one moment; the daemon's writer is not held up, nor is its
-    lock taken. Then the files follow that this copy counts on. Raises JournalFault, or
-    FileExistsError and other OSErrors.
+    lock taken. Then the files follow that this copy counts on. Raises BackupRefused,
+    JournalFault, or FileExistsError and other OSErrors.
     """
     journal = state_dir / "journal.db"
     if not journal.exists() or not journal.stat().st_size:
-        raise JournalFault(
+        raise BackupRefused(
             f"expected a journal in {state_dir}, found none: see CV_STATE_DIR; the daemon makes it "
             "at its first start"
         )

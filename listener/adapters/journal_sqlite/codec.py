@@ -18,7 +18,7 @@ from typing import TypeVar
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from listener.core.errors import JournalFault
+from listener.core.errors import JournalDamaged
 from listener.core.facts import Fact
 from listener.core.names import Millis
 from listener.core.submission import Lane, Submission
@@ -36,7 +36,7 @@ def encode_submission(submission: Submission) -> str:
 
 
 def decode_submission(doc: str) -> Submission:
-    """Raises JournalFault for a row that is no submission."""
+    """Raises JournalDamaged for a row that is no submission."""
     try:
         return _SUBMISSION.validate_json(doc, strict=True)
     except ValidationError as error:
@@ -49,7 +49,7 @@ def encode_lane(lane: Lane) -> str:
 
 
 def decode_lane(doc: str, submissions: tuple[Submission, ...]) -> Lane:
-    """Raises JournalFault for a row that is no lane."""
+    """Raises JournalDamaged for a row that is no lane."""
     try:
         lane = _LANE.validate_json(doc, strict=True)
     except ValidationError as error:
@@ -66,7 +66,7 @@ def encode_facts(facts: Iterable[Fact]) -> str:
 
 
 def decode_facts(body: str, submission_id: str) -> list[tuple[Millis, str, str]]:
-    """Those of one submission, as the port's ``facts_of`` gives them. Raises JournalFault."""
+    """Those of one submission, as the port's ``facts_of`` gives them. Raises JournalDamaged."""
     try:
         return [
             (Millis(fact["at_ms"]), event, orjson.dumps(fact).decode())
@@ -79,7 +79,7 @@ def decode_facts(body: str, submission_id: str) -> list[tuple[Millis, str, str]]
 
 def decode_row(body: str, sequence: int) -> list[tuple[int, Millis, str, str, str]]:
     """Of one row, each fact of a submission: place, at_ms, event, submission's id, JSON of the
-    fact. Raises JournalFault."""
+    fact. Raises JournalDamaged."""
     try:
         return [
             (
@@ -105,7 +105,7 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> str:
 
 
 def decode_headers(text: str, submission_id: str) -> tuple[tuple[str, str], ...]:
-    """Raises JournalFault for anything else."""
+    """Raises JournalDamaged for anything else."""
     try:
         return tuple((str(name), str(value)) for name, value in orjson.loads(text))
     except (ValueError, TypeError):
@@ -113,22 +113,22 @@ def decode_headers(text: str, submission_id: str) -> tuple[tuple[str, str], ...]
 
 
 def decode_word(kind: type[Word], text: str) -> Word:
-    """Raises JournalFault for a word that is not one of its kind."""
+    """Raises JournalDamaged for a word that is not one of its kind."""
     try:
         return kind(text)
     except ValueError:
         raise unreadable(kind.__name__.lower(), "a word that is none") from None
 
 
-def unreadable(what: str, where: str) -> JournalFault:
+def unreadable(what: str, where: str) -> JournalDamaged:
     """``where`` names no value: it may be personal."""
-    return JournalFault(
+    return JournalDamaged(
         f"expected a row of the journal that can be read as a {what}, found one that cannot "
         f"(at {where}); restore the journal from a backup, or run the version that wrote it"
     )
 
 
-def _invalid(what: str, error: ValidationError) -> JournalFault:
+def _invalid(what: str, error: ValidationError) -> JournalDamaged:
     """Names the fields."""
     fields = [".".join(map(str, e["loc"])) or e["type"] for e in error.errors()[:3]]
     return unreadable(what, ", ".join(fields))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from listener.core.errors import JournalFault
+from listener.core.errors import JournalDamaged, JournalFault
 
 _ADVICE: tuple[tuple[type[apsw.Error], str, str], ...] = (
     (
@@ -57,7 +57,14 @@ def journal_fault(error: Exception, path: Path, doing: str) -> JournalFault:
         ("an unexpected error", "keep a copy of the journal: this is a bug, or a damaged file"),
     )
     code = getattr(error, "extendedresult", None)
-    return JournalFault(
+    damaged = isinstance(error, apsw.NotADBError | apsw.CorruptError)
+    return (JournalDamaged if damaged else JournalFault)(
         f"{doing} the journal {path}: expected a working SQLite file, found {found}"
         f" ({type(error).__name__} {code}: {error}); {advice}"
     )
+
+
+def found_of(error: apsw.Error) -> str:
+    """What was found, in a few words and SQLite's own."""
+    found = next((found for kind, found, _ in _ADVICE if isinstance(error, kind)), "an error")
+    return f"{found} ({type(error).__name__}: {error})"

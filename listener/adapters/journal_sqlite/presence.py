@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from listener.core.errors import JournalFault
+from listener.core.errors import JournalDamaged
 
 
 class Presence:
@@ -25,14 +25,14 @@ class Presence:
         self.check()
 
     def check(self) -> None:
-        """Raises JournalFault if a file was removed or replaced since it was first seen."""
+        """Raises JournalDamaged if a file was removed or replaced since it was first seen."""
         for name, known in self._known.items():
             found = _identity(name)
             if known is None:
                 self._known[name] = found
             elif found != known:
                 what = "no file of that name" if found is None else "another file of that name"
-                raise JournalFault(
+                raise JournalDamaged(
                     f"using the journal {self._path}: expected the file that was opened, found "
                     f"{what} ({name.rpartition('/')[2]} was removed or replaced while in use); "
                     "restore it from a backup, then start again; what was accepted since that "

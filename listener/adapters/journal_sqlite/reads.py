@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from listener.core.errors import JournalFault
+from listener.core.errors import JournalDamaged
 from listener.core.evidence import Gap, Heard
 from listener.core.names import CvCode, Disposition, Millis, Outcome, State, SubmissionId
 from listener.core.submission import Lane
@@ -39,7 +39,7 @@ HIGHEST_SEQ = "seq"
 
 
 def load_lane(db: apsw.Connection, code: CvCode) -> LaneRow:
-    """As the port says. Raises JournalFault if a remembered submission is not there."""
+    """As the port says. Raises JournalDamaged if a remembered submission is not there."""
     row = db.execute("SELECT version, members, doc FROM lanes WHERE code = ?", (code,)).fetchone()
     if row is None:
         return LaneRow(code, Lane(), 0)
@@ -48,7 +48,7 @@ def load_lane(db: apsw.Connection, code: CvCode) -> LaneRow:
     for submission_id in members.split():
         found = submission(db, submission_id)
         if found is None:
-            raise JournalFault(
+            raise JournalDamaged(
                 f"expected submission {submission_id} in the journal, for its lane names it, found "
                 "none; keep a copy of the journal and restore it from a backup"
             )

@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from listener.adapters.folders import make_folder, sync_folder
-from listener.core.errors import JournalFault
+from listener.core.errors import JournalDamaged, JournalFault
 
 from .faults import journal_fault
 from .lock import FileLock
@@ -142,26 +142,26 @@ def _connect(path: Path, pragmas: Pragmas) -> apsw.Connection:
 
 
 def _check(db: apsw.Connection, path: Path) -> None:
-    """Bounded in time. Raises JournalFault for a damaged file."""
-    for check, seconds in CHECKS:
-        found = _found(db, check, seconds)
+    """Bounded in time. Raises JournalDamaged."""
+    for name, seconds in CHECKS:
+        found, _ = check(db, name, seconds)
         if found != "ok":
             cure = "restore the journal from a backup"
             if "index" in found:
                 cure = f"run REINDEX on it (sqlite3 {path.name} REINDEX), or {cure}"
-            raise JournalFault(
+            raise JournalDamaged(
                 f"opening the journal {path}: expected a sound database, found damage ({found}); "
                 f"stop, keep a copy, check the disk, and {cure}"
             )
 
 
-def _found(db: apsw.Connection, check: str, seconds: float) -> str:
-    """ "ok" where time ran out, too."""
+def check(db: apsw.Connection, name: str, seconds: float) -> tuple[str, bool]:
+    """What it found, "ok" where time ran out, too; and whether all was reached in time."""
     deadline = time.monotonic() + seconds
     db.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
     try:
-        return str(db.pragma(check, 1))
+        return str(db.pragma(name, 1)), True
     except apsw.InterruptError:
-        return "ok"
+        return "ok", False
     finally:
         db.set_progress_handler(None)

@@ -98,7 +98,7 @@ async def _looked(
 
 
 def _inside(settings: Settings) -> list[Look]:
-    from listener.adapters.journal_sqlite.migrations import APPLICATION_ID, migrations
+    from listener.adapters.journal_sqlite.migrations import migrations
     from listener.adapters.spool import DISK_RESERVE_BYTES
 
     from . import machine, running
@@ -108,9 +108,7 @@ def _inside(settings: Settings) -> list[Look]:
     newest = max(migrations())
     return [
         Look("folder", exits.PERMISSION, partial(machine.folder, state_dir)),
-        Look(
-            "journal", exits.IO_FAILED, partial(running.journal, state_dir, newest, APPLICATION_ID)
-        ),
+        Look("journal", exits.IO_FAILED, partial(running.journal, state_dir, newest)),
         Look("daemon", exits.UNAVAILABLE, partial(running.daemon, settings)),
         Look("disk", exits.IO_FAILED, partial(machine.disk, state_dir, quota, DISK_RESERVE_BYTES)),
         Look("fsync", exits.IO_FAILED, partial(machine.fsync, state_dir)),

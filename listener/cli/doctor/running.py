@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from listener.cli import exits
 from listener.cli.daemon import find
 from listener.cli.holder import holder
+from listener.core.errors import JournalDamaged
 from listener.settings import Settings
 
-from .finding import Finding, aside, fail, fine, warn
+from .finding import Finding, Verdict, aside, fail, fine, warn
+
+if TYPE_CHECKING:
+    from listener.adapters.journal_sqlite.inspection import Look
 
 ANSWER_S = 3.0
-APPLICATION_ID, USER_VERSION = slice(68, 72), slice(60, 64)
-"""Where SQLite's header has them, 4 bytes each, big end first."""
+CHECK_S = 3.0
+"""For so long the journal's pages are looked at."""
 
 
 def settings_sound(names: tuple[str, ...]) -> Finding:
@@ -57,38 +61,60 @@ async def daemon(settings: Settings) -> Iterable[Finding]:
 _LOG = "its log says why; cv-listener status tells more"
 
 
-async def journal(state_dir: Path, newest: int, ours: int) -> Iterable[Finding]:
-    """Which version wrote it, from its first bytes alone."""
-    return [await aside(lambda: _journal(state_dir, newest, ours))]
+async def journal(state_dir: Path, newest: int) -> Iterable[Finding]:
+    """Whether the next start can go on with it. One that a daemon uses is left alone: that daemon
+    looked at it when it began."""
+    if await aside(lambda: holder(state_dir)) is not None:
+        return [fine("journal", "in use by the daemon, which looked at it at its start")]
+    found = await aside(lambda: _journal(state_dir, newest))
+    if found.verdict is Verdict.FAIL and await aside(lambda: holder(state_dir)) is not None:
+        return [warn("journal", "a daemon began to use it meanwhile", "look again")]
+    return [found]
 
 
-def _journal(state_dir: Path, newest: int, ours: int) -> Finding:
+def _journal(state_dir: Path, newest: int) -> Finding:
+    from listener.adapters.journal_sqlite import UNSETTLED, inspect
+    from listener.compose import expect_journal
+
     path = state_dir / "journal.db"
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        return fine("journal", "none yet: the first start makes it")
+        expect_journal(state_dir)
+        if not path.exists() and (state_dir / UNSETTLED).exists():
+            advice = "empty the folder, then: cv-listener restore FILE"
+            return fail("journal", "a restore that was cut short", advice, exits.IO_FAILED)
+        if not path.exists():
+            return fine("journal", "none yet: the first start makes it")
+        if not path.stat().st_size:
+            return fine("journal", "empty: the next start begins it")
+        look = inspect(path, CHECK_S)
     except PermissionError:
         advice = "run this as the daemon's user"
         return fail("journal", f"{path} may not be read", advice, exits.PERMISSION)
-    if not header:
-        return fine("journal", "empty: the next start begins it")
-    if not header.startswith(b"SQLite format 3\0"):
-        advice = "restore it from a backup (cv-listener restore), or point CV_STATE_DIR elsewhere"
-        return fail("journal", f"{path} is no SQLite database", advice, exits.IO_FAILED)
-    version = int.from_bytes(header[USER_VERSION], "big")
-    if version == 0:
-        # A daemon's first pages wait in the log beside it, which only SQLite may read.
-        return fine("journal", "there; which version wrote it, its log still has")
-    if int.from_bytes(header[APPLICATION_ID], "big") != ours:
+    except JournalDamaged as error:
+        found, _, advice = str(error).partition(": ")
+        return fail("journal", found, advice, exits.IO_FAILED)
+    if look.damage is not None:
+        return fail("journal", f"{path}: {look.damage}", _DAMAGED, exits.IO_FAILED)
+    return _of_version(path, look, newest)
+
+
+def _of_version(path: Path, look: Look, newest: int) -> Finding:
+    version = look.version
+    if not look.ours:
         advice = "point CV_STATE_DIR elsewhere"
         return fail("journal", f"{path} is a database of something else", advice, exits.IO_FAILED)
     if version > newest:
         found = f"version {version}, and this program knows {newest} at most"
         advice = "run the newer cv-listener that wrote it"
         return fail("journal", found, advice, exits.CONFIGURATION)
+    sound = "no damage found" if look.whole else "too large to be looked at whole; no damage found"
     if version < newest:
         found = f"version {version}: the next start takes it to {newest}, after a copy beside it"
-        return fine("journal", found)
-    return fine("journal", f"version {version}, the newest")
+        return fine("journal", f"{found}; {sound}")
+    return fine("journal", f"version {version}, the newest; {sound}")
+
+
+_DAMAGED = (
+    "start nothing on it: keep a copy of the state folder, see to the disk, and put a backup back "
+    "into an empty one (cv-listener restore FILE); or point CV_STATE_DIR elsewhere"
+)
