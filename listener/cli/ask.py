@@ -47,15 +47,23 @@ def status(as_json: bool) -> None:
 @click.command("list", cls=Command)
 @click.option("--state", type=_STATES, metavar="STATE", help="Only those: " + _any_of(_STATES))
 @click.option("--outcome", type=_OUTCOMES, metavar="OUTCOME", help="Only: " + _any_of(_OUTCOMES))
+@click.option("--needs-person", is_flag=True, help="Only those that call for a person.")
 @click.option("--open", "open_", is_flag=True, help="Only those that are not closed.")
 @_limit_option
 @_all_option
 @json_option
 def list_(
-    state: str | None, outcome: str | None, open_: bool, limit: int, all_: bool, as_json: bool
+    state: str | None,
+    outcome: str | None,
+    needs_person: bool,
+    open_: bool,
+    limit: int,
+    all_: bool,
+    as_json: bool,
 ) -> None:
     """List submissions, newest first. Codes are secrets: a cv_ref stands for each."""
     filters = {"state": state, "outcome": outcome, "open": "true" if open_ else None}
+    filters["needs_person"] = "true" if needs_person else None
     wanted = {name: value for name, value in filters.items() if value is not None}
     most = None if all_ else limit
     with configured.daemon() as daemon:

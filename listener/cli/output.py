@@ -233,6 +233,8 @@ def _things(shown: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     for name in ("deaf_ms", "duplicates", "retry_of"):
         if shown[name]:
             yield name.replace("_ms", " ms").replace("_", " "), shown[name], ""
+    if again := shown.get("retried_by"):
+        yield "retried by", f"{again['id']} ({again['outcome'] or again['state']})", ""
     for name in ("created", "sent", "accepted", "heard", "closed"):
         if shown[f"{name}_at"]:
             yield name, moment(shown[f"{name}_at"]) + " UTC", ""

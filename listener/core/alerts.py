@@ -163,8 +163,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "Unresolved", _TICKET,
         "An update was accepted or possibly sent, and its jobs are not known to be dispatched.",
-        "cv-listener list --outcome unconfirmed, --outcome not_dispatched; then cv-listener show "
-        "ID, and ask the upstream's side, or cv-listener retry ID.",
+        "cv-listener list --needs-person; then cv-listener explain ID, and ask the upstream's "
+        "side, or cv-listener retry ID.",
         Counted((_closed("unconfirmed", "not_dispatched"),), 1, 15 * M),
         Measured(
             "sum without (outcome, evidence) (increase(cv_listener_submissions_closed_total"

@@ -36,6 +36,13 @@ TO_DO: Mapping[Outcome, str] = {
 }
 """Where its reason does not say better."""
 
+CALLING = frozenset(
+    {Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED, Outcome.REJECTED, Outcome.UNDELIVERED}
+)
+"""Outcomes that call for a person."""
+SETTLING = frozenset({Outcome.CONFIRMED, Outcome.PRESUMED})
+"""Outcomes of a retry, after which what it was a retry of calls for nobody any more."""
+
 CONTENDED = (
     "Somebody else updates this CV, too, or an earlier update of it is not resolved: whose event "
     "that was is not certain."
@@ -47,12 +54,24 @@ def reason_of(submission: Submission) -> Reason | None:
     return find(CLOSE, submission.reason) or find(ATTEMPT, submission.reason)
 
 
-def what_to_do(submission: Submission) -> str:
-    """About a closed one: by its reason, or else by its outcome. Empty while it is open."""
+def what_to_do(submission: Submission, again: Submission | None = None) -> str:
+    """About a closed one: by its reason, or else by its outcome. Empty while it is open. ``again``:
+    the retry of it that counts."""
     if submission.outcome is None:
         return ""
+    if again is not None and submission.outcome in CALLING:
+        return _sent_again(again)
     reason = reason_of(submission)
     return (reason.what_to_do if reason else "") or TO_DO[submission.outcome]
+
+
+def _sent_again(again: Submission) -> str:
+    word = (again.outcome or again.state).value.replace("_", " ")
+    if again.outcome in SETTLING:
+        return f"Nothing: it was sent again as {again.id}, which is {word}."
+    if again.outcome is None:
+        return f"Wait for {again.id}, as which it was sent again: that is {word}."
+    return f"Look at {again.id}, as which it was sent again: that ended as {word}."
 
 
 def means(submission: Submission) -> str:

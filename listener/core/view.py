@@ -164,6 +164,12 @@ def public(
     }
 
 
+def retried_by(again: Submission) -> dict[str, Any]:
+    """Of a submission's public form, where it was sent again: as which, and how far that is."""
+    outcome = None if again.outcome is None else again.outcome.value
+    return {"id": again.id, "state": again.state.value, "outcome": outcome}
+
+
 def canonical(submission: Submission) -> dict[str, Any]:
     """The fields of the canonical line: every timing and the evidence, for ``submission.closed``
     and ``submission.corrected``. Durations in milliseconds, moments as RFC 3339."""

@@ -121,6 +121,7 @@ class Filter:
     attribution: Attribution | None = None
     late: bool | None = None
     retry_of: SubmissionId | None = None
+    needs_person: bool | None = None
     cv_ref: str | None = None
     created_from_ms: Millis | None = None
     created_to_ms: Millis | None = None

@@ -154,7 +154,8 @@ class ToldFact:
 class Query:
     """Filters of a listing, newest first; ``before`` is the id to continue below. ``ref``: of the
     codes that were stored with this ref. Created at or after ``created_from_ms``, and before
-    ``created_to_ms``."""
+    ``created_to_ms``. ``needs_person``: those of ``outcomes.CALLING`` of which no retry, nor one of
+    that, ended as ``outcomes.SETTLING``; or all others."""
 
     state: State | None = None
     outcome: Outcome | None = None
@@ -164,6 +165,7 @@ class Query:
     attribution: Attribution | None = None
     late: bool | None = None
     retry_of: SubmissionId | None = None
+    needs_person: bool | None = None
     created_from_ms: Millis | None = None
     created_to_ms: Millis | None = None
     before: SubmissionId | None = None

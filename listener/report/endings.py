@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from listener.core.names import Attribution, Outcome
+from listener.core.outcomes import CALLING, SETTLING
 
 from .reading import Line
 from .sketch import Raster, Sketch, Top
@@ -19,13 +20,10 @@ KINDS = 2_000
 """So many ways to end are told apart; of what comes after them the outcome alone."""
 SLOWEST = 10
 DOUBTFUL = 60
+RETRIES = 20
+"""Of one submission so many are remembered, the last ones."""
 
 _OUTCOMES = frozenset(Outcome)
-CALLING = frozenset(
-    {Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED, Outcome.REJECTED, Outcome.UNDELIVERED}
-)
-"""Outcomes that call for a person."""
-
 T = TypeVar("T")
 
 
@@ -102,6 +100,7 @@ class Endings:
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._known: Lately[_Known] = Lately(remembered)
         self._rumours: Lately[int] = Lately(remembered)
+        self._retries: Lately[tuple[str, ...]] = Lately(remembered)
         self._kinds: dict[Ending, int] = {}
         self._of_kind: list[Ending] = []
         self._counts: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
@@ -148,12 +147,37 @@ class Endings:
         return self._slowest.greatest()
 
     def doubtful(self) -> list[Case]:
-        """Of the last that call for a person, those that still do, the newest first."""
-        return [case for case in self._doubtful.greatest() if self._now(case) in CALLING]
+        """Of the last that call for a person, those that still do, the newest first: they were not
+        corrected, nor sent again with an end that settles it."""
+        return [case for case in self._doubtful.greatest() if self._calls(case)]
 
-    def _now(self, case: Case) -> str:
-        known = self._known.get(case.submission_id)
-        return case.outcome if known is None else self._of_kind[known.kind].outcome
+    def sent_again(self) -> int:
+        """Of the same, those that would, had they not been sent again."""
+        cases = self._doubtful.greatest()
+        return sum(self._ended_so(case) and self._settled(case.submission_id) for case in cases)
+
+    def _calls(self, case: Case) -> bool:
+        return self._ended_so(case) and not self._settled(case.submission_id)
+
+    def _ended_so(self, case: Case) -> bool:
+        return (self._outcome(case.submission_id) or case.outcome) in CALLING
+
+    def _settled(self, name: str) -> bool:
+        """By a retry, or by one of that."""
+        names, seen = [name], {name}
+        while names:
+            for retry in self._retries.get(names.pop()) or ():
+                if self._outcome(retry) in SETTLING:
+                    return True
+                if retry not in seen:
+                    seen.add(retry)
+                    names.append(retry)
+        return False
+
+    def _outcome(self, name: str) -> str:
+        """Empty: it is not known, or forgotten."""
+        known = self._known.get(name)
+        return "" if known is None else self._of_kind[known.kind].outcome
 
     # --------------------------------------------------------------------------- what is taken
 
@@ -173,6 +197,7 @@ class Endings:
         if not name:
             return
         self.open.pop(name, None)
+        self._note_retry(name, fields)
         known = self._known.get(name)
         if known is not None and known.counted:
             self.repeats += 1
@@ -202,6 +227,7 @@ class Endings:
         before, after = word(fields, "outcome_before"), word(fields, "outcome")
         bump(self.corrections, (before, after), ("others", "others"), 100)
         self.open.pop(name, None)
+        self._note_retry(name, fields)
         known = self._known.get(name)
         if known is not None:
             self._replace(name, known, version, 1, fields)
@@ -209,6 +235,12 @@ class Endings:
         ending = ending_of(fields)
         confirm_ms = _confirm_ms(fields, ending)
         self._put(name, ending, self._new(name, version, 1, confirm_ms, False))
+
+    def _note_retry(self, name: str, fields: Mapping[str, Any]) -> None:
+        if old := word(fields, "retry_of"):
+            known = self._retries.get(old) or ()
+            if name not in known:
+                self._retries.put(old, (*known, name)[-RETRIES:])
 
     def _reattribute(self, line: Line) -> None:
         fields = line.fields

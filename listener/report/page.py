@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Iterator
 from importlib.resources import files
 
+from listener.core.outcomes import CALLING
 from listener.plots import STYLE, duration, number
 
 from . import figures
 from .account import Account
-from .endings import CALLING
 from .markup import Html, joined, tag
 from .moments import span_of
 from .parts import PARTS
@@ -89,7 +89,9 @@ def _facts(account: Account) -> Iterator[tuple[str, str, str]]:
         slow = f"p99 {duration(confirm.quantile(0.99) or 0)}"
         yield "median to confirm", duration(confirm.quantile(0.5) or 0), slow
     calling = sum(row.count for row in rows.values() if row.outcome in CALLING)
-    yield "call for a person", number(calling), "not confirmed, not presumed"
+    again = account.endings.sent_again()
+    note = f"{number(again)} others sent again since" if again else "not confirmed, not presumed"
+    yield "call for a person", number(calling - again), note
     found = figures.deaf(account)
     missed = sum(each.missed_ms for each in found)
     times = sum(len(each.missed) for each in found)

@@ -14,7 +14,7 @@ from listener.core.names import Gate, State, SubmissionId, WaitingFor
 from listener.core.retry import REDISPATCHED
 from listener.core.retry import shown as drift_shown
 from listener.core.submission import Lane
-from listener.core.view import public, rfc3339
+from listener.core.view import public, retried_by, rfc3339
 from listener.core.wire import check_code
 from listener.ports.clock import Clock
 from listener.ports.event_source import Overhears, Watching
@@ -43,7 +43,7 @@ from .gap_book import public_gap
 from .intake import Declined
 from .overhearing import Silent
 from .replies import replied, timed_out
-from .retrying import Look
+from .retrying import Look, sent_again
 from .service import Service, World
 from .vital_signs import VitalSigns
 
@@ -97,7 +97,7 @@ class ServiceFront:
     async def submission(self, submission_id: SubmissionId) -> Public | None:
         """As the port says."""
         found = await self._service.submission(submission_id)
-        return None if found is None else self._show(*found)
+        return None if found is None else await self._with_retry(*found)
 
     async def story(self, submission_id: SubmissionId) -> Public | None:
         """As the port says."""
@@ -119,6 +119,7 @@ class ServiceFront:
                 attribution=wanted.attribution,
                 late=wanted.late,
                 retry_of=wanted.retry_of,
+                needs_person=wanted.needs_person,
                 ref=wanted.cv_ref,
                 created_from_ms=wanted.created_from_ms,
                 created_to_ms=wanted.created_to_ms,
@@ -127,7 +128,7 @@ class ServiceFront:
             )
         )
         page = found[: wanted.limit]
-        shown = tuple([self._show(stored, await self._lane_of(stored)) for stored in page])
+        shown = tuple([await self._with_retry(s, await self._lane_of(s)) for s in page])
         return Listing(shown, page[-1].submission.id if len(found) > wanted.limit else None)
 
     async def gaps(self, before: int | None, limit: int) -> GapListing:
@@ -349,6 +350,11 @@ class ServiceFront:
         if stored.submission.state is not State.QUEUED:
             return None
         return await self._service.engine.lane(stored.code)
+
+    async def _with_retry(self, stored: StoredSubmission, lane: Lane | None) -> Public:
+        shown = self._show(stored, lane)
+        again = await sent_again(self._journal, stored.submission)
+        return shown if again is None else {**shown, "retried_by": retried_by(again)}
 
     def _show(self, stored: StoredSubmission, lane: Lane | None) -> Public:
         shown = public(stored.submission, self._log.ref(stored.code), lane, self._clock.now_ms())

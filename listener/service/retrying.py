@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from listener.core import retry
+from listener.core import outcomes, retry
 from listener.core.names import Objection, SubmissionId
 from listener.core.retry import Drift
 from listener.core.submission import Submission
@@ -45,6 +45,22 @@ class Outlook:
     look: Look
     answer: Accepted | Declined | None = None
     objection: Objection | None = None
+
+
+async def sent_again(journal: Journal, old: Submission) -> Submission | None:
+    """The retry that counts of one that calls for a person: the first found that settles it, be it
+    a retry of a retry, or else the newest. None where it was not sent again, or calls for nobody.
+    """
+    found: list[Submission] = []
+    ids = [old.id] if old.outcome in outcomes.CALLING else []
+    while ids:
+        retries = await journal.submissions(Query(retry_of=ids.pop(), limit=NEWER))
+        for each in (stored.submission for stored in retries):
+            if each.outcome in outcomes.SETTLING:
+                return each
+            found.append(each)
+            ids.append(each.id)
+    return max(found, key=lambda each: (each.created_ms, each.id), default=None)
 
 
 class Retrying:

@@ -14,7 +14,7 @@ from listener.core.names import Millis, Outcome, State, SubmissionId, WaitingFor
 from listener.core.standing import first_sent
 from listener.core.submission import Lane, Submission
 from listener.core.usual import Usual, usual_of, usual_words
-from listener.core.view import public, rfc3339, waiting_for
+from listener.core.view import public, retried_by, rfc3339, waiting_for
 from listener.ports.clock import Clock
 from listener.ports.journal import Journal, Query
 from listener.ports.log import Log
@@ -24,6 +24,7 @@ from .ear import Hearer
 from .engine import Engine
 from .enquirer import Enquirer
 from .pausing import Pause
+from .retrying import sent_again
 
 RECENT = 200
 """Confirmed updates that tell what is usual."""
@@ -64,7 +65,11 @@ class Telling:
         around = self._around(found, lane, usual)
         shown = public(found, self._log.ref(stored.code), lane, around.now_ms)
         shown["waiting_for"] = around.waiting
-        return {"submission": shown, **_told(found, around), "story": await self._facts(found)}
+        again = await sent_again(self._journal, found)
+        if again is not None:
+            shown["retried_by"] = retried_by(again)
+        told = _told(found, around, again)
+        return {"submission": shown, **told, "story": await self._facts(found)}
 
     async def _usual(self) -> Usual:
         recent = await self._journal.submissions(Query(outcome=Outcome.CONFIRMED, limit=RECENT))
@@ -111,7 +116,7 @@ class Telling:
         return story.touching(found, first.began_ms, end)
 
 
-def _told(submission: Submission, around: Around) -> dict[str, Any]:
+def _told(submission: Submission, around: Around, again: Submission | None) -> dict[str, Any]:
     """What is said of it, for people, and for programs beside it."""
     now, waiting = around.now_ms, around.waiting
     told: dict[str, Any] = {
@@ -128,7 +133,7 @@ def _told(submission: Submission, around: Around) -> dict[str, Any]:
             for step in explain.steps_ahead(submission, around)
         ],
         "means": outcomes.means(submission) or None,
-        "what_to_do": outcomes.what_to_do(submission) or None,
+        "what_to_do": outcomes.what_to_do(submission, again) or None,
     }
     if waiting is None or submission.state is State.CLOSED:
         return told

@@ -38,6 +38,7 @@ from listener.ports.journal import (
     Tally,
 )
 from listener.ports.reaction import ANNOUNCED, Reaction
+from tests.fakes.journal_memory import needing_a_person
 
 
 @dataclass
@@ -256,6 +257,9 @@ class JournalModel:
             found = [s for s in found if s.submission.late is query.late]
         if query.retry_of is not None:
             found = [s for s in found if s.submission.retry_of == query.retry_of]
+        if query.needs_person is not None:
+            needing = needing_a_person([kept.now for kept in self.kept.values()])
+            found = [s for s in found if (s.submission.id in needing) is query.needs_person]
         if query.created_from_ms is not None:
             found = [s for s in found if s.submission.created_ms >= query.created_from_ms]
         if query.created_to_ms is not None:

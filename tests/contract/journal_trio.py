@@ -90,6 +90,7 @@ class Trio:
             *(Query(ref="ref-1", open=is_so, before=before) for is_so in (True, False)),
             *(Query(late=is_so, limit=3) for is_so in (True, False)),
             *(Query(attribution=one, before=before) for one in Attribution),
+            *(Query(needs_person=is_so, limit=3) for is_so in (True, False)),
             Query(retry_of=before),
             Query(created_from_ms=since, limit=3),
             Query(created_to_ms=since, state=State.QUEUED),

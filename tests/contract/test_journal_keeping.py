@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from listener.core.evidence import Gap, Heard
 from listener.core.names import Attribution, CvCode, Disposition, Outcome, State
-from listener.core.submission import Lane
+from listener.core.submission import Lane, Submission
 from listener.ports.journal import (
     FirstLook,
     IdempotencyKey,
@@ -56,6 +56,29 @@ async def test_listing_by_state_and_outcome(journal: Journal) -> None:
     assert await listed(journal, Query(state=State.QUEUED, code=CODE)) == [3]
     assert await listed(journal, Query(state=State.QUEUED, outcome=Outcome.CONFIRMED)) == []
     assert await listed(journal, Query(code=OTHER)) == []
+
+
+async def test_what_was_sent_again_and_is_settled_calls_for_nobody(store: Store) -> None:
+    def of(n: int, outcome: Outcome, retry_of: int | None = None) -> Submission:
+        again = None if retry_of is None else an_id(retry_of)
+        return closed(n, at(5), outcome=outcome, retry_of=again)
+
+    submissions = (
+        of(1, Outcome.UNCONFIRMED),
+        of(2, Outcome.NOT_DISPATCHED, 1),
+        of(3, Outcome.CONFIRMED, 2),
+        of(4, Outcome.REJECTED),
+        of(5, Outcome.UNDELIVERED, 4),
+        queued(6, retry_of=an_id(5)),
+        of(7, Outcome.CANCELLED),
+        of(8, Outcome.UNCONFIRMED),
+        of(9, Outcome.PRESUMED, 8),
+    )
+    journal = store.journal
+    await journal.commit(LaneCommit(CODE, 0, Lane(submissions), None, submissions))
+    assert await listed(journal, Query(needs_person=True)) == [5, 4]
+    assert await listed(journal, Query(needs_person=False)) == [9, 8, 7, 6, 3, 2, 1]
+    assert await listed(journal, Query(needs_person=True, outcome=Outcome.REJECTED)) == [4]
 
 
 async def test_listing_by_how_they_ended_and_whose_they_are(store: Store) -> None:

@@ -64,6 +64,13 @@ def test_unresolved() -> None:
     assert row["outcome"] == "unconfirmed" and row["hint"] and row["reason"]
     assert {row["outcome"] for row in run("unresolved", "codes_unknown")} == {"rejected"}
     assert run("unresolved", "healthy") == []
+    one = lines("event_lost", "submission.closed")[0]
+    between = one | {"submission_id": "b", "retry_of": row["submission_id"]}
+    again = one | {"submission_id": "c", "retry_of": "b", "outcome": "confirmed"}
+    more = [json.dumps(between | {"outcome": "rejected"}), json.dumps(again)]
+    left = {row["submission_id"] for row in run("unresolved", "event_lost", more[0])}
+    assert left == {row["submission_id"], "b"}
+    assert run("unresolved", "event_lost", "\n".join(more)) == []
 
 
 def test_one_submission_and_one_cv() -> None:
@@ -107,6 +114,13 @@ def test_loud() -> None:
     found = {row["event"]: row for row in run("loud", "socket_flaps")}
     assert found["subscription.lost"]["count"] == len(lines("socket_flaps", "subscription.lost"))
     assert found["subscription.lost"]["hint"]
+    grave = {"event": "submission.closed", "level": "error", "timestamp": "2026", "hint": "grave"}
+    light = grave | {"level": "warning", "timestamp": "2027", "hint": "light"}
+    told = run("loud", "healthy", "\n".join(map(json.dumps, (grave, grave, light, light, light))))
+    assert [(row["level"], row["count"], row["hint"]) for row in told[:2]] == [
+        ("error", 2, "grave"),
+        ("warning", 3, "light"),
+    ]
 
 
 def test_beats() -> None:

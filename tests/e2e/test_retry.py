@@ -95,6 +95,16 @@ async def test_a_retry_is_looked_at_first_and_is_a_submission_of_its_own(tmp_pat
             headers={"Prefer": "wait=30", "Idempotency-Key": "one"},
         )
         assert (answer.status_code, answer.json()["submission"]["outcome"]) == (200, "confirmed")
+
+        # What they repeat calls for nobody any more, and says why.
+        again = answer.json()["submission"]["id"]
+        assert (await typed("list", "--needs-person", "--json")).objects() == []
+        (shown,) = (await typed("show", rejected, "--json")).objects()
+        assert shown["retried_by"] == {"id": again, "state": "closed", "outcome": "confirmed"}
+        (told,) = (await typed("explain", rejected, "--json")).objects()
+        words = f"Nothing: it was sent again as {again}, which is confirmed."
+        assert told["what_to_do"] == words
+        assert told["submission"]["retried_by"]["id"] == again
         assert await daemon.stop() == 0
         retried = [one for one in daemon.lines() if one["event"] == "submission.retried"]
         assert [(one["retry_of"], one.get("overruled")) for one in retried] == [

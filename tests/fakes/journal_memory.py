@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
 
+from listener.core import outcomes
 from listener.core.errors import JournalFault
 from listener.core.evidence import Gap
 from listener.core.facts import Fact
@@ -316,7 +317,9 @@ class MemoryJournal:
         newest_first = (s for _, s in sorted(self._kept.submissions.items(), reverse=True))
         of_ref = {code for ref, code in self._kept.refs if ref == query.ref}
         matching = (s for s in newest_first if query.ref is None or s.code in of_ref)
-        return [s for s in matching if _matches(s, query)][: query.limit]
+        wanted = self._kept.submissions.values() if query.needs_person is not None else ()
+        needing = needing_a_person([stored.submission for stored in wanted])
+        return [s for s in matching if _matches(s, query, needing)][: query.limit]
 
     async def facts_of(self, submission_id: SubmissionId) -> list[tuple[Millis, str, str]]:
         self._check()
@@ -661,7 +664,15 @@ def _touches(gap: Gap, submission: Submission) -> bool:
     return submission.closed_ms is None or submission.closed_ms >= gap.start_ms
 
 
-def _matches(stored: StoredSubmission, query: Query) -> bool:
+def needing_a_person(submissions: Collection[Submission]) -> set[SubmissionId]:
+    """Those that call for a person, save what was sent again and is settled by that."""
+    settled = {s.id for s in submissions if s.outcome in outcomes.SETTLING}
+    for _ in submissions:
+        settled |= {s.retry_of for s in submissions if s.id in settled and s.retry_of is not None}
+    return {s.id for s in submissions if s.outcome in outcomes.CALLING and s.id not in settled}
+
+
+def _matches(stored: StoredSubmission, query: Query, needing: Collection[SubmissionId]) -> bool:
     submission = stored.submission
     return (
         query.state in (None, submission.state)
@@ -671,6 +682,7 @@ def _matches(stored: StoredSubmission, query: Query) -> bool:
         and query.attribution in (None, submission.attribution)
         and query.late in (None, submission.late)
         and query.retry_of in (None, submission.retry_of)
+        and query.needs_person in (None, stored.submission.id in needing)
         and (query.created_from_ms is None or submission.created_ms >= query.created_from_ms)
         and (query.created_to_ms is None or submission.created_ms < query.created_to_ms)
         and (query.before is None or submission.id < query.before)

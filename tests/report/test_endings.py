@@ -55,6 +55,24 @@ def test_a_close_whose_first_line_a_crash_took_counts_by_the_second() -> None:
     assert told([accepted(1), closed(1, "confirmed", repeated=True)]) == [("confirmed", 1, 0, 0)]
 
 
+def test_what_was_sent_again_and_is_settled_calls_for_nobody() -> None:
+    lines = [
+        closed(1, "unconfirmed", reason="listened_record_moved"),
+        closed(2, "not_dispatched", retry_of=ID.format(1)),
+        closed(3, "rejected", at_s=3),
+        closed(4, "cancelled", at_s=4, retry_of=ID.format(3)),
+    ]
+
+    def calling(*more: bytes) -> tuple[list[str], int]:
+        endings = account([*lines, *more]).endings
+        return sorted(case.submission_id[-1] for case in endings.doubtful()), endings.sent_again()
+
+    assert calling() == (["1", "2", "3"], 0)
+    assert calling(closed(5, "presumed", retry_of=ID.format(2))) == (["3"], 2)
+    late = corrected(5, "unconfirmed", "confirmed", retry_of=ID.format(2))
+    assert calling(closed(5, "unconfirmed", retry_of=ID.format(2)), late) == (["3"], 2)
+
+
 def test_a_correction_replaces_the_outcome() -> None:
     first = closed(1, "unconfirmed", reason="listened_record_moved")
     lines = [first, corrected(1, "unconfirmed", "confirmed")]

@@ -6,13 +6,26 @@ from collections.abc import Iterator, Sequence
 
 import apsw
 
-from listener.core.names import CvCode
+from listener.core.names import CvCode, Outcome
+from listener.core.outcomes import CALLING, SETTLING
 from listener.ports.journal import Query, StoredSubmission
 
 from .codec import decode_submission
 
 _CREATED = "id IN (SELECT id FROM submissions WHERE created_ms >= ? AND created_ms < ?)"
 _EVER = 1 << 62
+
+
+def _words(outcomes: frozenset[Outcome]) -> str:
+    return ", ".join(f"'{outcome}'" for outcome in sorted(outcomes))
+
+
+_CALLS = f"outcome IN ({_words(CALLING)})"
+_SENT_AGAIN = f"""EXISTS (
+  WITH RECURSIVE again (id, outcome) AS (
+    SELECT id, outcome FROM submissions r WHERE r.retry_of = submissions.id
+    UNION SELECT r.id, r.outcome FROM submissions r JOIN again ON r.retry_of = again.id)
+  SELECT 1 FROM again WHERE outcome IN ({_words(SETTLING)}))"""  # noqa: S608 - our own words
 
 
 def submissions(db: apsw.Connection, query: Query) -> list[StoredSubmission]:
@@ -40,6 +53,10 @@ def _filters(query: Query) -> Iterator[tuple[str, tuple[object, ...]]]:
             yield f"{column} = ?", (value,)
     if query.open is not None:
         yield f"state {'<>' if query.open else '='} 'closed'", ()
+    if query.needs_person is True:
+        yield f"{_CALLS} AND NOT {_SENT_AGAIN}", ()
+    if query.needs_person is False:
+        yield f"(outcome IS NULL OR NOT {_CALLS} OR {_SENT_AGAIN})", ()
     if query.ref is not None:
         yield "code IN (SELECT code FROM refs WHERE ref = ?)", (query.ref,)
     if query.created_from_ms is not None or query.created_to_ms is not None:

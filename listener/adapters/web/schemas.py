@@ -147,6 +147,18 @@ SCHEMAS: Mapping[str, Schema] = {
             "waiting_for": or_null(word(WaitingFor)),
             "reason": or_null(TEXT),
         },
+        {
+            "retried_by": {
+                **members(
+                    {
+                        "id": AN_ID.schema,
+                        "state": ref("State"),
+                        "outcome": or_null(ref("Outcome")),
+                    }
+                ),
+                "description": "Where it was sent again, and was to be: the retry that counts.",
+            }
+        },
         about="An update of a CV. An outcome can be corrected later: same id, higher version.",
     ),
     "State": {**word(State), "description": "Where it is."},

@@ -179,9 +179,8 @@ function draw(name, rows, made) {
 }
 
 async function showPerson() {
-  const pages = await Promise.all(CALLS.map(name => json(`v1/submissions?outcome=${name}&limit=${PERSON_MOST}`)));
-  const found = pages.flatMap(page => page.submissions)
-    .sort((a, b) => Date.parse(b.closed_at) - Date.parse(a.closed_at)).slice(0, PERSON_MOST);
+  const {submissions} = await json(`v1/submissions?needs_person=true&limit=${PERSON_MOST}`);
+  const found = submissions.sort((a, b) => Date.parse(b.closed_at) - Date.parse(a.closed_at));
   draw("person", found, one => el("li", {},
     el("span", {}, el("strong", {className: `tone-${tone(one.outcome)}`}, words(one.outcome)), " ", opener(one.id, one.cv_ref)),
     when(one.closed_at),
