@@ -32,6 +32,10 @@ class Bulletin:
         for event in self._waiters.get(submission_id, ()):
             event.set()
 
+    def watched(self, submission_id: SubmissionId) -> bool:
+        """Whether anybody waits for news of it."""
+        return submission_id in self._waiters
+
     @contextmanager
     def watch(self, submission_id: SubmissionId) -> Iterator[asyncio.Event]:
         """An event that is set at each piece of news from now on; clear it before reading."""

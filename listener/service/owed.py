@@ -44,10 +44,13 @@ class Owed:
 
     def waits(self, submission_id: SubmissionId) -> None:
         """Somebody waits for its last word from now on."""
+        self._had.pop(submission_id, None)
         self._owed[submission_id] = self._clock.now_ms()
 
     async def undelivered(self, submission_id: SubmissionId) -> None:
-        """Nobody had it. On disk when this returns."""
+        """One who waited did not have it; nor did another, since. On disk when this returns."""
+        if submission_id in self._had:
+            return
         now = self._owed[submission_id] = self._clock.now_ms()
         self._on_disk.add(submission_id)
         await self._journal.set_note(OWED_NOTES + submission_id, str(now))

@@ -19,9 +19,9 @@ _WITHDRAWN = (Outcome.CANCELLED, Outcome.SUPERSEDED)
 
 
 class Replies:
-    """Keeps the newest in memory. The journal has a reply only while its submission is open; but
-    the commit that ends an attempt may be the one that closes it, and those who wait for the reply
-    look after it."""
+    """Keeps the newest in memory, and each that somebody waits for. The journal has a reply only
+    while its submission is open; but the commit that ends an attempt may be the one that closes it,
+    and those who wait for the reply look after it."""
 
     def __init__(self, journal: Journal, bulletin: Bulletin) -> None:
         self._journal = journal
@@ -35,7 +35,11 @@ class Replies:
         self._recent[stored.submission_id] = stored
         self._bytes += len(stored.reply.body)
         while len(self._recent) > RECENT or self._bytes > RECENT_BYTES:
-            self._drop(next(iter(self._recent)))
+            watched = self._bulletin.watched
+            oldest = next((one for one in self._recent if not watched(one)), None)
+            if oldest is None:
+                return
+            self._drop(oldest)
 
     async def recall(self, submission_id: SubmissionId) -> None:
         """Have in memory what the journal has, before it goes with a close."""

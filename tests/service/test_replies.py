@@ -212,8 +212,28 @@ def test_once_it_is_closed_the_same_again_is_a_new_update() -> None:
     async def story(life: Life) -> None:
         name, _ = await submit(life)
         assert (await until(life, name, State.CLOSED)).outcome is Outcome.CONFIRMED
+        await front(life).word_delivered(name)
         again, repeated = await submit(life)
         assert (again != name, repeated) == (True, False)
+
+    lived(story)
+
+
+def test_a_reply_that_nobody_had_is_owed_until_somebody_had_it() -> None:
+    async def story(life: Life) -> None:
+        name, _ = await submit(life)
+        await until(life, name, State.CLOSED)
+        assert await submit(life) == (name, True)
+        # One who waited has it; another who did not get it is told so too late.
+        await front(life).word_delivered(name)
+        await front(life).word_undelivered(name)
+        again, _ = await submit(life)
+        await until(life, again, State.CLOSED)
+        await front(life).word_undelivered(again)
+        await asyncio.sleep(3_500)
+        assert await submit(life) == (again, True)
+        await asyncio.sleep(200)
+        assert (await submit(life))[0] not in (name, again)
 
     lived(story)
 
@@ -223,6 +243,18 @@ def test_nobody_can_wait_for_what_is_not_known() -> None:
         assert await front(life).wait_reply(SubmissionId("none"), 5) is None
 
     lived(story)
+
+
+def test_a_reply_that_somebody_waits_for_is_not_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("listener.service.replies.RECENT_BYTES", 1)
+
+    async def story(life: Life) -> None:
+        names = [(await submit(life, CvCode(f"Sim#{n}")))[0] for n in range(5)]
+        waiting: list[Any] = [awaited(life, name) for name in names]
+        found = await asyncio.gather(*waiting)
+        assert all(told(one) == (404, "closed") for one in found)
+
+    lived(story, posts={"not_found": 1.0}, events={"silent": 1.0})
 
 
 def test_replies_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ KEEPALIVE_S = 1.5
 """How long an idle connection is kept: shorter than the servers' shortest usual patience (gunicorn
 2 s, Node and uvicorn 5 s). A POST into a connection that the server was just closing may or may not
 have been taken, and costs a settle period to find out; a new connection costs milliseconds."""
+HEAD_LINE_BYTES, HEAD_LINES = 64 * 1024, 1024
+"""Of a reply's head: no narrower than other clients are (httpx takes 100 KiB of it)."""
 
 _current: ContextVar[Witness] = ContextVar("upstream_http_witness")
 
@@ -143,6 +145,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
                 request_class=_WitnessedRequest,
+                max_line_size=HEAD_LINE_BYTES,
+                max_field_size=HEAD_LINE_BYTES,
+                max_headers=HEAD_LINES,
                 trace_configs=[_tracing()],
             )
         return self._session

@@ -26,7 +26,7 @@ from .gate import Names, Scope, Tokens
 from .gateway_path import BASE, TOKEN_PREFIX, Target, is_gateways, read_target
 from .last_word import accepted, last_word
 from .operations import Handler
-from .passed_on import PassedOn, refusal, said
+from .passed_on import PassedOn, refusal, said, send_whole
 from .preferences import Preferences, read_preferences
 from .problems import Refused, of_journal
 from .upload import Uploads
@@ -34,11 +34,11 @@ from .waiting import unless
 
 LONGEST_WAIT_S = 300
 """The longest that ``Prefer: wait`` is honoured."""
-RECORDS_AT_ONCE = 16
-"""Records asked for; further ones wait for their turn."""
+RECORDS_AT_ONCE = 128
+"""Records asked for, or being handed over; further ones wait for their turn."""
+HELD_BYTES = 64 << 20
+"""Of all that are being handed over together; one alone may be longer."""
 TURN_S = 10.0
-UNREAD_S = 30.0
-"""For a client that does not read its answer."""
 WITHOUT_A_WORD = (502, 504)
 
 
@@ -71,6 +71,7 @@ class Gateway:
         self._policy = policy
         self._stopping = stopping
         self._records = asyncio.Semaphore(RECORDS_AT_ONCE)
+        self._held = 0
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Its paths. Which of them a request names is read from the raw path, by ``answer``."""
@@ -144,11 +145,11 @@ class Gateway:
         target = self._admit(request)
         if target.edits:
             return await self._update(request, target.code)
-        return await self._record(target.code)
+        return await self._record(request, target.code)
 
     # A record.
 
-    async def _record(self, code: str) -> web.StreamResponse:
+    async def _record(self, request: web.Request, code: str) -> web.StreamResponse:
         try:
             async with asyncio.timeout(TURN_S):
                 await self._records.acquire()
@@ -156,12 +157,27 @@ class Gateway:
             detail = f"expected a turn within {TURN_S:g} s, found {RECORDS_AT_ONCE} before it"
             raise Refused("busy", detail, headers={"Retry-After": "2"}) from None
         try:
-            found = await self._front.fetch_record(code)
+            return await self._passed_on(request, await self._front.fetch_record(code))
         finally:
             self._records.release()
+
+    async def _passed_on(
+        self, request: web.Request, found: RawReply | NoReply
+    ) -> web.StreamResponse:
         match found:
-            case RawReply():
-                return PassedOn(found, {})
+            case RawReply(body=body):
+                if self._held and self._held + len(body) > HELD_BYTES:
+                    detail = (
+                        "expected clients that read what they asked for, found many that do not"
+                    )
+                    raise Refused("busy", detail, headers={"Retry-After": "2"})
+                self._held += len(body)
+                try:
+                    response = PassedOn(found, {})
+                    await send_whole(request, response)
+                    return response
+                finally:
+                    self._held -= len(body)
             case NoReply(timed_out=True):
                 return said(504, "The upstream did not answer in time.")
             case NoReply(detail=detail):
@@ -178,30 +194,17 @@ class Gateway:
         told_before = taken.repeated and taken.submission["state"] == State.CLOSED
         try:
             word = await self._word(code, submission_id, prefers)
-            await self._deliver(request, submission_id, word, told_before=told_before)
+            owed = not told_before and _is_none(word)
+            if owed:
+                await self._front.word_undelivered(submission_id)
+            await send_whole(request, word)
         except (ConnectionError, asyncio.CancelledError):
             await self._front.word_undelivered(submission_id)
             raise
+        # Who asked again once it was closed has had all there is.
+        if not owed:
+            await self._front.word_delivered(submission_id)
         return word
-
-    async def _deliver(
-        self,
-        request: web.Request,
-        submission_id: SubmissionId,
-        word: web.StreamResponse,
-        *,
-        told_before: bool,
-    ) -> None:
-        """Sent whole, here, so that it is known whether it could be. One that never was, or that
-        says no more than that there is none, is owed: who asks again is to get it. A client that
-        asked again once it was closed has had all there is."""
-        without = word.status in WITHOUT_A_WORD and not isinstance(word, PassedOn)
-        if without and not told_before:
-            await self._front.word_undelivered(submission_id)
-            await _send(request, word)
-            return
-        await _send(request, word)
-        await self._front.word_delivered(submission_id)
 
     async def _word(
         self, code: str, submission_id: SubmissionId, prefers: Preferences
@@ -221,16 +224,10 @@ class Gateway:
         return last_word(code, submission_id, awaited, prefers)
 
 
-async def _send(request: web.Request, response: web.StreamResponse) -> None:
-    """The whole of it. Raises ConnectionError where the client is gone, or does not read."""
-    try:
-        async with asyncio.timeout(UNREAD_S):
-            await response.prepare(request)
-            await response.write_eof()
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError from None
+def _is_none(word: web.StreamResponse) -> bool:
+    """Whether it says no more than that there is no word: who asks again is to get what there is
+    by then."""
+    return word.status in WITHOUT_A_WORD and not isinstance(word, PassedOn)
 
 
 def _of_a_page(request: web.Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 
@@ -17,6 +18,8 @@ DISPATCH = "CV-Dispatch"
 OUTCOME = "CV-Outcome"
 APPLIED = "Preference-Applied"
 
+UNREAD_S = 30.0
+"""For a client that takes nothing of its answer."""
 _OURS = {name.lower() for name in (SUBMISSION_ID, DISPATCH, OUTCOME, APPLIED)}
 _LIBRARYS = ("Server", "Date", "Content-Type")
 """Headers that aiohttp adds where there are none."""
@@ -46,6 +49,30 @@ class PassedOn(web.Response):
         for name in _LIBRARYS:
             if not any(name.lower() == theirs.lower() for theirs in self._theirs):
                 self.headers.popall(name, None)
+
+
+async def send_whole(request: web.Request, response: web.StreamResponse) -> None:
+    """Until all of it has left us. Raises ConnectionError where the client is gone, or has taken
+    nothing for ``UNREAD_S``: what is held for it would be held for ever."""
+    await response.prepare(request)
+    writing = asyncio.ensure_future(response.write_eof())
+    try:
+        await asyncio.sleep(0)
+        left = _unsent(request)
+        while not (await asyncio.wait({writing}, timeout=UNREAD_S))[0]:
+            before, left = left, _unsent(request)
+            if left >= before and request.transport is not None:
+                request.transport.abort()
+        writing.result()
+    finally:
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+
+
+def _unsent(request: web.Request) -> int:
+    """Bytes of it that the kernel has not taken yet."""
+    transport = request.transport
+    return transport.get_write_buffer_size() if isinstance(transport, asyncio.Transport) else 0
 
 
 async def before_it_leaves(request: web.Request, response: web.StreamResponse) -> None:

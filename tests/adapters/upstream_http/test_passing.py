@@ -48,6 +48,18 @@ async def test_status_reason_headers_and_body_are_the_upstreams_own(
         assert raw == [RawReply(404, "Nada Aqui", PASSED, BODY)]
 
 
+async def test_a_head_may_be_as_long_as_other_clients_take_it(sender: Make) -> None:
+    head = [("X-Long", "x" * 20_000), *((f"X-{number}", "y") for number in range(300))]
+
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(reply(BODY, "200 OK", *(f"{name}: {value}" for name, value in head)))
+
+    async with raw_server(script) as server, sender(server.port) as it:
+        fetched = await it.upstream.fetch_record(it.code, request_id="1")
+        assert fetched == RawReply(200, "OK", tuple(head), BODY)
+
+
 @pytest.mark.parametrize("size", [100_001, MAX_FETCHED_BYTES + 1])
 async def test_a_record_may_be_longer_than_what_we_read_ourselves(sender: Make, size: int) -> None:
     body = b"x" * size

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from listener.adapters.web import GatewayPolicy
+from listener.adapters.web import RECORDS_AT_ONCE, GatewayPolicy
 from listener.core.evidence import PostResult
 from listener.core.names import LanePolicy, PostKind, State, SubmissionId
 from listener.ports.journal import Query
@@ -142,13 +142,47 @@ async def test_records_are_asked_for_so_many_at_once(
 ) -> None:
     monkeypatch.setattr("listener.adapters.web.gateway.TURN_S", 0.05)
     house.upstream.open.clear()
-    asking = [asyncio.create_task(record(house)) for _ in range(16)]
-    await until(lambda: len(house.upstream.fetched) == 16)
+    asking = [asyncio.create_task(record(house)) for _ in range(RECORDS_AT_ONCE)]
+    await until(lambda: len(house.upstream.fetched) == RECORDS_AT_ONCE)
     answer = await record(house)
     assert (ours(answer)[0], answer.headers["Retry-After"]) == (503, "2")
     house.upstream.open.set()
     assert {(await one).status_code for one in asking} == {200}
     assert (await record(house)).status_code == 200
+
+
+async def unread(house: Daemon) -> asyncio.StreamWriter:
+    """A client that asks for a record and reads nothing of it."""
+    _, writer = await asyncio.open_connection("127.0.0.1", house.web.port, limit=1024)
+    fetched = len(house.upstream.fetched)
+    writer.write(f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await until(lambda: len(house.upstream.fetched) > fetched)
+    return writer
+
+
+async def test_what_nobody_reads_is_not_held_for_ever(
+    house: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listener.adapters.web.passed_on.UNREAD_S", 0.3)
+    house.upstream.fetches = RawReply(200, "OK", (), bytes(8 << 20))
+    writers = [await unread(house), await unread(house)]
+    await until(lambda: house.web.connected == 0)
+    answer = await record(house)
+    assert (answer.status_code, len(answer.content)) == (200, 8 << 20)
+    for writer in writers:
+        writer.close()
+
+
+async def test_there_is_a_bound_to_what_is_held_for_those_who_do_not_read(
+    house: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listener.adapters.web.gateway.HELD_BYTES", 10 << 20)
+    house.upstream.fetches = RawReply(200, "OK", (), bytes(8 << 20))
+    writer = await unread(house)
+    assert ours(await record(house))[0] == 503
+    house.upstream.fetches = RawReply(200, "OK", (), b"{}")
+    assert (await record(house)).status_code == 200
+    writer.transport.abort()
 
 
 # ------------------------------------------------------------------------ who goes, who joins
