@@ -19,6 +19,8 @@ KEPT_BYTES = 4_096
 SHOWN = 200
 LAST_WORDS_S = 1.0
 """For what still is in the pipe when the process has ended."""
+REAP_S, REAP_LOOKS = 1.0, 50
+"""For what was killed to be dead."""
 
 
 def program(argv: Sequence[str], path: str) -> OutcomeHandler:
@@ -79,7 +81,8 @@ async def _run(argv: Sequence[str], environ: Mapping[str, str], told: bytes, sai
     try:
         return await process.wait()
     finally:
-        with suppress(ProcessLookupError):
+        # What runs as another user (sudo) is not ours to kill, and changes nothing of how it ended.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         telling.cancel()
         await asyncio.shield(_buried(process, telling))
@@ -90,6 +93,20 @@ async def _buried(process: asyncio.subprocess.Process, telling: asyncio.Task[Non
     if process.stdin is not None:
         process.stdin.close()
     await process.wait()
+    await _reaped(process.pid)
+
+
+async def _reaped(group: int) -> None:
+    """The first process of a container is handed what a program left behind: killed, it stays in
+    the table of processes until somebody asks for it. Of this group alone: its head was asked for
+    already, and all other children are somebody else's."""
+    for _ in range(REAP_LOOKS):
+        try:
+            while os.waitpid(-group, os.WNOHANG) != (0, 0):  # noqa: ASYNC222  WNOHANG: it does not wait
+                pass
+        except ChildProcessError:
+            return
+        await asyncio.sleep(REAP_S / REAP_LOOKS)
 
 
 async def _tell(process: asyncio.subprocess.Process, told: bytes) -> None:

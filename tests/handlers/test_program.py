@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -124,6 +126,43 @@ async def test_what_it_leaves_behind_is_killed_and_holds_up_nothing(tmp_path: Pa
     async with asyncio.timeout(BOUND_S):
         await program(script(tmp_path, text), PATH)(shown())
     await gone(int(left.read_text()))
+
+
+SUBREAPER = 36
+"""Linux's PR_SET_CHILD_SUBREAPER: who is one is handed orphans, as the first process is."""
+
+
+@pytest.fixture
+def subreaper() -> Iterator[None]:
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(SUBREAPER, 1, 0, 0, 0) == 0
+    yield
+    prctl(SUBREAPER, 0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("subreaper")
+async def test_where_it_is_handed_orphans_none_stays_in_the_table_of_processes(
+    tmp_path: Path,
+) -> None:
+    left = tmp_path / "left"
+    text = (
+        "child = subprocess.Popen(['sh', '-c', 'sleep 1000 & echo $!; wait'], "
+        "stdout=subprocess.PIPE)\n"
+        f"open({str(left)!r}, 'w').write(f'{{child.pid}} {{int(child.stdout.readline())}}')"
+    )
+    async with asyncio.timeout(BOUND_S):
+        await program(script(tmp_path, text), PATH)(shown())
+    assert not [pid for pid in map(int, left.read_text().split()) if psutil.pid_exists(pid)]
+
+
+async def test_what_is_not_ours_to_kill_does_not_make_a_success_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_group: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refused)
+    await program(script(tmp_path, "sys.exit(0)"), PATH)(shown())
 
 
 async def test_one_that_broke_out_holds_up_nothing(tmp_path: Path) -> None:
