@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 
 import listener
 from listener.adapters.logs import StructuredLog
-from listener.core.errors import SettingsInvalid
 from listener.core.tracing import ids_of
-from listener.settings import Settings
+from listener.settings import Settings, expect_traces
 
 
 @asynccontextmanager
@@ -24,14 +23,9 @@ async def traced(settings: Settings, log: StructuredLog) -> AsyncIterator[None]:
     if not url:
         yield
         return
-    try:
-        from listener.adapters import tracing
-    except ModuleNotFoundError as error:
-        raise SettingsInvalid(
-            "CV_TRACES_URL: expected the extra otel to be installed (pip install"
-            f" 'cv-listener[otel]'), found no module {error.name}: install it, or take the"
-            " setting out"
-        ) from error
+    expect_traces()
+    from listener.adapters import tracing
+
     exporter = tracing.Exporter(url)
     about = tracing.resource(listener.__version__, settings.replica)
     tracer = tracing.Tracer(exporter.send, about, settings.socket_event)

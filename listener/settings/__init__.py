@@ -14,7 +14,7 @@ from .functions import (
 from .load import RESERVED, Described, Reading, Source, load, read
 from .model import Group, Known, Settings, known_settings
 from .objects import ConnectEmit
-from .unloadable import unloadable
+from .unloadable import expect_traces, unloadable
 
 __all__ = [
     "RESERVED",
@@ -30,6 +30,7 @@ __all__ = [
     "credentials_function",
     "event_function",
     "events_of",
+    "expect_traces",
     "known_settings",
     "load",
     "outcome_function",

@@ -58,3 +58,43 @@ def test_it_agrees_with_the_daemon() -> None:
     names = {known.name for known in known_settings()}
     named = set(re.findall(r"\bCV_[A-Z_]+\b", UNIT.read_text()))
     assert named and named <= names, named - names
+
+
+def test_what_a_person_types_beside_it_has_its_user_settings_secrets_and_folder(
+    tmp_path: Path,
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name in ("CV_INTAKE_TOKEN", "CV_SOCKET_AUTH"):
+        (secrets / name).write_text("secret")
+    stand_in = tmp_path / "systemd-run"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+    text = (UNIT.parent / "cv-listener").read_text()
+    script = tmp_path / "cv-listener"
+    script.write_text(text.replace("/etc/cv-listener/secrets", str(secrets)))
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(
+        ["/bin/sh", script, "list", "--cv ref", "a b"],
+        env=path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    given, _, command = done.stdout.partition("\n--\n")
+    (start,) = directive("ExecStart")
+    assert command.splitlines() == [start.removesuffix(" run"), "list", "--cv ref", "a b"]
+    told = [line.removeprefix("--property=") for line in given.splitlines()]
+    same = [
+        "DynamicUser",
+        "User",
+        "StateDirectory",
+        "StateDirectoryMode",
+        "UMask",
+        "EnvironmentFile",
+    ]
+    assert {f"{name}={directive(name)[0]}" for name in same} <= set(told)
+    (folder,) = directive("WorkingDirectory")
+    assert f"WorkingDirectory={folder.replace('%S', '/var/lib')}" in told
+    assert {f"LoadCredential={file.name}:{file}" for file in secrets.iterdir()} <= set(told)

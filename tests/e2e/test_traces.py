@@ -73,7 +73,7 @@ async def test_a_collector_that_is_away_holds_nothing_up(tmp_path: Path) -> None
 def test_without_the_extra_the_setting_is_refused_with_what_to_do(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['opentelemetry'] = None\n"
-        "from listener.__main__ import main; sys.argv[1:] = ['run']; sys.exit(main())"
+        "from listener.__main__ import main; sys.exit(main())"
     )
     environ = {
         "CV_STATE_DIR": str(tmp_path),
@@ -82,14 +82,17 @@ def test_without_the_extra_the_setting_is_refused_with_what_to_do(tmp_path: Path
         "PYTHONPATH": str(ROOT),
         "PATH": "",
     }
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environ,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 78, ended.stdout + ended.stderr
-    assert "CV_TRACES_URL: expected the extra otel to be installed" in ended.stdout
+    for command in ("run", "check", "doctor"):
+        ended = subprocess.run(
+            [sys.executable, "-c", program, command],
+            env=environ,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = " ".join((ended.stdout + ended.stderr).split())
+        assert ended.returncode == 78, said
+        assert "CV_TRACES_URL: expected the extra otel to be installed" in said
+        assert "-r locks/otel.txt" in said
