@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from io import BytesIO
@@ -73,8 +73,9 @@ class Listener:
 
     Entering opens the journal, takes up what an earlier run left, and begins to listen; leaving
     drains: attempts under way end, within ``CV_DRAIN_TIMEOUT``. What waits then waits on disk for
-    the next. Raises SettingsInvalid, JournalFault, SpoolFault. A fault of the journal while it runs
-    cancels the block, and comes out of it.
+    the next. Raises SettingsInvalid, JournalFault, SpoolFault; with ``web``, OSError where its
+    address is taken. What the block raises comes out as it is, a group of errors too. A fault of
+    the journal while it runs cancels the block, and comes out of it.
     """
 
     def __init__(
@@ -126,6 +127,12 @@ class Listener:
         return self._front
 
     async def __aenter__(self) -> Self:
+        try:
+            return await self._enter()
+        except BaseExceptionGroup as group:
+            raise root(group) from group
+
+    async def _enter(self) -> Self:
         async with AsyncExitStack() as stack:
             log = open_log(self._settings, self._stream)
             stack.callback(log.close)
@@ -152,11 +159,12 @@ class Listener:
         try:
             return await stack.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
-            cause = root(group)
-            if cause is error:
+            others = [leaf for leaf in _leaves(group, error) if leaf is not error]
+            if not others:
                 return None  # The program's own: it comes out as it went in.
-            if isinstance(cause, CvListenerError):
-                raise cause from group
+            for other in others:
+                if isinstance(other, CvListenerError):
+                    raise other from group
             raise
 
 
@@ -186,6 +194,15 @@ async def _once(settings: Settings, code: str, file: Path) -> Mapping[str, Any]:
         return shown
 
 
+def _leaves(error: BaseException, own: BaseException | None) -> Iterator[BaseException]:
+    """What a group is of; ``own`` is never taken apart."""
+    if error is own or not isinstance(error, BaseExceptionGroup):
+        yield error
+    else:
+        for inner in error.exceptions:
+            yield from _leaves(inner, own)
+
+
 def _opened(file: CvFile) -> tuple[str, BinaryIO]:
     if isinstance(file, bytes | bytearray | memoryview):
         return "", BytesIO(file)
@@ -199,4 +216,6 @@ def _opened(file: CvFile) -> tuple[str, BinaryIO]:
 
 async def _chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
     while block := await asyncio.to_thread(stream.read, BLOCK):
+        if not isinstance(block, bytes | bytearray):
+            raise TypeError("expected a file opened in binary mode, found one of text")
         yield block

@@ -159,6 +159,43 @@ async def test_an_error_of_the_program_comes_out_as_it_is(tmp_path: Path) -> Non
             _ = 1 / 0
 
 
+async def test_a_group_of_the_program_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    class Tripped(ValueError):
+        """The program's."""
+
+    mine = ExceptionGroup("mine", [Tripped(), InvalidFile("empty", "one of ours")])
+    with pytest.raises(ExceptionGroup) as caught:
+        async with listening(tmp_path, io.StringIO()):
+            raise mine
+    assert caught.value is mine
+
+    async def trip() -> None:
+        raise Tripped
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with listening(tmp_path, io.StringIO()), asyncio.TaskGroup() as group:
+            group.create_task(trip())
+    assert [type(one) for one in caught.value.exceptions] == [Tripped]
+
+
+async def test_an_address_that_is_taken_is_told_as_it_is(tmp_path: Path) -> None:
+    async with Emulator(Options(extract=False)) as upstream:
+        first = settings_for(upstream, tmp_path / "one")
+        async with Listener(first, web=True, log=io.StringIO()):
+            told = json.loads((tmp_path / "one" / "state" / "intake.json").read_text())
+            taken = {"CV_INTAKE_PORT": str(told["port"])}
+            second = settings_for(upstream, tmp_path / "two", **taken)
+            with pytest.raises(OSError, match="in use"):
+                async with Listener(second, web=True, log=io.StringIO()):
+                    pass
+
+
+async def test_a_file_of_text_is_told_to_be_one(tmp_path: Path) -> None:
+    async with listening(tmp_path, io.StringIO()) as (listener, _):
+        with pytest.raises(TypeError, match="binary mode"):
+            await listener.submit("one", io.StringIO("%PDF-1.7"))  # type: ignore[arg-type]  # it is what is to be refused
+
+
 async def test_a_fault_of_the_journal_ends_the_block(tmp_path: Path) -> None:
     async def program() -> None:
         async with listening(tmp_path, io.StringIO()) as (listener, _):
