@@ -14,7 +14,7 @@ INTRODUCTION = """\
 Every setting is a variable of the environment, or a file of that name in the folder that
 `CREDENTIALS_DIRECTORY` names (systemd's credentials, a container's mounted secrets), or a line of
 the file `.env` in the working folder; where a name stands in several, the first of these wins. An
-empty value counts as not set, but for `CV_ENQUIRIES`, where it means none.
+empty value counts as not set there, but for `CV_ENQUIRIES`, where it means none.
 [.env.example](../.env.example) has all of them to copy from.
 
 Durations are seconds, or a number with `ms`, `s`, `m`, `h` or `d`; the Python client `CVService`,

@@ -84,11 +84,15 @@ class _Requests:
         upload_timeout: float | None,
         headers: Mapping[str, str] | None,
     ) -> None:
-        found = {**dotenv_values(".env"), **os.environ}
+        # To be empty counts as not set.
+        named = {name: text for name, text in os.environ.items() if text}
+        found = {**dotenv_values(".env"), **named}
         self._base_url = _base(base_url or found.get("CV_API_BASE_URL") or DEFAULT_BASE_URL)
-        self._timeout_s = timeout or _seconds(found, "CV_API_TIMEOUT") or DEFAULT_TIMEOUT_S
+        self._timeout_s = (
+            _above_zero(timeout) or _seconds(found, "CV_API_TIMEOUT") or DEFAULT_TIMEOUT_S
+        )
         self._upload_timeout_s = (
-            upload_timeout
+            _above_zero(upload_timeout)
             or _seconds(found, "CV_API_UPLOAD_TIMEOUT")
             or UPLOADS_TAKE * self._timeout_s
         )
@@ -359,6 +363,14 @@ def _seconds(found: Mapping[str, str | None], name: str) -> float | None:
     except ValueError:
         expected = f"expected {name} to be {seconds.EXPECTED}, found something else"
     raise SettingsInvalid(f"{expected}: mend it, as in {name}=10, or leave it out")
+
+
+def _above_zero(given: float | None) -> float | None:
+    if given is not None and not given > 0:
+        raise SettingsInvalid(
+            f"expected a timeout of more than 0 seconds, found {given:g}: leave it out"
+        )
+    return given
 
 
 def _trust() -> ssl.SSLContext:

@@ -156,6 +156,11 @@ def test_settings_come_from_the_environment_or_the_file(
         "CV_API_BASE_URL=https://file.example/cv\nCV_API_TIMEOUT=4\nCV_UNKNOWN=1\n"
     )
     assert settings_of(kind()) == ("https://file.example/cv", 4, 12)
+    monkeypatch.setenv("CV_API_TIMEOUT", "")
+    assert settings_of(kind()) == ("https://file.example/cv", 4, 12)
+    for wrong in ({"timeout": 0}, {"timeout": -1.0}, {"upload_timeout": 0.0}):
+        with pytest.raises(SettingsInvalid, match="more than 0 seconds"):
+            kind(**wrong)
     monkeypatch.setenv("CV_API_TIMEOUT", "1m")
     assert settings_of(kind()) == ("https://file.example/cv", 60, 180)
     monkeypatch.setenv("CV_API_TIMEOUT", "250 ms")

@@ -442,7 +442,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (known.api_timeout_s, known.max_attempts) == (5, 2)
     assert known.api_headers_plain() == {"Authorization": "Bearer $x"}
     assert known.api_base_url == "https://h.example/cv"
-    assert load({"CV_MAX_ATTEMPTS": "", "HOME": "/h"}, file).max_attempts == 3
+    assert load({"CV_MAX_ATTEMPTS": "", "HOME": "/h"}, file).max_attempts == 2, "not set there"
 
 
 def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
@@ -506,7 +506,7 @@ def test_each_setting_is_described_with_its_source(tmp_path: Path) -> None:
     assert told("CV_INTAKE_TOKEN") == ("(secret)", Source.ENVIRONMENT)
     assert told("CV_MAX_ATTEMPTS") == ("2", Source.DOTENV)
     assert told("CV_REF_KEY") == ("(secret)", Source.DOTENV)
-    assert told("CV_REPLICA") == (os.uname().nodename, Source.DEFAULT), "set to nothing"
+    assert told("CV_REPLICA") == ("one", Source.DOTENV), "empty in the environment: not set there"
     assert told("CV_STATE_DIR") == ("/h/.local/state/cv-listener", Source.DEFAULT)
     assert told("CV_SOCKET_URL") == ("https://api-v2.uptal.com", Source.DEFAULT)
     assert told("CV_API_PROXY") == ("", Source.DEFAULT)

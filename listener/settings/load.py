@@ -98,10 +98,12 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
     file, wrong = ({}, []) if dotenv is None else _read_dotenv(dotenv, process)
     kept, unread = credentials(process)
     wrong += unread
-    found = {**_ours(file), **_ours(kept), **_ours(process)}
     known = {setting.name: setting for setting in known_settings()}
+    # One that is empty is not set, and hides none that is.
+    file, kept, own = (_set(names, known) for names in (file, kept, process))
+    found = {**file, **kept, **own}
     where = {
-        name: "" if name in process else f" in {folder_of(process) if name in kept else dotenv}"
+        name: "" if name in own else f" in {folder_of(process) if name in kept else dotenv}"
         for name in found
     }
     wrong += [
@@ -109,11 +111,7 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
         for name, value in found.items()
         if name not in known and not _asks_for_nothing(name, value)
     ]
-    given = {
-        name: value
-        for name, value in found.items()
-        if name in known and (value or known[name].form.empty)
-    }
+    given = {name: value for name, value in found.items() if name in known}
     if "CV_STATE_DIR" not in given:
         wrong += _homeless(process)
     settings: Settings | None = None
@@ -125,7 +123,7 @@ def read(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".
         wrong += [line for detail in details for line in _lines(detail, known, given, where)]
     if settings is None or wrong:
         raise SettingsInvalid("\n".join(wrong))
-    return Reading(settings, {name: _source(name, given, process, kept) for name in known})
+    return Reading(settings, {name: _source(name, given, own, kept) for name in known})
 
 
 def _build(texts: Mapping[str, str], environ: Mapping[str, str] | None) -> Settings:
@@ -167,6 +165,15 @@ def _ours(names: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in names.items()
         if name.startswith(PREFIX) and not name.startswith(IGNORED) and name not in TOLD
+    }
+
+
+def _set(names: Mapping[str, str], known: Mapping[str, Known]) -> dict[str, str]:
+    """Ours of these, without those of settings that are empty, save where that is a value."""
+    return {
+        name: value
+        for name, value in _ours(names).items()
+        if value or name not in known or known[name].form.empty
     }
 
 
