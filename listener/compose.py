@@ -76,6 +76,7 @@ def service_policy(settings: Settings) -> ServicePolicy:
             max_attempts=settings.max_attempts,
             enquiries_ms=tuple(_ms(offset) for offset in settings.enquiries_s),
             baseline=settings.baseline,
+            retry_after_cap_ms=_ms(settings.retry_after_cap_s),
         ),
         sending=SendingPolicy(
             max_in_flight=settings.max_in_flight, listen_wait_ms=_ms(settings.listen_wait_s)

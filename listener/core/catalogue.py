@@ -257,8 +257,13 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "CV_SOCKET_PATH."),
     ),
     "The upstream": (
-        _spec("upstream.held", _W, "The upstream asked for quiet: nothing is sent meanwhile.",
-              "duration_ms", do="Nothing for one. Many: lower CV_MAX_IN_FLIGHT."),
+        _spec("upstream.held", _W, "The upstream asked for quiet: nothing is sent until then, and "
+              "then one by one. Whatever it asks for more meanwhile has no line.",
+              "until", "waiting", "restarted",
+              do="Nothing for one. Many, or one that lasts: lower CV_MAX_IN_FLIGHT."),
+        _spec("upstream.released", _I, "The upstream takes as much again as there is, after it had "
+              "asked for quiet.",
+              "duration_ms", "asked", "waiting"),
         _spec("upstream.circuit_opened", _W, "Failures in a row: sending pauses, then tries one.",
               "reason", do="See that the upstream serves.", words={"reason": LASTING}),
         _spec("upstream.circuit_closed", _I, "The upstream serves again.",

@@ -61,7 +61,11 @@ class Draft:
 
     def hold_all(self, duration_ms: int) -> None:
         """Ask for quiet towards the upstream, for every lane."""
-        self.effects.append(HoldAll(self.after(duration_ms)))
+        self.hold_until(self.after(duration_ms))
+
+    def hold_until(self, until_ms: Millis, *, restarted: bool = False) -> None:
+        """The same, by the hour. ``restarted``: an earlier run was asked for it."""
+        self.effects.append(HoldAll(until_ms, restarted))
 
     def dispose(self, heard: Heard, disposition: Disposition, owner: SubmissionId | None) -> None:
         """Say what became of a heard event: the last word on it in this decision counts."""

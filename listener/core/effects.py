@@ -37,9 +37,11 @@ class Enquire(Effect):
 
 @dataclass(frozen=True, slots=True)
 class HoldAll(Effect):
-    """The upstream asked for quiet: send nothing to any lane before ``until_ms``."""
+    """The upstream asked for quiet: send nothing to any lane before ``until_ms``. ``restarted``:
+    it asked an earlier run."""
 
     until_ms: Millis
+    restarted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ WAITS: Mapping[WaitingFor, str] = {
 
 GATES: Mapping[Gate, str] = {
     Gate.DRAINING: "the daemon is about to end: it is sent after the next start",
-    Gate.HOLD: "nothing is sent, for the upstream asked for quiet: sending goes on",
+    Gate.HOLD: "the upstream asked for quiet, and is sent one by one after that: sending goes on",
     Gate.CIRCUIT: "the upstream failed several times in a row: before the rest, one attempt is "
     "tried",
     Gate.LISTENING: "we are deaf, and an update sent now could not be heard: it is sent once we "

@@ -22,6 +22,7 @@ SUBSCRIPTION = Incident(
     ("failures",),
 )
 DOUBT = Incident(("subscription.doubted",), ("subscription.compared",), ("submissions",))
+QUIET = Incident(("upstream.held",), ("upstream.released",), ("asked", "waiting"))
 CIRCUIT = Incident(("upstream.circuit_opened",), ("upstream.circuit_closed",), ("failures",))
 READINGS = Incident(
     ("upstream.readings_paused",),
@@ -34,7 +35,7 @@ WATCH = Incident(("watch.failed",), ("watch.restored",), ("failures",))
 HANDLER = Incident(("handler.failed", "handler.disabled"), ("handler.recovered",), ("failures",))
 
 INCIDENTS: tuple[Incident, ...] = (
-    *(SUBSCRIPTION, DOUBT, CIRCUIT, READINGS),
+    *(SUBSCRIPTION, DOUBT, QUIET, CIRCUIT, READINGS),
     *(PAUSE, SPOOL, WATCH, HANDLER),
 )
 """All there are."""
@@ -42,7 +43,6 @@ INCIDENTS: tuple[Incident, ...] = (
 ALONE: Mapping[str, str] = {
     "upstream.credentials_failed": "of one request; its attempt tells what follows",
     "upstream.adapter_failed": "of one request; its attempt tells what follows",
-    "upstream.held": "says itself how long it lasts",
     "intake.request_failed": "of one request",
     "loop.failed": "of one task; what is like it is counted (suppressed)",
     "daemon.failed": "the last line there is; the next start is its end",

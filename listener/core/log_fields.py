@@ -127,6 +127,7 @@ FIELDS: dict[str, str] = {
     "handler": "The handler: its name in the settings.",
     "tries": "How often it was tried.",
     "waiting": "How much waits for it.",
+    "asked": "How often the upstream asked for quiet.",
     "library": "The library that said it.",
     "message": "What it said, redacted.",
     "host": "Address that is listened on.",

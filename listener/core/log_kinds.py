@@ -67,7 +67,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
         *("failures", "touched", "watched", "lanes", "open", "count", "events", "files_swept"),
         *("events_heard", "events_foreign"),
         *("refused", "files", "retold", "submissions", "in_flight", "enquiries_waiting"),
-        *("dropped_lines", "dropped", "tries", "waiting", "port", "suppressed"),
+        *("dropped_lines", "dropped", "tries", "waiting", "port", "suppressed", "asked"),
     ),
     _K.BYTES: ("size",),
     _K.MILLIS: (

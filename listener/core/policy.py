@@ -24,6 +24,8 @@ class Policy:
     baseline: bool = True
     backoff_first_ms: int = 1_000
     backoff_cap_ms: int = 60_000
+    retry_after_cap_ms: int = 300_000
+    """The longest quiet that the upstream is granted, whatever it asks for."""
 
     def backoff_ms(self, failures: int) -> int:
         """Capped doubling: the wait after ``failures`` (1 or more) in a row. Jitter is I/O's."""

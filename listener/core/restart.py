@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from .draft import Draft
 from .evidence import PostResult, Reading
 from .names import Millis, PostKind, State
+from .quiet import asked_ms, quiet_until_ms
 from .sending import doubt
 from .standing import possibly_sent
 from .submission import Attempt, Lane, Submission
@@ -25,6 +26,7 @@ def restart(draft: Draft) -> None:
     clock = _Clock(draft.at_ms, _deaf_since(draft))
     for submission in draft.lane.submissions:
         known = _on_new_clock(submission, clock)
+        _hold_again(draft, known)
         if submission.state is State.CLOSED:
             draft.put(known)
         else:
@@ -128,9 +130,18 @@ def _restart_one(draft: Draft, submission: Submission) -> None:
             ),
         )
     if submission.not_before_ms is not None:
-        cap = draft.after(policy.backoff_cap_ms)
+        longest = max(policy.backoff_cap_ms, asked_ms(submission.attempts, policy) or 0)
+        cap = draft.after(longest)
         submission = replace(submission, not_before_ms=min(submission.not_before_ms, cap))
     draft.put(submission)
+
+
+def _hold_again(draft: Draft, submission: Submission) -> None:
+    """The quiet that an earlier run was asked for lasts on, though no longer than from now."""
+    asked = asked_ms(submission.attempts, draft.policy)
+    until = quiet_until_ms(submission, draft.policy)
+    if asked is not None and until is not None and until > draft.at_ms:
+        draft.hold_until(min(until, draft.after(asked)), restarted=True)
 
 
 def _clamp(value: Millis | None, low: int, high: int) -> Millis | None:

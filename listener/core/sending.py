@@ -18,6 +18,7 @@ from .facts import (
 )
 from .inputs import AttemptEnded, CancelRequested, SendBegins, Submit
 from .names import LanePolicy, Millis, Movement, Outcome, PostKind, State
+from .quiet import asked_ms, wait_ms
 from .retry import objection_in
 from .standing import (
     foreign_update_seen,
@@ -191,19 +192,12 @@ def settle_attempt(draft: Draft, over: Submission, result: PostResult) -> None:
             _accepted(draft, over, result)
         case PostKind.POSSIBLY_SENT:
             if result.retry_after_ms is not None:
-                draft.hold_all(result.retry_after_ms)
+                draft.hold_all(asked_ms(over.attempts, draft.policy) or 0)
             doubt(draft, replace(over, never_resend=over.never_resend or not result.resendable))
 
 
 def _unsent(draft: Draft, over: Submission, result: PostResult) -> None:
-    tries = 0
-    for attempt in reversed(over.attempts):
-        if attempt.possibly_sent:
-            break
-        tries += 1
-    wait = draft.policy.backoff_ms(tries)
-    if result.retry_after_ms is not None:
-        wait = max(result.retry_after_ms, draft.policy.backoff_first_ms)
+    wait = wait_ms(over.attempts, result, draft.policy)
     if result.kind is PostKind.THROTTLED:
         draft.hold_all(wait)
     if not result.resendable:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from .evidence import Hearing, Reading, compare, newly_processing
 from .names import Attribution, Millis, Movement, Outcome, State
 from .policy import Policy
+from .quiet import quiet_until_ms
 from .submission import Attempt, FileFacts, Lane, Submission
 
 UNRESOLVED_OUTCOMES = frozenset({Outcome.UNCONFIRMED, Outcome.NOT_DISPATCHED, Outcome.UNDELIVERED})
@@ -259,7 +260,8 @@ def forget_ms(submission: Submission, policy: Policy) -> int | None:
     if submission.closed_ms is None:
         return None
     if not possibly_sent(submission):
-        return submission.closed_ms
+        # Until then a restart learns of the quiet from it.
+        return max(submission.closed_ms, quiet_until_ms(submission, policy) or 0)
     return submission.closed_ms + policy.late_window_ms
 
 

@@ -142,6 +142,13 @@ class EventSource(Protocol):
         none stands nothing happens."""
         ...
 
+    def hurry(self) -> None:
+        """There is reason to think that a connection can be had now, or is wanted now: the wait
+        until the next attempt ends, once it has lasted a few seconds. That after a refusal does
+        not, for no hurry mends one. Where a connection stands, or is being made, nothing happens.
+        Returns at once."""
+        ...
+
     def committed(self, offset: str) -> None:
         """The event that carried this offset is on disk: what a reconnect may offer."""
         ...

@@ -24,13 +24,11 @@ OPEN = 2_000
 @dataclass(frozen=True, slots=True)
 class Kind:
     """``pair``: the events that begin and end it. One at a time for each run of the daemon
-    (``lasting``: for each replica, over its restarts) and for each value of the field ``of``. A
-    line of ``whole`` is one of its own, which began when it was told and lasted ``duration_ms``.
+    (``lasting``: for each replica, over its restarts) and for each value of the field ``of``.
     ``why``: the field that says why, in the first line."""
 
     name: str
-    pair: incidents.Incident | None = None
-    whole: tuple[str, ...] = ()
+    pair: incidents.Incident
     of: str = ""
     why: str = "reason"
     lasting: bool = False
@@ -38,13 +36,13 @@ class Kind:
 
     @property
     def begins(self) -> tuple[str, ...]:
-        """None where each is told whole."""
-        return self.pair.begins if self.pair else ()
+        """Which events begin it."""
+        return self.pair.begins
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """As ``begins``."""
-        return self.pair.ends if self.pair else ()
+        """Which events end it."""
+        return self.pair.ends
 
 
 SUBSCRIPTION = "no subscription"
@@ -53,7 +51,7 @@ OF_THE_RUN = frozenset({"subscription.established"})
 KINDS = (
     Kind(SUBSCRIPTION, incidents.SUBSCRIPTION, grave=True),
     Kind("subscription in doubt", incidents.DOUBT),
-    Kind("upstream asked for quiet", whole=("upstream.held",)),
+    Kind("upstream asked for quiet", incidents.QUIET),
     Kind("sending held: upstream fails", incidents.CIRCUIT, grave=True),
     Kind("record not readable", incidents.READINGS),
     Kind("sending paused by command", incidents.PAUSE, lasting=True),
@@ -122,8 +120,6 @@ class Incidents:
                 found[event] = _bound(self._begin, kind)
             for event in kind.ends:
                 found[event] = _bound(self._end, kind)
-            for event in kind.whole:
-                found[event] = _bound(self._whole, kind)
         return found
 
     def all(self) -> list[Incident]:
@@ -190,12 +186,6 @@ class Incidents:
         )
         if len(self._past) < OPEN:
             self._past[key] = (min(start, end), max(end, line.at_ms))
-
-    def _whole(self, kind: Kind, line: Line) -> None:
-        fields = line.fields
-        lasted = count(fields, "duration_ms") or 0
-        whose = (word(fields, "replica"), word(fields, "run_id"))
-        self._keep(Incident(kind, "", *whose, line.at_ms, line.at_ms + lasted, ""))
 
     def _keep(self, incident: Incident) -> None:
         self._serial += 1

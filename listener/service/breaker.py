@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from listener.core.evidence import Reading
 from listener.core.names import BreakerState
 
 Change = Literal["opened", "closed"]
+
+ANSWERS = frozenset({"not_found", "status_error", "unreadable_reply"})
+"""What a reading that says nothing may still be: an answer."""
+
+
+def served(reading: Reading) -> bool:
+    """Any answer but a server's error, or its asking for quiet, is a sign of life."""
+    return reading.known or reading.detail in ANSWERS or reading.detail.startswith("http_4")
 
 
 class Breaker:
@@ -38,6 +47,12 @@ class Breaker:
         if self._open_until_ms is None:
             return True
         return now_ms >= self._open_until_ms and self._probe is None
+
+    def lets(self, attempt: object, now_ms: int) -> bool:
+        """Whether an attempt that was allowed may still go on: open, as its probe alone."""
+        if self._open_until_ms is None:
+            return True
+        return now_ms >= self._open_until_ms and attempt is self._probe
 
     def state(self, now_ms: int) -> BreakerState:
         """How it stands."""

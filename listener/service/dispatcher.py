@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from listener.core.evidence import PostResult, Reading
 from listener.core.inputs import AttemptEnded, SendBegins
@@ -20,9 +20,11 @@ from listener.ports.spool import Spool
 from listener.ports.upstream import Upstream
 from listener.ports.vitals import Quiet
 
-from .breaker import Breaker
+from .breaker import Breaker, served
 from .ear import Hearer
 from .engine import Engine, Moment
+from .gates import Gates, Pass
+from .hold import Hold
 from .replies import Replies
 
 AGAIN_MS = 50
@@ -37,15 +39,24 @@ class SendingPolicy:
     listen_wait_ms: int = 30_000
 
 
-class _Paused(Exception):
+class _TurnedBack(Exception):
     """Raised where an attempt would begin, so that nothing of it is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """The head of a lane, and since when it can be sent."""
+
+    code: CvCode = field(repr=False)
+    submission_id: SubmissionId
+    ready_ms: Millis
 
 
 class Dispatcher:
     """Takes offers, waits for all that must be waited for, then makes one attempt.
 
-    The waits, in this order: not draining, not paused, no hold, the breaker, listening (bounded), a
-    free place; then the baseline is read, and the engine has the last word.
+    The waits: the gates, and a free place. Then the baseline is read, which may take its time: all
+    gates are looked at again, and the engine has the last word.
     """
 
     def __init__(
@@ -69,6 +80,9 @@ class Dispatcher:
         self._log = log
         self._breaker = breaker
         self._policy = policy
+        self.gates = Gates(
+            hearer, clock, breaker, Hold(clock, log, policy.max_in_flight), policy.listen_wait_ms
+        )
         self._request_id = request_id
         self._replies = replies
         self._offers: list[tuple[Millis, int, CvCode, SubmissionId]] = []
@@ -77,15 +91,12 @@ class Dispatcher:
         self._changed = asyncio.Event()
         self._places = asyncio.Semaphore(policy.max_in_flight)
         self._busy: set[CvCode] = set()
-        self._hold_until_ms = Millis(0)
-        self._draining = False
-        self._paused = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     def offer(self, code: CvCode, submission_id: SubmissionId, not_before_ms: Millis) -> None:
         """The head of a lane may be sent. Offering it again changes nothing."""
-        if self._draining or code in self._busy:
+        if self.gates.draining or code in self._busy:
             return
         known = self._offered.get(code)
         if known is not None and known[1] == submission_id and known[0] <= not_before_ms:
@@ -95,16 +106,15 @@ class Dispatcher:
         heapq.heappush(self._offers, (not_before_ms, self._order, code, submission_id))
         self._changed.set()
 
-    def hold(self, until_ms: Millis) -> None:
-        """Send nothing to any lane before ``until_ms`` (rule 6)."""
-        if until_ms > self._hold_until_ms:
-            self._hold_until_ms = until_ms
-            wait = until_ms - self._clock.now_ms()
-            self._log.emit("upstream.held", duration_ms=max(0, wait))
+    def hold(self, until_ms: Millis, *, restarted: bool = False) -> None:
+        """Send nothing to any lane before ``until_ms`` (rule 6). ``restarted``: an earlier run was
+        asked for it."""
+        self.gates.hold.asked(until_ms, self.backlog, restarted)
+        self._changed.set()
 
     def pause(self, paused: bool) -> None:
         """Begin no further attempt, from this moment on; or do so again."""
-        self._paused = paused
+        self.gates.paused = paused
         self._changed.set()
 
     @property
@@ -119,22 +129,16 @@ class Dispatcher:
 
     def held_ms(self) -> int:
         """How long nothing is sent yet at the upstream's wish."""
-        return max(0, self._hold_until_ms - self._clock.now_ms())
+        return max(0, self.gates.hold.until_ms - self._clock.now_ms())
 
-    def gate(self) -> tuple[Gate, Millis | None] | None:
-        """What keeps any head from being sent now, beside a pause, and until when, where that is
-        known; None where nothing does."""
-        now = self._clock.now_ms()
-        if self._draining:
-            return Gate.DRAINING, None
-        if now < self._hold_until_ms:
-            return Gate.HOLD, self._hold_until_ms
-        if not self._breaker.allows(now):
-            wait = self._breaker.opens_in_ms(now)
-            return Gate.CIRCUIT, Millis(now + wait) if wait else None
-        if (must_listen := self._must_listen_ms()) > 0:
-            return Gate.LISTENING, Millis(now + must_listen)
-        return (Gate.PLACE, None) if self._places.locked() else None
+    def gate(self, code: CvCode | None = None) -> tuple[Gate, Millis | None] | None:
+        """What keeps the head of this lane from being sent now, or of the first of all, beside a
+        pause, and until when, where that is known; None where nothing does."""
+        offered = None if code is None else self._offered.get(code)
+        found = self.gates.shut(self._ready_ms() if offered is None else offered[0], self.in_flight)
+        if found is None and self._places.locked():
+            return Gate.PLACE, None
+        return found
 
     @property
     def quiet(self) -> Quiet | None:
@@ -145,98 +149,94 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Begin no further attempt; return when those under way have ended."""
-        self._draining = True
+        self.gates.draining = True
         self._changed.set()
         await self._idle.wait()
 
     async def run(self) -> None:
         """Serve offers until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._heed_the_ear())
             while True:
-                await self._gates()
+                await self._wait_for_gates()
                 await self._places.acquire()
-                offer = self._next()
-                if offer is None or self._closed():
-                    if offer is not None:
-                        self.offer(*offer)
+                if self._closed() or (offer := self._next()) is None:
                     self._places.release()
                     await self._wait_for_offer()
                     continue
-                code, submission_id, _ = offer
-                self._busy.add(code)
-                attempt = self._breaker.began()
+                self._busy.add(offer.code)
                 self._idle.clear()
-                group.create_task(self._serve(code, submission_id, attempt))
+                group.create_task(self._serve(offer, self.gates.let_through()))
 
-    def _next(self) -> tuple[CvCode, SubmissionId, Millis] | None:
-        """Take the first offer whose time has come."""
-        now = self._clock.now_ms()
-        while self._offers and self._offers[0][0] <= now:
-            at, _, code, submission_id = heapq.heappop(self._offers)
+    async def _heed_the_ear(self) -> None:
+        while True:
+            await self._hearer.wait_change()
+            self._changed.set()
+
+    def _first(self) -> tuple[Millis, CvCode, SubmissionId] | None:
+        """The offer whose time comes first."""
+        while self._offers:
+            at, _, code, submission_id = self._offers[0]
             if self._offered.get(code) == (at, submission_id):
-                del self._offered[code]
-                return code, submission_id, at
+                return at, code, submission_id
+            heapq.heappop(self._offers)
         return None
+
+    def _ready_ms(self) -> Millis:
+        """Since when the first can be sent, or from when on; since ever, if there is none."""
+        first = self._first()
+        return Millis(0) if first is None else first[0]
+
+    def _next(self) -> _Offer | None:
+        """Take the first offer, if its time has come."""
+        first = self._first()
+        if first is None or first[0] > self._clock.now_ms():
+            return None
+        at, code, submission_id = first
+        heapq.heappop(self._offers)
+        del self._offered[code]
+        return _Offer(code, submission_id, at)
 
     async def _wait_for_offer(self) -> None:
         """Until an offer is made, or the first one's time comes, or a gate may have opened."""
         self._changed.clear()
-        wait: float | None = None
-        if self._offers:
-            wait = max(0.0, (self._offers[0][0] - self._clock.now_ms()) / 1000)
-        await self._sleep_unless_changed(wait)
+        hold = self.gates.hold
+        if not self._offered and not self._busy:
+            hold.nothing_waits()
+        ends_ms = hold.until_ms if hold.open and not self._busy else None
+        await self._sleep_unless_changed(self._ready_ms() if self._offered else ends_ms)
 
-    async def _sleep_unless_changed(self, seconds: float | None) -> None:
+    async def _sleep_unless_changed(self, until_ms: int | None) -> None:
+        wait = None if until_ms is None else max(0, until_ms - self._clock.now_ms()) / 1000
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(wait):
                 await self._changed.wait()
         except TimeoutError:
             pass
 
+    def _shut(self) -> tuple[Gate, Millis | None] | None:
+        return self.gates.shut(self._ready_ms(), self.in_flight)
+
     def _closed(self) -> bool:
         """Whether any gate is shut now."""
-        return (
-            self._draining
-            or self._paused
-            or self._clock.now_ms() < self._hold_until_ms
-            or not self._breaker.allows(self._clock.now_ms())
-            or self._must_listen_ms() > 0
-        )
+        return self.gates.paused or self._shut() is not None
 
-    def _must_listen_ms(self) -> int:
-        """How long sending still waits to be heard: bounded, for being deaf must not stop it."""
-        if self._hearer.listening:
-            return 0
-        return max(0, self._policy.listen_wait_ms - self._hearer.deaf_for_ms())
-
-    async def _gates(self) -> None:
+    async def _wait_for_gates(self) -> None:
         """Wait until every gate is open. With nothing on offer, nobody needs to wait."""
-        while self._closed() and self._offers:
-            now = self._clock.now_ms()
-            waits = [self._hold_until_ms - now, self._breaker.opens_in_ms(now)]
-            must_listen = self._must_listen_ms()
-            pause = max(*waits, 0)
-            if self._draining:
-                await asyncio.Event().wait()
-            elif self._paused or pause > 0:
-                # An attempt under way may close the breaker before its time.
-                self._changed.clear()
-                await self._sleep_unless_changed(None if self._paused else pause / 1000)
-            elif must_listen > 0:
-                try:
-                    async with asyncio.timeout(must_listen / 1000):
-                        await self._hearer.wait_change()
-                except TimeoutError:
-                    pass
-            else:
-                await self._breaker.wait_probe()
+        while self._closed() and self._offered:
+            # An attempt under way may open one before its time, or shut it for longer.
+            self._changed.clear()
+            shut, until_ms = self._shut() or (None, None)
+            if shut is Gate.LISTENING:
+                self._hearer.hurry()
+            await self._sleep_unless_changed(None if self.gates.paused else until_ms)
 
-    async def _serve(self, code: CvCode, submission_id: SubmissionId, attempt: object) -> None:
+    async def _serve(self, offer: _Offer, let: Pass) -> None:
         try:
-            lane, refusal = await self._attempt(code, submission_id)
+            lane, refusal = await self._attempt(offer, let)
         finally:
-            self._breaker.gone(attempt)
-            self._busy.discard(code)
+            self.gates.over(let)
+            self._busy.discard(offer.code)
             self._places.release()
             self._changed.set()
             if not self._busy:
@@ -244,12 +244,16 @@ class Dispatcher:
         # What became sendable while this lane was busy was not taken: offer it now.
         now = self._clock.now_ms()
         ready = sendable(lane, now)
-        if ready is None or (refusal == "too_late" and ready.id == submission_id):
+        if ready is None or (refusal == "too_late" and ready.id == offer.submission_id):
+            return
+        if refusal == "turned_back" and ready.id == offer.submission_id:
+            self.offer(offer.code, ready.id, offer.ready_ms)
             return
         later = AGAIN_MS if refusal == "events_pending" else 0
-        self.offer(code, ready.id, Millis(now + later))
+        self.offer(offer.code, ready.id, Millis(now + later))
 
-    async def _attempt(self, code: CvCode, submission_id: SubmissionId) -> tuple[Lane, str | None]:
+    async def _attempt(self, offer: _Offer, let: Pass) -> tuple[Lane, str | None]:
+        code, submission_id = offer.code, offer.submission_id
         lane = await self._engine.lane(code)
         found = next((s for s in lane.submissions if s.id == submission_id), None)
         if found is None or found.state is not State.QUEUED:
@@ -259,10 +263,11 @@ class Dispatcher:
         baseline: Reading | None = None
         if self._engine.policy.baseline:
             baseline = await self._upstream.read_record(code, request_id=f"{request_id}-baseline")
+            self.gates.answered(served(baseline))
 
         def begins(moment: Moment) -> SendBegins:
-            if self._paused:
-                raise _Paused
+            if not self.gates.hold_good(let, offer.ready_ms):
+                raise _TurnedBack
             return SendBegins(
                 at_ms=moment.at_ms,
                 hearing=moment.hearing,
@@ -273,8 +278,8 @@ class Dispatcher:
 
         try:
             begun = await self._engine.give(code, begins)
-        except _Paused:
-            return lane, "paused"
+        except _TurnedBack:
+            return lane, "turned_back"
         if begun.refusal is not None:
             return begun.lane, begun.refusal
         return (await self._post(code, found, number, request_id)).lane, None
@@ -315,8 +320,10 @@ class Dispatcher:
         failed = result.kind is PostKind.NOT_SENT or (
             result.kind is PostKind.POSSIBLY_SENT and result.resendable
         )
-        now = self._clock.now_ms()
-        change = self._breaker.record(not failed, now, result.detail)
+        self.gates.answered(not failed)
+        if not failed and result.kind is not PostKind.THROTTLED:
+            self.gates.hold.served(self.backlog)
+        change = self._breaker.record(not failed, self._clock.now_ms(), result.detail)
         if change == "opened":
             self._log.emit("upstream.circuit_opened", reason=result.detail)
         elif change == "closed":

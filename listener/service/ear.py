@@ -151,6 +151,11 @@ class Hearer:
         last = self.last_event_ms
         return None if last is None else max(0, self._clock.now_ms() - last)
 
+    def hurry(self) -> None:
+        """We are deaf, and something could be sent, or the upstream answers: listen soon."""
+        if not self._listening:
+            self._source.hurry()
+
     async def wait_change(self) -> None:
         """Wait until a subscription is won or lost."""
         await self._listening_changed.wait()

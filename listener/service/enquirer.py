@@ -14,14 +14,11 @@ from listener.ports.clock import Clock
 from listener.ports.log import Log
 from listener.ports.upstream import Upstream
 
-from .breaker import Breaker
+from .breaker import Breaker, served
 from .engine import Engine
 
 OTHERS_EVERY = 4
 """Of so many turns one is for lanes in which nothing waits to be sent, however many others ask."""
-
-ANSWERS = frozenset({"not_found", "status_error", "unreadable_reply"})
-"""What a reading that says nothing may still be: an answer."""
 
 
 class Enquirer:
@@ -59,6 +56,8 @@ class Enquirer:
         self._turns = 0
         self._asked = asyncio.Event()
         self._ended = asyncio.Event()
+        self.on_answer: Callable[[bool], None] = _nothing
+        """Told of each reading, whether it was served."""
 
     def ask(self, code: CvCode, *, first: bool = False) -> None:
         """Read this record soon; ``first``: before those of lanes in which nothing waits to be
@@ -142,11 +141,9 @@ class Enquirer:
                 pass
 
     def _record(self, reading: Reading) -> None:
-        """Whether the upstream serves: any answer but a server's error, or its asking for quiet, is
-        a sign of life."""
-        answered = reading.detail in ANSWERS or reading.detail.startswith("http_4")
-        served = reading.known or answered
-        change = self.breaker.record(served, self._clock.now_ms(), reading.detail)
+        """Whether the upstream serves."""
+        self.on_answer(served(reading))
+        change = self.breaker.record(served(reading), self._clock.now_ms(), reading.detail)
         waiting = self.backlog
         if change == "opened":
             self._log.emit(
@@ -170,3 +167,7 @@ class Enquirer:
                 reading=reading,
             ),
         )
+
+
+def _nothing(_: bool) -> None:
+    """Nobody asked to be told."""

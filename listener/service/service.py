@@ -220,7 +220,7 @@ class Service:
         """With a breaker of its own: that files are not taken does not say that nothing is read."""
         world, policy = self._world, self.policy
         pause_ms, most_ms = policy.enquiry_pause_ms, policy.breaker_open_ms
-        return Enquirer(
+        enquirer = Enquirer(
             self.engine,
             world.upstream,
             world.new_id,
@@ -229,6 +229,8 @@ class Service:
             Breaker(policy.breaker_failures, pause_ms, most_ms),
             pace_ms=policy.enquiry_pace_ms,
         )
+        enquirer.on_answer = self.dispatcher.gates.answered
+        return enquirer
 
     # What the engine asks to be performed.
 
@@ -242,7 +244,7 @@ class Service:
 
     def hold_all(self, effect: HoldAll) -> None:
         """The upstream asked for quiet."""
-        self.dispatcher.hold(effect.until_ms)
+        self.dispatcher.hold(effect.until_ms, restarted=effect.restarted)
 
     def doubt(self, effect: Doubt) -> None:
         """The subscription may be deaf."""

@@ -10,7 +10,7 @@ import orjson
 from listener.core import explain, outcomes, story
 from listener.core.evidence import Gap
 from listener.core.explain import Around
-from listener.core.names import Millis, Outcome, State, SubmissionId, WaitingFor
+from listener.core.names import CvCode, Millis, Outcome, State, SubmissionId, WaitingFor
 from listener.core.standing import first_sent
 from listener.core.submission import Lane, Submission
 from listener.core.usual import Usual, usual_of, usual_words
@@ -62,7 +62,7 @@ class Telling:
         lane = await self._engine.lane(stored.code)
         # As the lane has it: what was decided meanwhile is in both, or in neither.
         found = next((s for s in lane.submissions if s.id == submission_id), stored.submission)
-        around = self._around(found, lane, usual)
+        around = self._around(found, stored.code, lane, usual)
         shown = public(found, self._log.ref(stored.code), lane, around.now_ms)
         shown["waiting_for"] = around.waiting
         again = await sent_again(self._journal, found)
@@ -75,13 +75,13 @@ class Telling:
         recent = await self._journal.submissions(Query(outcome=Outcome.CONFIRMED, limit=RECENT))
         return usual_of((each.submission for each in recent), self._clock.now_ms())
 
-    def _around(self, submission: Submission, lane: Lane, usual: Usual) -> Around:
+    def _around(self, submission: Submission, code: CvCode, lane: Lane, usual: Usual) -> Around:
         now = self._clock.now_ms()
         waiting = waiting_for(submission, lane, now)
         paused = self._pause.since_ms
         if waiting is WaitingFor.SENDING and paused is not None:
             waiting = WaitingFor.RESUME
-        gate, gate_ms = self._dispatcher.gate() or (None, None)
+        gate, gate_ms = self._dispatcher.gate(code) or (None, None)
         deaf_ms = self._hearer.deaf_for_ms()
         return Around(
             now_ms=now,

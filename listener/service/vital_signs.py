@@ -136,8 +136,10 @@ class VitalSigns:
             return _not_sending(f"circuit open{_next_try(service.breaker, now)}")
         if why is Gate.LISTENING:
             return _not_sending(f"updates wait for it to listen{until} at most")
-        deaf = not service.hearer.listening
-        return Check("sending", True, False, "goes on, though deaf" if deaf else "goes on")
+        if service.hearer.listening:
+            return Check("sending", True, False, "goes on")
+        words = service.dispatcher.gates.deaf_words
+        return Check("sending", True, False, f"goes on, though deaf: {words}")
 
     def _readings_check(self) -> Check:
         """Whether records are read: what is in doubt waits for that."""

@@ -179,7 +179,10 @@ class Settings(BaseSettings):
     max_in_flight: kinds.InFlight = _env(Group.SENDING, "CV_MAX_IN_FLIGHT", 16)
     """How many attempts are made at one time."""
     listen_wait_s: kinds.Seconds = _env(Group.SENDING, "CV_LISTEN_WAIT", 30.0)
-    """How long sending waits for the subscription: what is sent while deaf cannot be heard."""
+    """How long an update that could be sent waits for the subscription where there is none, before
+    it is sent all the same: presumed at best, unless its event is replayed. Counts from when it
+    could be sent or the subscription was lost, whichever came later. Where the upstream is found to
+    answer again, all wait up to 10 s more."""
     baseline: kinds.Switch = _env(Group.SENDING, "CV_BASELINE", True)
     """Whether the record is read right before sending. Without that nothing in doubt is ever sent
     again."""

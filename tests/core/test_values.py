@@ -184,6 +184,7 @@ def test_the_policy_is_the_designs() -> None:
         baseline=True,
         backoff_first_ms=1_000,
         backoff_cap_ms=60_000,
+        retry_after_cap_ms=300_000,
     )
 
 

@@ -43,7 +43,7 @@ def established(at_s: float, **fields: Any) -> bytes:
 
 
 def test_every_event_of_a_pair_is_in_the_catalogue_and_each_has_its_own_kind() -> None:
-    events = [event for kind in KINDS for event in (*kind.begins, *kind.ends, *kind.whole)]
+    events = [event for kind in KINDS for event in (*kind.begins, *kind.ends)]
     assert len(events) == len(set(events))
     assert set(events) <= set(CATALOGUE)
     for kind in KINDS:
@@ -51,7 +51,7 @@ def test_every_event_of_a_pair_is_in_the_catalogue_and_each_has_its_own_kind() -
 
 
 def test_every_event_that_ends_something_is_in_a_pair() -> None:
-    ends = ("restored", "recovered", "resumed", "_closed", "compared")
+    ends = ("restored", "recovered", "resumed", "_closed", "compared", "upstream.released")
     there = {e for e in CATALOGUE if e.endswith(ends)} - {"journal.recovered", "journal.restored"}
     assert there == {e for kind in KINDS for e in kind.ends} - {"subscription.established"}
 
@@ -121,13 +121,16 @@ def test_the_end_without_a_beginning_tells_when_that_was() -> None:
     assert told([line("upstream.circuit_closed", 100)]) == []
 
 
-def test_quiet_that_was_asked_for_is_told_in_advance() -> None:
-    lines = [line("upstream.held", 5, duration_ms=2_000)]
-    assert told(lines) == [("upstream asked for quiet", "", 5, 7, "")]
+def test_quiet_that_was_asked_for_lasts_until_as_much_is_taken_again() -> None:
+    lines = [
+        line("upstream.held", 5, until="2026-01-31T12:00:06.000Z", waiting=3),
+        line("upstream.released", 9, duration_ms=4_000, asked=7, waiting=0),
+    ]
+    assert told(lines) == [("upstream asked for quiet", "", 5, 9, "")]
 
 
 def test_in_a_flood_the_longest_are_kept_and_all_are_counted() -> None:
-    lines = [line("upstream.held", n, duration_ms=n) for n in range(SHOWN + 100)]
+    lines = [line("upstream.released", n, duration_ms=n) for n in range(SHOWN + 100)]
     lines += [line("handler.failed", 0, run=f"r{n}", handler=f"h{n}") for n in range(OPEN + 100)]
     found = account(lines)
     held = [one for one in found.incidents.all() if one.kind.name == "upstream asked for quiet"]

@@ -112,6 +112,9 @@ class _Source:
     def doubt(self) -> None:
         return None
 
+    def hurry(self) -> None:
+        return None
+
     def committed(self, offset: str) -> None:
         return None
 

@@ -60,6 +60,9 @@ class Given(EventSource):
     def doubt(self) -> None:
         raise NotImplementedError
 
+    def hurry(self) -> None:
+        raise NotImplementedError
+
     def committed(self, offset: str) -> None:
         self.offsets.append(offset)
 

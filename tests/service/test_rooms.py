@@ -183,9 +183,11 @@ def test_an_attempt_under_way_that_succeeds_ends_the_pause_at_once() -> None:
         service_of(life).breaker._limit, service_of(life).breaker._open_ms = 1, 600_000
         real = life.upstream.post_update
         refused: list[float] = []
+        under_way = asyncio.Event()
 
         async def post_update(code: CvCode, *given: Any, **named: Any) -> PostResult:
             if code == "slow":
+                under_way.set()
                 await asyncio.sleep(20)
             elif code == "bad" and not refused:
                 refused.append(life.loop.time())
@@ -194,6 +196,7 @@ def test_an_attempt_under_way_that_succeeds_ends_the_pause_at_once() -> None:
 
         life.upstream.post_update = post_update  # type: ignore[method-assign]  # the planted fault
         await submit(life, CvCode("slow"))
+        await under_way.wait()
         bad = await submit(life, CvCode("bad"))
         await until(life, bad, State.CLOSED)
         assert refused

@@ -125,7 +125,7 @@ GROUPS: dict[str, tuple[Spec, ...]] = {
         Spec("enquiry_failures_total", _C, "Those that could not be read, by how they failed.",
              (_DETAIL,)),
         Spec("sending_paused", _G, "1 where sending was paused by hand."),
-        Spec("upstream_holds_total", _C, "How often the upstream asked for quiet."),
+        Spec("upstream_holds_total", _C, "Times in which the upstream asked for quiet."),
         Spec("upstream_hold_seconds", _G, "For how long nothing is sent yet because of that."),
         Spec("breaker_state", _G, "1 for the state that the breaker is in: that of sending, or "
              "that of the readings of records.", (_BREAKER, _label("state", BreakerState))),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+
+HURRY_S = 5.0
+"""Whoever is in a hurry does not make it more attempts than one in so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,27 @@ class Backoff:
     def settle(self) -> None:
         """A connection was up for long enough: start from the first delay again."""
         self._step = 0
+
+
+class Rest:
+    """The time between two attempts. ``patient``: no hurry shortens the next."""
+
+    def __init__(self) -> None:
+        self._hurried = asyncio.Event()
+        self.patient = False
+
+    async def wait(self, seconds: float) -> None:
+        """So long, or until somebody is in a hurry, but ``HURRY_S`` at the least."""
+        self._hurried.clear()
+        least_s = seconds if self.patient else min(seconds, HURRY_S)
+        await asyncio.sleep(least_s)
+        if least_s < seconds:
+            try:
+                async with asyncio.timeout(seconds - least_s):
+                    await self._hurried.wait()
+            except TimeoutError:
+                pass
+
+    def hurry(self) -> None:
+        """End the wait. Outside of one nothing happens."""
+        self._hurried.set()

@@ -26,7 +26,7 @@ from listener.ports.event_source import (
     Signal,
 )
 
-from .backoff import Backoff, Delays
+from .backoff import Backoff, Delays, Rest
 from .client import raise_polling_limit
 from .connection import Connection, Room
 from .endpoint import Endpoint, OnConnect
@@ -116,7 +116,7 @@ class SocketSource:
         self.queue, self.recovery = SignalQueue(queue_limit), Recovery(resume)
         self.numbers: Iterator[int] = itertools.count(first_seq)
         self._now_ms, self._monotonic = now_ms, monotonic
-        self.clock = self._clock()
+        self.clock, self._rest = self._clock(), Rest()
         delays = (Delays(backoff_first_s, backoff_cap_s), Delays(refused_first_s, refused_cap_s))
         self._new_backoff = partial(Backoff, *delays, random)
         self._backoff, self._failures, self._doubted = self._new_backoff(), 0, asyncio.Event()
@@ -128,7 +128,7 @@ class SocketSource:
         while True:
             # A full queue would be overflowed again by the replay.
             await self.queue.space()
-            await asyncio.sleep(await self._keep(Living(self._connection(self))))
+            await self._rest.wait(await self._keep(Living(self._connection(self))))
 
     async def next_batch(self, limit: int) -> list[Signal]:
         """As the port says. One reader at a time."""
@@ -162,6 +162,10 @@ class SocketSource:
     def doubt(self) -> None:
         """As the port says."""
         self._doubted.set()
+
+    def hurry(self) -> None:
+        """As the port says."""
+        self._rest.hurry()
 
     async def try_once(self) -> Trial:
         """Whether we could listen: one connection, beside any other and ended at once."""
@@ -248,6 +252,7 @@ class SocketSource:
         unanswered = connection.offered is not None and not connection.answered
         if unanswered and not end.refused and not end.overflow:
             self.recovery.failed(choked=end.choked)
+        self._rest.patient = end.refused
         if connection.listened:
             self._failures = 0
             if lived_s >= STABLE_S:

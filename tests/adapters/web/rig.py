@@ -132,6 +132,9 @@ class Ear:
     def doubt(self) -> None:
         return None
 
+    def hurry(self) -> None:
+        return None
+
     @property
     def backlog(self) -> int:
         return self._queue.qsize()

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from listener.core.effects import Announce, Dispatch, Enquire
+from listener.core.effects import Announce, Dispatch, Enquire, HoldAll
 from listener.core.evidence import Gap, Hearing, PostResult
 from listener.core.facts import SubmissionCorrected
 from listener.core.names import Millis, PostKind
 from listener.core.policy import Policy
 from listener.core.submission import Lane
 
-from .script import ACCEPTED, NOT_SENT, START, TIMED_OUT, Script, accepted, in_doubt, unresolved
+from .script import (
+    ACCEPTED,
+    NOT_SENT,
+    START,
+    THROTTLED,
+    TIMED_OUT,
+    Script,
+    accepted,
+    in_doubt,
+    unresolved,
+)
 
 # ------------------------------------------------------------------------------------------ rule 10
 
@@ -419,3 +431,42 @@ def test_restarting_twice_at_one_moment_changes_nothing_more() -> None:
     for script in (in_doubt(), accepted(), Script().submit(), unresolved()):
         script.at(100).restart()
         assert script.restart().decision.changed == ()
+
+
+# ------------------------------------------------------------------- the quiet that was asked for
+
+
+BUSY = replace(THROTTLED, retry_after_ms=120_000)
+UNAVAILABLE = PostResult(PostKind.POSSIBLY_SENT, "http_503", 503, retry_after_ms=120_000)
+
+
+@pytest.mark.parametrize("result", [BUSY, UNAVAILABLE], ids=["throttled", "unavailable"])
+def test_a_new_process_keeps_the_quiet_that_an_earlier_one_was_asked_for(
+    result: PostResult,
+) -> None:
+    script = Script().submit().begin("p0").end(result).at(50).restart()
+    assert script.effect(HoldAll) == [HoldAll(Millis(START + 120_000), restarted=True)]
+    assert not script.at(121).restart().effect(HoldAll), "it is over"
+
+
+def test_a_clock_set_back_makes_the_quiet_no_longer_than_it_was() -> None:
+    script = Script().submit().begin().end(BUSY).at(-9_000).restart()
+    (held,) = script.effect(HoldAll)
+    assert held.until_ms <= script.after(120)
+    assert script.of().not_before_ms == script.after(120)
+
+
+def test_it_is_kept_though_its_update_was_withdrawn_and_no_longer_than_it_lasts() -> None:
+    script = Script().submit().begin().end(BUSY).at(1).cancel().at(50).time()
+    assert script.restart().effect(HoldAll)
+    assert not script.at(120).time().lane.submissions
+
+
+def test_what_is_asked_for_is_granted_up_to_a_bound_that_may_be_another_after_a_restart() -> None:
+    script = Script(Policy(retry_after_cap_ms=90_000)).submit().begin().end(BUSY)
+    assert script.effect(HoldAll) == [HoldAll(script.after(90))]
+    assert script.of().not_before_ms == script.after(90)
+    script.policy = Policy(retry_after_cap_ms=20_000, backoff_cap_ms=5_000)
+    script.at(10).restart()
+    assert script.effect(HoldAll) == [HoldAll(Millis(START + 20_000), restarted=True)]
+    assert script.of().not_before_ms == script.after(20)
