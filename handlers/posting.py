@@ -20,6 +20,8 @@ LONGEST_QUIET_MS = 6 * 3_600_000
 """As long as a failed call is put off at most by itself."""
 
 GONE = 410
+BUSY = frozenset({429, 503})
+"""A Retry-After with one of these is about whom we call, with any other about what we told."""
 
 
 class Poster:
@@ -80,7 +82,7 @@ def _refusal(status: int, headers: Mapping[str, str]) -> HandlerFailed:
         return HandlerFailed(f"{words}: whom it calls wants nothing more", gone=True)
     now = Millis(time.time_ns() // 1_000_000)
     quiet_ms = retry_after_ms(headers, now, LONGEST_QUIET_MS)
-    return HandlerFailed(words, again_in_s=(quiet_ms or 0) / 1000)
+    return HandlerFailed(words, again_in_s=(quiet_ms or 0) / 1000, quiet=status in BUSY)
 
 
 def _fault(error: aiohttp.ClientError) -> str:

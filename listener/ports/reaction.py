@@ -25,13 +25,17 @@ class OutcomeHandler(Protocol):
 class HandlerFailed(Exception):
     """What a handler raises that can say what went wrong. Its text goes into the log.
 
-    ``again_in_s``: not before then, as who was called asked for. ``gone``: who was called wants to
-    hear nothing more; the handler is not asked again until the next start.
+    ``again_in_s``: not before then, as who was called asked for. ``quiet``: nor anything else: the
+    handler is not called at all before then. ``gone``: who was called wants to hear nothing more;
+    the handler is not asked again until the next start.
     """
 
-    def __init__(self, words: str, *, again_in_s: float = 0.0, gone: bool = False) -> None:
+    def __init__(
+        self, words: str, *, again_in_s: float = 0.0, quiet: bool = False, gone: bool = False
+    ) -> None:
         super().__init__(words)
         self.again_in_s = again_in_s
+        self.quiet = quiet
         self.gone = gone
 
 

@@ -126,6 +126,7 @@ class Caller:
         self._ailing: set[str] = set()
         self._failing_since_ms: Millis | None = None
         self._probe_ms: Millis | None = None
+        self._quiet_until_ms = Millis(0)
         self.failures = 0
         """Calls that failed since the start."""
 
@@ -162,17 +163,15 @@ class Caller:
 
     def _room(self, now: Millis) -> int:
         """How many more calls may begin."""
-        if self._probe_ms is not None and now < self._probe_ms:
+        if now < max(self._probe_ms or 0, self._quiet_until_ms):
             return 0
         return self._at_once - len(self._busy) if self._gate.allows(now) else 0
 
     def _opens_ms(self, now: Millis) -> int:
         """When there may be room again without news: what is under way tells of its end."""
-        pause = self._gate.opens_in_ms(now)
-        opens = now + pause if pause else NEVER
-        if self._probe_ms is not None and self._probe_ms > now:
-            opens = max(self._probe_ms, now + pause)
-        return opens
+        gate = now + self._gate.opens_in_ms(now)
+        opens = max(gate, self._probe_ms or 0, self._quiet_until_ms)
+        return opens if opens > now else NEVER
 
     async def _sleep(self, milliseconds: int) -> None:
         try:
@@ -251,6 +250,8 @@ class Caller:
         incident.failures += 1
         incident.last_ms = now
         failures, was = incident.failures, self._probe_ms
+        if failure.quiet:
+            self._quiet_until_ms = Millis(max(self._quiet_until_ms, now + failure.again_ms))
         if failure.gone or now - since >= DISABLED_AFTER_MS:
             self._probe_ms = NEVER if failure.gone else Millis(now + PROBE_EVERY_MS)
         wait_ms = max(wait_after(errand, self._longest_wait_ms), failure.again_ms)

@@ -18,11 +18,12 @@ WORDS_MOST = 4_000
 class Failure:
     """How a call failed. ``words``: for the log; of what is no ``HandlerFailed``, none of its own.
     ``kind``: the type of what was raised, or of what caused it. ``again_ms``: not before so long
-    from now."""
+    from now; ``quiet``: nor any other call of this handler."""
 
     words: str
     kind: str
     again_ms: int = 0
+    quiet: bool = False
     gone: bool = False
 
 
@@ -48,7 +49,7 @@ def _as_it_says(error: HandlerFailed) -> Failure:
     if again_ms is None:
         words += " (expected again_in_s to be seconds from 0 on, found what is not: left out)"
     kind = type(error if cause is None else cause).__name__
-    return Failure(words, kind, again_ms or 0, bool(error.gone))
+    return Failure(words, kind, again_ms or 0, bool(error.quiet), bool(error.gone))
 
 
 def _asked_ms(seconds: object) -> int | None:

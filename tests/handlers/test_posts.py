@@ -136,18 +136,21 @@ async def test_410_says_that_nothing_more_is_wanted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "seconds"),
+    ("answer", "seconds", "all_of_it"),
     [
-        ("429 Retry-After=120", 120),
-        ("503 Retry-After=7", 7),
-        ("503 Retry-After=99999999", 6 * 3600),
-        ("503 Retry-After=soon", 0),
+        ("429 Retry-After=120", 120, True),
+        ("503 Retry-After=7", 7, True),
+        ("503 Retry-After=99999999", 6 * 3600, True),
+        ("503 Retry-After=soon", 0, True),
+        ("500 Retry-After=9", 9, False),
     ],
 )
-async def test_a_quiet_that_is_asked_for_is_taken_up(answer: str, seconds: float) -> None:
+async def test_a_quiet_that_is_asked_for_is_taken_up(
+    answer: str, seconds: float, all_of_it: bool
+) -> None:
     async with Receiver(lambda _: answer) as receiver, posting() as poster:
         failed = await failure(webhook(poster, receiver.url, [SECRET]), shown())
-    assert failed.again_in_s == seconds
+    assert (failed.again_in_s, failed.quiet) == (seconds, all_of_it)
 
 
 async def test_who_answers_nothing_is_left_and_the_connection_closed() -> None:

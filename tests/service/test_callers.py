@@ -484,6 +484,26 @@ def test_who_asks_for_quiet_is_given_it() -> None:
     played(story)
 
 
+def test_who_asks_for_quiet_for_all_is_left_alone_by_all() -> None:
+    async def story(ward: Ward) -> None:
+        async def answer(name: str) -> None:
+            if len(own.calls) == 1:
+                raise HandlerFailed("429", again_in_s=120.0, quiet=True)
+
+        own, good = Listening(answer), Listening()
+        async with ward.running(Handler("own", own), Handler("good", good)):
+            for name in "abcd":
+                await ward.close(name)
+                await asyncio.sleep(1)
+            await asyncio.sleep(114)
+            assert own.names == {"a": 1}
+            assert len(good.names) == 4, "it is nobody else's quiet"
+            await asyncio.sleep(4)
+        assert own.names == {"a": 2, "b": 1, "c": 1, "d": 1}
+
+    played(story)
+
+
 class Unspeakable(HandlerFailed):
     """Has no text."""
 
