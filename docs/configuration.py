@@ -33,8 +33,9 @@ which Kubernetes makes up for a service called so, are not looked at. Secrets ar
 RESERVED_HEADING = """\
 ## Not yet
 
-These names are kept for what is to come. To set one is an error for now, unless to nothing, or
-`CV_JOURNAL_URL` to `sqlite`.
+These names are kept for what is to come ([why not yet, and what one goes
+without](decisions/0017-sqlite-alone-first.md)). To set one is an error for now, unless to nothing,
+or `CV_JOURNAL_URL` to `sqlite`.
 """
 
 EXAMPLE_HEAD = """\
