@@ -34,7 +34,7 @@ RESERVED_HEADING = """\
 ## Not yet
 
 These names are kept for what is to come ([why not yet, and what one goes
-without](decisions/0017-sqlite-alone-first.md)). To set one is an error for now, unless to nothing,
+without](decisions/0018-sqlite-alone-first.md)). To set one is an error for now, unless to nothing,
 or `CV_JOURNAL_URL` to `sqlite`.
 """
 
