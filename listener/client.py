@@ -68,9 +68,11 @@ class CVAPIException(CVServiceException):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Call:
-    """One request, ready to be sent by any of httpx's transports, and the bound of it all."""
+    """One request, ready to be sent by any of httpx's transports, whose record it is about, and the
+    bound of it all."""
 
     request: httpx.Request
+    code: CvCode
     total_s: float
 
 
@@ -99,11 +101,13 @@ class _Requests:
         self._headers = dict(headers or {})
 
     def get(self, code: str) -> _Call:
-        url = wire.record_url(self._base_url, _checked(code))
-        return self._call("GET", url, self._timeout_s)
+        checked = _checked(code)
+        url = wire.record_url(self._base_url, checked)
+        return self._call("GET", checked, url, self._timeout_s)
 
     def update(self, code: str, name: str, content: bytes) -> _Call:
-        url = wire.edits_url(self._base_url, _checked(code))
+        checked = _checked(code)
+        url = wire.edits_url(self._base_url, checked)
         if not content:
             raise CVAPIException(
                 "expected a CV file, found no bytes to read: was it read to its end before?", 400
@@ -111,11 +115,12 @@ class _Requests:
         kind = wire.sniff(io.BytesIO(content))
         frame = wire.frame(secrets.token_hex(16), name, kind, len(content))
         body = frame.head + content + frame.tail
-        return self._call("POST", url, self._upload_timeout_s, frame, body)
+        return self._call("POST", checked, url, self._upload_timeout_s, frame, body)
 
     def _call(
         self,
         method: str,
+        code: CvCode,
         url: str,
         step_s: float,
         frame: wire.MultipartFrame | None = None,
@@ -136,7 +141,7 @@ class _Requests:
             content=body or None,
             extensions={"timeout": steps},
         )
-        return _Call(request, 2 * (self._timeout_s + step_s))
+        return _Call(request, code, 2 * (self._timeout_s + step_s))
 
 
 class CVService:
@@ -202,7 +207,7 @@ class CVService:
         except (httpx.TransportError, OSError, ValueError) as error:
             failure = _failure(error)
         else:
-            return _answer(call.request.method, reply.status_code, bytes(body))
+            return _answer(call, reply.status_code, bytes(body))
         # Raised out here, so that nothing that knows the URL hangs on as its context.
         raise failure
 
@@ -275,7 +280,7 @@ class AsyncCVService:
         except (httpx.TransportError, OSError, ValueError) as error:
             failure = _failure(error)
         else:
-            return _answer(call.request.method, reply.status_code, bytes(body))
+            return _answer(call, reply.status_code, bytes(body))
         finally:
             if transport is not self._kept:
                 await transport.aclose()
@@ -325,9 +330,10 @@ def _failure(error: Exception) -> CVServiceException:
     return CVAPIException("the connection to the upstream broke, or its answer is not HTTP")
 
 
-def _answer(method: str, http_status: int, body: bytes) -> dict[str, object]:
+def _answer(call: _Call, http_status: int, body: bytes) -> dict[str, object]:
     """The JSON object of a good answer. The upstream's own error texts are not passed on: they may
-    repeat the ``cv_code``."""
+    repeat the ``cv_code``. Nor is what tells of another code: it is somebody else's."""
+    method = call.request.method
     if http_status == 404:
         raise CVNotFoundException
     if http_status in (408, 504):
@@ -337,6 +343,8 @@ def _answer(method: str, http_status: int, body: bytes) -> dict[str, object]:
     reply = wire.read_object(body)
     if reply is None:
         raise CVAPIException(f"expected a JSON object, found something else (HTTP {http_status})")
+    if wire.tells_of_another(reply, call.code):
+        raise CVAPIException(f"the upstream answered {method} with another cv_code's reply")
     if wire.says_error(reply):
         raise CVAPIException(f"the upstream answered {method} with status error")
     return reply

@@ -254,6 +254,20 @@ async def test_each_failure_has_its_exception(
 
 
 @BOTH
+async def test_somebody_elses_record_is_an_error_and_is_not_returned(kind: str) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(reply(b'{"status":"success","data":{"cv_code":"SOMEBODY","cv_id":7}}'))
+
+    async with raw_server(script) as server:
+        for asked in (get(kind, base_of(server)), update(kind, base_of(server), PDF)):
+            with pytest.raises(CVAPIException, match="another cv_code") as caught:
+                await asked
+            assert caught.value.status_code == 500
+            assert "SOMEBODY" not in str(caught.value)
+
+
+@BOTH
 async def test_silence_is_a_timeout(kind: str) -> None:
     async def script(talk: Talk) -> None:
         await talk.request()

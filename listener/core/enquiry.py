@@ -21,6 +21,7 @@ from .standing import (
     in_late_window,
     last_end_ms,
     may_resend,
+    movement_now,
     movement_of,
     next_enquiry_ms,
     owner_candidate,
@@ -109,7 +110,7 @@ def _enquired(draft: Draft, submission: Submission, reading: Reading, moved: Mov
 
 
 def _read_open(draft: Draft, owner: Submission, given: RecordRead) -> None:
-    moved = movement_of(owner, given.reading)
+    moved = movement_now(owner, given.reading)
     asked = replace(_with_reading(owner, given.reading), enquiries=owner.enquiries + 1)
     queued = owner.state is State.QUEUED
     after = None if queued else next_enquiry_ms(asked, draft.at_ms, draft.policy)
@@ -295,7 +296,7 @@ def _review(draft: Draft, given: RecordRead) -> None:
     if subject is None:
         _release(draft, Movement.INCOMPARABLE)
         return
-    moved = movement_of(subject, given.reading)
+    moved = movement_now(subject, given.reading)
     _enquired(draft, subject, given.reading, moved)
     if given.events_pending or not draft.hearing.settled:
         draft.lane = replace(lane, review_ms=draft.after(RECHECK_MS))

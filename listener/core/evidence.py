@@ -40,7 +40,8 @@ class PostResult:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One GET of the record. ``read_ms`` is when the GET *started*: what it says is no older.
+    """One GET of the record. ``read_ms`` is when the GET *started*, less the age that a cache said
+    its answer had: what it says is no older.
 
     ``known`` False: the GET failed or its answer could not be read (``detail`` says how), and all
     else is None. Values of the record are kept as short digests, for they may hold personal data;

@@ -257,6 +257,15 @@ ATTEMPT: Words = {
     "unreadable_reply": Reason(
         "A reply of 2xx that cannot be read: it is never sent again.",
         "Nothing for one: it is enquired of. Many: ask what the upstream sends."),
+    "other_record": Reason(
+        "The reply tells of another cv_code: it answers another request, and nothing of it is "
+        "believed. An update so answered is never sent again.",
+        "Ask the upstream's side, and whoever runs a proxy or a cache before it, how replies come "
+        "to be mixed up: people may be shown the CVs of others."),
+    "unreadable_age": Reason(
+        "A cache answered instead of the upstream, and its Age is no number of seconds: how old "
+        "the record is, nobody knows.",
+        "Keep caches away from the API, or have them heed Cache-Control: no-cache."),
     "http_4xx": Reason("Another refusal by the upstream.", "Ask the upstream's side why."),
     "http_5xx": Reason("The upstream, or a proxy before it, fails.", _WAIT),
     "http_xxx": Reason(

@@ -23,7 +23,7 @@ from .retry import objection_in
 from .standing import (
     foreign_update_seen,
     joined,
-    movement_of,
+    movement_now,
     next_enquiry_ms,
     open_submissions,
     possibly_sent,
@@ -91,8 +91,12 @@ def begin(draft: Draft, given: SendBegins) -> str | None:
 
 
 def _resend(draft: Draft, submission: Submission, reading: Reading | None) -> str | None:
-    """The enquiry immediately before a resend: anything but "unmoved" and it is not sent."""
-    moved = Movement.UNKNOWN if reading is None else movement_of(submission, reading)
+    """The enquiry immediately before a resend: anything but "unmoved" and it is not sent. A cache's
+    may be older than the settle period's end, which says nothing."""
+    moved = Movement.UNKNOWN if reading is None else movement_now(submission, reading)
+    settle_ms = submission.settle_ms
+    if reading is not None and settle_ms is not None and reading.read_ms < settle_ms:
+        moved = Movement.UNKNOWN
     gave_up = submission.give_up_ms is not None and draft.at_ms >= submission.give_up_ms
     if moved is Movement.UNMOVED and draft.hearing.settled and not gave_up:
         _start(draft, submission, reading)
@@ -105,7 +109,24 @@ def _resend(draft: Draft, submission: Submission, reading: Reading | None) -> st
     return "not_unmoved"
 
 
+def _of_now(lane: Lane, baseline: Reading | None) -> Reading | None:
+    """A baseline that is older than an update of ours (a cache's) shows the record without it, and
+    would let that one's movement pass for the next one's: it is none."""
+    if baseline is None or not baseline.known:
+        return baseline
+    ends = [
+        attempt.ended_ms or attempt.began_ms
+        for submission in lane.submissions
+        for attempt in submission.attempts
+        if attempt.possibly_sent
+    ]
+    if all(end_ms <= baseline.read_ms for end_ms in ends):
+        return baseline
+    return Reading(read_ms=baseline.read_ms, known=False, detail="older_than_updates")
+
+
 def _start(draft: Draft, submission: Submission, baseline: Reading | None) -> None:
+    baseline = _of_now(draft.lane, baseline)
     foreign = foreign_update_seen(draft.lane, baseline)
     attempt = Attempt(
         number=len(submission.attempts) + 1,

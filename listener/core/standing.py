@@ -60,6 +60,16 @@ def movement_of(submission: Submission, reading: Reading) -> Movement:
     return moved
 
 
+def movement_now(submission: Submission, reading: Reading) -> Movement:
+    """``movement_of`` a reading that has just come. A cache's may be older than the first attempt,
+    and then it cannot say "moved" either: it is how the record was before its baseline."""
+    first = first_sent(submission)
+    moved = movement_of(submission, reading)
+    if moved is Movement.MOVED and first is not None and reading.read_ms < first.began_ms:
+        return Movement.UNKNOWN
+    return moved
+
+
 def known_moved(lane: Lane, submission: Submission) -> bool:
     """Whether a reading said "moved" of it before a younger update of ours could move the record:
     an enquiry of its own, or the baseline of the next."""

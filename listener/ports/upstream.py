@@ -47,12 +47,13 @@ class Upstream(Protocol):
     """
 
     async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
-        """GET the record, bounded in time and size. ``read_ms`` is when the GET started."""
+        """GET the record, past all caches that heed it, bounded in time and size. ``read_ms`` is
+        when the GET started, or as much earlier as a cache says that its answer is old."""
         ...
 
     async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
-        """GET the record, whatever is answered, for somebody else to read. Bounded likewise, though
-        more generously in size."""
+        """GET the record, whatever is answered, for somebody else to read; but a record that bears
+        another code is no reply to pass on. Bounded likewise, though more generously in size."""
         ...
 
     async def post_update(

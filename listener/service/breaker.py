@@ -10,7 +10,9 @@ from listener.core.names import BreakerState
 
 Change = Literal["opened", "closed"]
 
-ANSWERS = frozenset({"not_found", "status_error", "unreadable_reply"})
+ANSWERS = frozenset(
+    {"not_found", "status_error", "unreadable_reply", "other_record", "unreadable_age"}
+)
 """What a reading that says nothing may still be: an answer."""
 
 

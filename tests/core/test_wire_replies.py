@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from listener.core import wire
-from listener.core.evidence import PostResult, UpstreamReply
-from listener.core.names import Millis, PostKind
+from listener.core.evidence import PostResult, Reading, UpstreamReply
+from listener.core.names import CvCode, Millis, PostKind
 
+CODE = CvCode("ABC123XYZ")
 NOW = Millis(784_111_777_000)  # Sun, 06 Nov 1994 08:49:37 GMT
 ACCEPTED = {
     "status": "success",
@@ -34,7 +37,7 @@ def post(
     status: int, body: object = b"", headers: dict[str, str] | None = None, **more: Any
 ) -> PostResult:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    told = {"now_ms": NOW, "retry_after_cap_ms": 60_000, **more}
+    told = {"code": CODE, "now_ms": NOW, "retry_after_cap_ms": 60_000, **more}
     return wire.read_post(status, headers or {}, raw, **told)
 
 
@@ -234,14 +237,14 @@ bodies = (
 
 @given(
     st.integers(100, 999),
-    st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text()),
+    st.dictionaries(st.sampled_from(["retry-after", "date", "age"]), st.text()),
     bodies,
 )
 @example(429, {"retry-after": "Mon, 1 Jan 0001 00:00:00 +2359"}, b"")
 def test_reading_never_raises(status: int, headers: dict[str, str], body: bytes) -> None:
-    result = wire.read_post(status, headers, body, now_ms=NOW, retry_after_cap_ms=1000)
+    result = wire.read_post(status, headers, body, code=CODE, now_ms=NOW, retry_after_cap_ms=1000)
     assert result.retry_after_ms is None or 0 <= result.retry_after_ms <= 1000
-    reading = wire.read_record(status, body, NOW)
+    reading = read(body, status, headers)
     assert reading.known == (reading.detail == "")
     assert reading.known or reading.path_digest is reading.status is reading.enhance_status is None
 
@@ -253,44 +256,50 @@ def record(**fields: object) -> bytes:
     return json.dumps({"status": "success", "data": fields}).encode()
 
 
+def read(
+    body: bytes, status: int = 200, headers: dict[str, str] | None = None, code: CvCode = CODE
+) -> Reading:
+    return wire.read_record(status, headers or {}, body, NOW, code=code)
+
+
 def test_a_record_is_read_and_its_path_kept_as_a_digest() -> None:
     body = record(
-        cv_code="c",
+        cv_code=CODE,
         cv_path="/cv/amina-haddad.pdf",
         cv_data={"name": "Amina Haddad"},
         status="processing",
         cv_enhance_status="completed",
         new_field=1,
     )
-    reading = wire.read_record(200, body, NOW)
+    reading = read(body)
     assert (reading.known, reading.read_ms) == (True, NOW)
     assert (reading.status, reading.enhance_status) == ("processing", "completed")
     assert reading.path_digest == hashlib.sha256(b"/cv/amina-haddad.pdf").hexdigest()[:16]
     assert "amina" not in repr(reading).lower()
-    assert reading == wire.read_record(200, body, NOW)
-    other = wire.read_record(200, record(cv_path="/cv/2.pdf"), NOW)
+    assert reading == read(body)
+    other = read(record(cv_path="/cv/2.pdf"))
     assert other.path_digest != reading.path_digest
 
 
 @pytest.mark.parametrize("wrong", [None, 7, True, [], {}, "", "x" * 65, "two\nlines"])
 def test_a_field_of_the_wrong_kind_is_missing(wrong: object) -> None:
     body = record(status=wrong, cv_enhance_status=wrong)
-    reading = wire.read_record(200, body, NOW)
+    reading = read(body)
     assert reading.known
     assert reading.status is reading.enhance_status is None
 
 
 @pytest.mark.parametrize("wrong", [None, 7, True, [], {}, ""])
 def test_a_path_of_the_wrong_kind_is_missing(wrong: object) -> None:
-    assert wire.read_record(200, record(cv_path=wrong), NOW).path_digest is None
+    assert read(record(cv_path=wrong)).path_digest is None
 
 
 def test_a_path_of_half_a_surrogate_pair_is_still_told_apart() -> None:
-    assert wire.read_record(200, record(cv_path="\ud800"), NOW).path_digest is not None
+    assert read(record(cv_path="\ud800")).path_digest is not None
 
 
 def test_a_word_of_64_characters_is_kept() -> None:
-    reading = wire.read_record(200, record(status="x" * 64, cv_enhance_status="y"), NOW)
+    reading = read(record(status="x" * 64, cv_enhance_status="y"))
     assert (reading.status, reading.enhance_status) == ("x" * 64, "y")
 
 
@@ -312,5 +321,110 @@ def test_a_word_of_64_characters_is_kept() -> None:
     ],
 )
 def test_anything_else_is_unknown(status: int, body: bytes, detail: str) -> None:
-    reading = wire.read_record(status, body, NOW)
+    reading = read(body, status)
     assert (reading.known, reading.detail, reading.read_ms) == (False, detail, NOW)
+
+
+@pytest.mark.parametrize(
+    ("age", "older_ms"),
+    [("0", 0), ("7", 7_000), (" 7 ", 7_000), ("3, 60", 60_000), ("9" * 400, 2**31 * 1_000)],
+)
+def test_what_a_cache_answers_is_as_old_as_it_says(age: str, older_ms: int) -> None:
+    reading = read(record(cv_path="p"), headers={"age": age})
+    assert (reading.known, reading.read_ms) == (True, NOW - older_ms)
+
+
+@pytest.mark.parametrize("age", ["", "soon", "-1", "1.5", "٣", "7,", "7 8", "²"])
+def test_what_is_of_an_unknown_age_is_unknown(age: str) -> None:
+    reading = read(record(cv_path="p"), headers={"age": age})
+    assert (reading.known, reading.detail) == (False, "unreadable_age")
+    assert reading.path_digest is None
+
+
+# ------------------------------------------------------------------------- another's, and ours
+
+
+AWKWARD = CvCode("Cv9E#nH4$xTz8!pY2aW^mK6rL/é")
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["SOMEBODY", CODE.lower(), CODE + " ", CODE[:-1], "Cv9E%23", "\ud800"],
+)
+def test_a_reply_that_tells_of_another_code_says_nothing_of_ours(told: str) -> None:
+    reading = read(record(cv_code=told, cv_path="p", status="processing"))
+    assert (reading.known, reading.detail) == (False, "other_record")
+    assert reading.path_digest is reading.status is None
+    for word in ("success", "error", "queued"):
+        result = post(200, {"status": word, "data": {"cv_code": told, "cv_id": 9}})
+        assert result == PostResult(PostKind.POSSIBLY_SENT, "other_record", 200, resendable=False)
+    assert post(404, {"status": "error", "data": {"cv_code": told}}).detail == "not_found"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(AWKWARD, quote(AWKWARD, safe=""), quote(AWKWARD), AWKWARD.replace("é", "e\u0301")),
+        *(None, "", 7, True, [], {}),
+    ],
+)
+def test_a_code_that_is_spelt_otherwise_is_ours_and_none_is_no_other(told: object) -> None:
+    assert read(record(cv_code=told, cv_path="p"), code=AWKWARD).known
+    result = post(200, {"status": "success", "data": {"cv_code": told}}, code=AWKWARD)
+    assert result.kind is PostKind.ACCEPTED
+
+
+SPELT = [
+    AWKWARD,
+    AWKWARD.upper(),
+    quote(AWKWARD, safe=""),
+    quote(AWKWARD, safe="").lower(),
+    AWKWARD.encode().hex(),
+    base64.b64encode(AWKWARD.encode()).decode(),
+    base64.urlsafe_b64encode(AWKWARD.encode()).decode().rstrip("="),
+]
+
+
+@pytest.mark.parametrize("spelt", [*SPELT, *(f"id-{spelt}-7" for spelt in SPELT)])
+def test_no_code_is_kept_that_the_upstream_repeats(spelt: str) -> None:
+    said = {"cv_id": spelt, "application_id": spelt, "status": spelt}
+    assert post(200, {"status": "success", "data": said}, code=AWKWARD).reply == UpstreamReply()
+    reading = read(record(status=spelt, cv_enhance_status=spelt), code=AWKWARD)
+    assert reading.known and reading.status is reading.enhance_status is None
+
+
+@pytest.mark.parametrize(
+    "code", ["Applicant-0042", "applicant_0042", "4711", "a", "7", "draft-0042-of-it"]
+)
+def test_no_plain_code_is_kept_that_the_upstream_repeats(code: str) -> None:
+    number = int(code) if code.isdigit() else None
+    for told in (code, code.upper(), number, *([f"x-{code}", f"{code}.x"] if code[3:] else [])):
+        said = {"cv_id": told, "application_id": told, "status": told}
+        reply = post(200, {"status": "success", "data": said}, code=CvCode(code)).reply
+        assert reply == UpstreamReply(), told
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "cv_id"),
+    [
+        ("in progress", "in progress", None),
+        ("v2.draft-a_b", "v2.draft-a_b", None),
+        ("2nd", None, "2nd"),
+        ("01J9-a_b", None, "01J9-a_b"),
+        ("José Núñez", None, None),
+        ("<b>", None, None),
+        ("draft\n", None, None),
+        ("a&amp;b", None, None),
+        ("x" * 65, None, None),
+    ],
+)
+def test_what_reads_like_no_status_and_no_id_is_not_kept(
+    told: str, status: str | None, cv_id: str | None
+) -> None:
+    reply = post(200, {"status": "success", "data": {"cv_id": told, "status": told}}).reply
+    assert reply == UpstreamReply(cv_id=cv_id, status=status)
+
+
+def test_a_short_code_takes_no_word_away_that_only_holds_it() -> None:
+    reading = read(record(status="processing", cv_enhance_status="c"), code=CvCode("c"))
+    assert (reading.status, reading.enhance_status) == ("processing", None)

@@ -24,6 +24,12 @@ def test_a_reading_has_these_headers_and_no_others() -> None:
     }
 
 
+def test_a_fresh_reading_passes_caches_whatever_the_operator_says() -> None:
+    past = {"cache-control": "no-cache", "pragma": "no-cache"}
+    assert headers(fresh=True) == headers() | past
+    assert headers({"Cache-Control": "max-age=9", "PRAGMA": "x"}, fresh=True) == headers() | past
+
+
 def test_an_update_says_what_it_is_and_how_long() -> None:
     said = headers(content_type="multipart/form-data; boundary=b", content_length=0)
     assert said["content-type"] == "multipart/form-data; boundary=b"

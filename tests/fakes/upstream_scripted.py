@@ -190,8 +190,8 @@ class ScriptedUpstream:
         found = await self._get(code, request_id)
         if isinstance(found, str):
             return Reading(read_ms=read_ms, known=False, detail=found)
-        status, _, body = found
-        return wire.read_record(status, body, read_ms)
+        status, headers, body = found
+        return wire.read_record(status, headers, body, read_ms, code=code)
 
     async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
         """See the port; asked a second time as above."""
@@ -266,9 +266,7 @@ class ScriptedUpstream:
         if not script.read_body:
             if script.answer in _BREAKS:
                 return PostResult(PostKind.NOT_SENT, "write_failed")
-            return self._read(
-                self._reply(script, post.code, self._said(script, post.code)), on_reply
-            )
+            return self._read(post, script, on_reply)
         post.handed_s = self._loop.time()
         if not self._exists(post.code):
             script = named("not_found")
@@ -289,7 +287,7 @@ class ScriptedUpstream:
                 return PostResult(PostKind.POSSIBLY_SENT, "total_timeout", 200, resendable=False)
         if self.down or script.answer in _BREAKS:
             return PostResult(PostKind.POSSIBLY_SENT, _BREAKS.get(script.answer, "read_timeout"))
-        return self._read(self._reply(script, post.code, self._said(script, post.code)), on_reply)
+        return self._read(post, script, on_reply)
 
     def _take(self, post: Post, script: Script) -> float:
         """The upstream has it: from here on it happens, whoever looks. Returns when it answers."""
@@ -360,13 +358,15 @@ class ScriptedUpstream:
         value = at if script.retry_after_form == "date" else str(script.retry_after_s)
         return {"retry-after": value, "date": format_datetime(now, usegmt=True)}
 
-    def _read(self, reply: Reply, on_reply: OnReply) -> PostResult:
+    def _read(self, post: Post, script: Script, on_reply: OnReply) -> PostResult:
+        reply = self._reply(script, post.code, self._said(script, post.code))
         status, headers, body = reply
         on_reply(_raw(reply))
         return wire.read_post(
             status,
             headers,
             body,
+            code=post.code,
             now_ms=self._now_ms(),
             retry_after_cap_ms=self._retry_after_cap_ms,
             not_applied_statuses=self._not_applied,

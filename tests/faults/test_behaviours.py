@@ -47,8 +47,8 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 def _what_moved_is_taken_for_unmoved(patch: pytest.MonkeyPatch) -> None:
     for room in (enquiry, sending):
-        real: Any = room.movement_of
-        patch.setattr(room, "movement_of", lambda s, r, real=real: _unmoved(real(s, r)))
+        real: Any = room.movement_now
+        patch.setattr(room, "movement_now", lambda s, r, real=real: _unmoved(real(s, r)))
 
 
 def _unmoved(moved: Movement) -> Movement:

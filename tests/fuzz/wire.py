@@ -24,6 +24,7 @@ from tests.corpus.rows import CODES, EVENTS
 
 STATUSES = (200, 201, 202, 204, 299, 301, 307, 400, 404, 408, 422, 429, 500, 502, 503, 99, 999)
 CAP_MS = 60_000
+CODE = check_code("ABC123XYZ")
 
 
 def one(data: bytes) -> None:
@@ -52,7 +53,12 @@ def _post(how: int, data: bytes) -> None:
     told = head.decode("latin-1")
     headers = {"retry-after": told, "date": told[::-1]} if how & 128 else {"retry-after": told}
     result = read_post(
-        status, headers, body, now_ms=Millis(1_700_000_000_000), retry_after_cap_ms=CAP_MS
+        status,
+        headers,
+        body,
+        code=CODE,
+        now_ms=Millis(1_700_000_000_000),
+        retry_after_cap_ms=CAP_MS,
     )
     assert result.http_status == status
     assert result.retry_after_ms is None or 0 <= result.retry_after_ms <= CAP_MS
@@ -68,10 +74,13 @@ def _post(how: int, data: bytes) -> None:
 
 def _record(how: int, data: bytes) -> None:
     status = STATUSES[how % len(STATUSES)]
-    reading = read_record(status, data, Millis(1))
+    age, _, body = data.partition(b"\n") if how & 64 else (b"0", b"", data)
+    reading = read_record(status, {"age": age.decode("latin-1")}, body, Millis(1), code=CODE)
     assert not reading.known or status == 200
+    assert reading.read_ms <= 1
     for word in (reading.status, reading.enhance_status):
-        assert word is None or (word.isprintable() and 0 < len(word) <= 64)
+        assert word is None or (word.isascii() and word.isprintable() and 0 < len(word) <= 64)
+        assert word is None or CODE not in word
     words = (reading.path_digest, reading.status, reading.enhance_status)
     assert reading.known or words == (None, None, None)
 

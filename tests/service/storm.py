@@ -178,7 +178,7 @@ async def _waiting(life: Life, lanes: int, behind: int) -> Storm:
         name = SubmissionId(f"waits-{code[-5:]}")
         record = life.upstream.create(code)
         said = orjson.dumps({"status": "success", "data": record.as_json(code)})
-        baseline = wire.read_record(200, said, clock.now_ms())
+        baseline = wire.read_record(200, {}, said, clock.now_ms(), code=code)
         await engine.give(
             code,
             lambda m: Submit(at_ms=m.at_ms, hearing=m.hearing, submission_id=name, file=FILE),

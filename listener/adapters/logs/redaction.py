@@ -60,7 +60,8 @@ where there is no second. An apostrophe within a word is none."""
 
 
 class Redactor:
-    """Replaces what looks like a secret, and every code it was told of, however encoded.
+    """Replaces what looks like a secret, and every code it was told of, under any two layers of the
+    encodings of ``known.py``.
 
     Keeps the newest ``KNOWN_CODES`` codes; finds those of four characters and more, shorter ones
     by the rules alone. The time it takes grows with the text alone, not with the number of

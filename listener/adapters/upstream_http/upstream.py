@@ -27,6 +27,8 @@ from .witness import Witness
 
 MAX_FETCHED_BYTES = 8 << 20
 """Of a record that is passed on unread: what a daemon need not understand may be longer."""
+LOOKED_AT_BYTES = 256 * 1024
+"""A longer one is parsed in a thread, for the loop has others to serve."""
 TIMEOUTS = frozenset({"total_timeout", "connect_timeout", "read_timeout", "pool_timeout"})
 
 
@@ -104,17 +106,19 @@ class HttpUpstream:
     async def read_record(self, code: CvCode, *, request_id: str) -> Reading:
         """See the port."""
         read_ms = self._now_ms()
-        found = await self._get(code, request_id)
+        found = await self._get(code, request_id, fresh=True)
         if isinstance(found, str):
             return Reading(read_ms=read_ms, known=False, detail=found)
         reply, body = found
-        return wire.read_record(reply.status_code, body, read_ms)
+        return wire.read_record(reply.status_code, reply.headers, body, read_ms, code=code)
 
     async def fetch_record(self, code: CvCode, *, request_id: str) -> RawReply | NoReply:
         """See the port."""
         found = await self._get(code, request_id, max_bytes=MAX_FETCHED_BYTES)
         if isinstance(found, str):
             return NoReply(found, timed_out=found in TIMEOUTS)
+        if await _is_another(found[1], code):
+            return NoReply("other_record", timed_out=False)
         return _raw(*found)
 
     async def greet(self) -> Greeting | str:
@@ -140,7 +144,7 @@ class HttpUpstream:
         return Greeting(reply.status_code, reply.headers.get("date"), kind)
 
     async def _get(
-        self, code: CvCode, request_id: str, **limits: int
+        self, code: CvCode, request_id: str, *, fresh: bool = False, **limits: int
     ) -> tuple[httpx.Response, bytes] | str:
         """The reply and its body, or how it failed."""
         try:
@@ -148,7 +152,7 @@ class HttpUpstream:
                 request = httpx.Request(
                     "GET",
                     wire.record_url(self._base_url, code),
-                    headers=await self._request_headers(request_id),
+                    headers=await self._request_headers(request_id, fresh=fresh),
                     extensions={"timeout": self._steps(self._timeout_s), **limits},
                 )
                 reply = await self._transport.handle_async_request(request)
@@ -198,9 +202,10 @@ class HttpUpstream:
             self._on_fault(error)
             detail = "internal_error"
         if reply is not None:
-            if not detail:
+            result = self._read_reply(code, reply, body, detail)
+            if not detail and result.detail != "other_record":
                 on_reply(_raw(reply, body))
-            return self._read_reply(reply, body, detail)
+            return result
         # Where our own code is wrong, its witness may be wrong too.
         if witness.unsent and detail != "internal_error":
             return PostResult(PostKind.NOT_SENT, detail, resendable=detail != "file_lost")
@@ -224,13 +229,16 @@ class HttpUpstream:
             extensions={"timeout": self._steps(self._upload_timeout_s), "witness": witness},
         )
 
-    def _read_reply(self, reply: httpx.Response, body: bytes, broken: str) -> PostResult:
+    def _read_reply(
+        self, code: CvCode, reply: httpx.Response, body: bytes, broken: str
+    ) -> PostResult:
         """Once a status was read it decides, even where the body then broke off: a refusal stays
         one, and a success that cannot be read is never sent again."""
         result = wire.read_post(
             reply.status_code,
             reply.headers,
             body,
+            code=code,
             now_ms=self._now_ms(),
             retry_after_cap_ms=self._retry_after_cap_ms,
             not_applied_statuses=self._not_applied,
@@ -240,7 +248,7 @@ class HttpUpstream:
         return result
 
     async def _request_headers(
-        self, request_id: str, frame: wire.MultipartFrame | None = None
+        self, request_id: str, frame: wire.MultipartFrame | None = None, *, fresh: bool = False
     ) -> httpx.Headers:
         try:
             made = self._headers()
@@ -250,6 +258,7 @@ class HttpUpstream:
                 traceparent=traceparent(request_id),
                 content_type=None if frame is None else frame.content_type,
                 content_length=None if frame is None else frame.total_length,
+                fresh=fresh,
             )
             pairs = {"host": self._host, **headers}.items()
             return httpx.Headers([(name.encode(), value.encode()) for name, value in pairs])
@@ -276,6 +285,16 @@ async def _body(reply: httpx.Response) -> bytes:
         return b"".join([chunk async for chunk in reply.aiter_raw()])
     finally:
         await reply.aclose()
+
+
+async def _is_another(body: bytes, code: CvCode) -> bool:
+    """Whether it is somebody else's record: a person's data that nobody asked for."""
+
+    def look() -> bool:
+        reply = wire.read_object(body)
+        return reply is not None and wire.tells_of_another(reply, code)
+
+    return look() if len(body) <= LOOKED_AT_BYTES else await asyncio.to_thread(look)
 
 
 def _raw(reply: httpx.Response, body: bytes) -> RawReply:

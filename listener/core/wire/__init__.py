@@ -16,7 +16,14 @@ from .events import EventBody, read_event
 from .multipart import MAX_NAME_BYTES, MultipartFrame, frame, sanitise_filename
 from .overheard import is_of_the_transport, overheard
 from .passing import end_to_end
-from .replies import read_object, read_post, read_record, retry_after_ms, says_error
+from .replies import (
+    read_object,
+    read_post,
+    read_record,
+    retry_after_ms,
+    says_error,
+    tells_of_another,
+)
 from .requests import request_headers
 from .sniff import sniff
 
@@ -45,5 +52,6 @@ __all__ = [
     "sanitise_filename",
     "says_error",
     "sniff",
+    "tells_of_another",
     "text_in",
 ]

@@ -6,21 +6,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from listener.core.errors import InvalidCode
 from listener.core.names import CvCode
 
 from .codes import check_code
+from .echoes import repeats
 
 KNOWN_FIELDS = ("cv_id", "application_id", "status", "cv_enhance_status", "cv_updated")
 MAX_FIELD_CHARACTERS = 256
 """Of one value as JSON: five such fields stay under 2 KiB. A longer value is left out."""
 
 MOST = 2**64
-
-SHORTEST_SECRET = 4
-"""A shorter code is found by chance in other words, and by trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def read_event(args: Sequence[object]) -> EventBody:
     # What has no value of its own is left empty by some serializers.
     found = [text for text in found if text != ""] or found
     code, problem = _read_code(found)
-    return EventBody(code, problem, _known_fields(layers, _spellings(found)))
+    return EventBody(code, problem, _known_fields(layers, found))
 
 
 def _text_of(value: object) -> object:
@@ -79,28 +76,24 @@ def _read_code(found: list[object]) -> tuple[CvCode | None, str | None]:
         return None, "bad_code"
 
 
-def _spellings(found: list[object]) -> tuple[str, ...]:
-    """A code as it may stand inside another field, where upstream repeats it."""
-    texts = [text for text in found if isinstance(text, str) and len(text) >= SHORTEST_SECRET]
-    return (*texts, *(quote(text, safe="", errors="replace") for text in texts))
-
-
-def _known_fields(layers: list[dict[object, object]], secrets: tuple[str, ...]) -> str:
+def _known_fields(layers: list[dict[object, object]], codes: list[object]) -> str:
     kept: dict[str, object] = {}
     for name in KNOWN_FIELDS:
         for layer in layers:
             value = layer.get(name)
-            if _keepable(value, secrets):
+            if _keepable(value, codes):
                 kept[name] = value
                 break
     return json.dumps(kept, separators=(",", ":"))
 
 
-def _keepable(value: object, secrets: tuple[str, ...]) -> bool:
+def _keepable(value: object, codes: list[object]) -> bool:
     if isinstance(value, str):
-        if any(secret in value for secret in secrets):
+        if any(isinstance(code, str) and repeats(value, code) for code in codes):
             return False
         return len(value) < MAX_FIELD_CHARACTERS and len(json.dumps(value)) <= MAX_FIELD_CHARACTERS
     if not isinstance(value, int) or abs(value) >= 2**63:
         return False
-    return isinstance(value, bool) or not any(secret in str(value) for secret in secrets)
+    if isinstance(value, bool):
+        return True
+    return not any(isinstance(code, str) and repeats(str(value), code) for code in codes)

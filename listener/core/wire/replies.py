@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NoReturn
 
 from listener.core.evidence import PostResult, Reading, UpstreamReply
-from listener.core.names import Millis, PostKind
+from listener.core.names import CvCode, Millis, PostKind
 
-MAX_WORD_CHARACTERS = 64
-"""Of a status or an id given as text; a longer one is taken as missing."""
+from .echoes import names_another, repeats
+
+_STATUS = re.compile(r"[A-Za-z][A-Za-z0-9_. -]{0,63}")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What is shown of a reply, to whoever may read: all else is taken as missing."""
+_LONGEST_AGE_S = 2**31
 _ERROR_WORDS = frozenset({"error", "fail", "failed", "failure"})
 _ACCEPTING = (200, 201, 202)
 _REFUSALS = {
@@ -34,6 +39,7 @@ def read_post(
     headers: Mapping[str, str],
     body: bytes,
     *,
+    code: CvCode,
     now_ms: Millis,
     retry_after_cap_ms: int,
     not_applied_statuses: Collection[int] = (),
@@ -43,11 +49,14 @@ def read_post(
     ``not_applied_statuses``: what a proxy in front is known to answer without passing anything on;
     a 2xx among them is not believed. ``body`` matters for a 2xx alone. Never raises.
 
+    A 2xx that tells of another ``cv_code`` than ``code`` answers another request: of ours it says
+    nothing (``other_record``), whatever else it says.
+
     A redirect is not followed. 307 and 308 say that the same request is to be made elsewhere, so it
     was not applied here; the others may stand for "done, look there", which is possibly sent.
     """
     if 200 <= http_status < 300:
-        return _read_success(http_status, body)
+        return _read_success(http_status, body, code)
     wait = retry_after_ms(headers, now_ms, retry_after_cap_ms)
     if http_status == 429:
         return PostResult(PostKind.THROTTLED, "throttled", http_status, wait)
@@ -70,8 +79,10 @@ def read_post(
     )
 
 
-def _read_success(http_status: int, body: bytes) -> PostResult:
+def _read_success(http_status: int, body: bytes, code: CvCode) -> PostResult:
     reply = read_object(body)
+    if reply is not None and tells_of_another(reply, code):
+        return PostResult(PostKind.POSSIBLY_SENT, "other_record", http_status, resendable=False)
     if reply is not None and says_error(reply):
         return PostResult(PostKind.REFUSED, "status_error", http_status)
     if reply is None or reply.get("status") != "success" or http_status not in _ACCEPTING:
@@ -83,37 +94,65 @@ def _read_success(http_status: int, body: bytes) -> PostResult:
         "accepted",
         http_status,
         reply=UpstreamReply(
-            cv_id=_identifier(fields.get("cv_id")),
-            application_id=_identifier(fields.get("application_id")),
-            status=_word(fields.get("status")),
+            cv_id=_identifier(fields.get("cv_id"), code),
+            application_id=_identifier(fields.get("application_id"), code),
+            status=_status(fields.get("status"), code),
         ),
     )
 
 
-def read_record(http_status: int, body: bytes, read_ms: Millis) -> Reading:
-    """What one reply to a GET says of the record. Never raises.
+def read_record(
+    http_status: int, headers: Mapping[str, str], body: bytes, read_ms: Millis, *, code: CvCode
+) -> Reading:
+    """What one reply to a GET says of the record. ``headers`` has lower case keys. Never raises.
 
-    Anything but a 200 with ``{"status":"success","data":{…}}`` is unknown, never "unmoved".
-    A field that is missing, or not text, is None. Of ``cv_path`` a digest is kept, of ``cv_data``
-    nothing.
+    Anything but a 200 with ``{"status":"success","data":{…}}`` is unknown, never "unmoved", and so
+    is a record of another ``cv_code``. A field that is missing, or not text, is None. Of
+    ``cv_path`` a digest is kept, of ``cv_data`` nothing.
+
+    ``read_ms`` is when the GET began. What a cache answers is so much older (RFC 9111 5.1), and is
+    unknown where its age cannot be read: an old record is no sign that an update was not applied.
     """
+
+    def unknown(detail: str) -> Reading:
+        return Reading(read_ms=read_ms, known=False, detail=detail)
+
     if http_status != 200:
         named = {404: "not_found", 429: "throttled"}
-        detail = named.get(http_status, f"http_{http_status}")
-        return Reading(read_ms=read_ms, known=False, detail=detail)
+        return unknown(detail=named.get(http_status, f"http_{http_status}"))
+    age_ms = _age_ms(headers)
+    if age_ms is None:
+        return unknown(detail="unreadable_age")
     reply = read_object(body)
+    if reply is not None and tells_of_another(reply, code):
+        return unknown(detail="other_record")
     if reply is not None and says_error(reply):
-        return Reading(read_ms=read_ms, known=False, detail="status_error")
+        return unknown(detail="status_error")
     record = reply.get("data") if reply is not None and reply.get("status") == "success" else None
     if not isinstance(record, dict):
-        return Reading(read_ms=read_ms, known=False, detail="unreadable_reply")
+        return unknown(detail="unreadable_reply")
     return Reading(
-        read_ms=read_ms,
+        read_ms=Millis(read_ms - age_ms),
         known=True,
         path_digest=_digest(record.get("cv_path")),
-        status=_word(record.get("status")),
-        enhance_status=_word(record.get("cv_enhance_status")),
+        status=_status(record.get("status"), code),
+        enhance_status=_status(record.get("cv_enhance_status"), code),
     )
+
+
+def tells_of_another(reply: Mapping[str, object], code: CvCode) -> bool:
+    """Whether it is the reply to a request for somebody else's record."""
+    data = reply.get("data")
+    return isinstance(data, dict) and names_another(data.get("cv_code"), code)
+
+
+def _age_ms(headers: Mapping[str, str]) -> int | None:
+    """How long a cache has had the reply. None: that it did is said, but not how long. Of several
+    ages the greatest counts."""
+    ages = [age.strip() for age in headers.get("age", "0").split(",")]
+    if not all(age.isascii() and age.isdigit() for age in ages):
+        return None
+    return 1000 * max(min(int(age[:12]), _LONGEST_AGE_S) for age in ages)
 
 
 def read_object(body: bytes) -> dict[str, object] | None:
@@ -141,16 +180,20 @@ def _digest(value: object) -> str | None:
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _word(value: object) -> str | None:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_WORD_CHARACTERS:
-        return None
-    return value if value.isprintable() else None
+def _status(value: object, code: CvCode) -> str | None:
+    return _shown(value, _STATUS, code)
 
 
-def _identifier(value: object) -> int | str | None:
+def _identifier(value: object, code: CvCode) -> int | str | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
-        return value
-    return _word(value)
+        return None if repeats(str(value), code) else value
+    return _shown(value, _IDENTIFIER, code)
+
+
+def _shown(value: object, form: re.Pattern[str], code: CvCode) -> str | None:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        return None
+    return None if repeats(value, code) else value
 
 
 def retry_after_ms(headers: Mapping[str, str], now_ms: Millis, cap_ms: int) -> int | None:

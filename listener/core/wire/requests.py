@@ -29,12 +29,14 @@ def request_headers(
     traceparent: str,
     content_type: str | None = None,
     content_length: int | None = None,
+    fresh: bool = False,
 ) -> dict[str, str]:
     """All headers but ``Host``, keys in lower case.
 
     ``custom`` adds to them and replaces ``accept``, ``user-agent`` and ``traceparent``.
     ``accept: application/json`` keeps upstream's framework from answering an error with a redirect
-    to an HTML page.
+    to an HTML page. ``fresh``: no cache on the way is to answer unasked (RFC 9111 5.2.1.4; 5.4 for
+    the oldest).
     """
     headers = {
         "accept": "application/json",
@@ -46,6 +48,8 @@ def request_headers(
             headers[name.lower()] = value
     headers["accept-encoding"] = "identity"
     headers["x-request-id"] = request_id
+    if fresh:
+        headers |= {"cache-control": "no-cache", "pragma": "no-cache"}
     if content_type is not None and content_length is not None:
         headers["content-type"] = content_type
         headers["content-length"] = str(content_length)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import html
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -40,6 +42,16 @@ def test_any_code_is_found_in_any_text(code: str, inner: Encode, outer: Encode, 
     # Between characters that belong to no encoding.
     whole = f"{text}<{shape}>{text}"
     assert covered(known, whole, len(text) + 1, len(text) + 1 + len(shape))
+
+
+def test_what_is_not_seen_through_is_what_the_paper_says() -> None:
+    """Nobody writes codes so where we read; who begins to is to be told of."""
+    known, code = KnownSecrets(), "Cv9E#nH4$<aW^mK6rL"
+    known.add(code)
+    for shape in (base64.b64encode(code.encode()).decode(), code.encode().hex(), html.escape(code)):
+        assert known.find(shape) == []
+    paper = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    assert "not in base64, in hex or with HTML's entities" in paper
 
 
 @given(st.text(alphabet=st.sampled_from("ab%2541\\xu+'/é")), st.lists(st.text(min_size=4)))

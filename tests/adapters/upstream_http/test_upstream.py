@@ -12,10 +12,12 @@ import pytest
 from listener.adapters.upstream_http import HttpUpstream
 from listener.core.evidence import PostResult, UpstreamReply
 from listener.core.names import PostKind
-from listener.ports.upstream import Upstream
+from listener.ports.upstream import NoReply, RawReply, Upstream
 from tests.adapters.upstream_http.conftest import NOW, Make
 from tests.adapters.upstream_http.raw_server import ACCEPTED, Talk, accepts, raw_server, reply
 from tests.core.code_corpus import DOCUMENTED_ON_THE_WIRE
+
+RECORD = b'{"status":"success","data":{"cv_path":"/1.pdf","status":"draft"}}'
 
 
 def test_it_is_the_port(sender: Make) -> None:
@@ -75,6 +77,51 @@ async def test_a_record_is_read(sender: Make) -> None:
         reading = await it.read()
         assert (reading.known, reading.status, reading.read_ms) == (True, "draft", NOW)
         assert server.seen[0].line == f"GET /cv-enhance/{DOCUMENTED_ON_THE_WIRE} HTTP/1.1"
+
+
+async def test_a_cache_that_answers_all_the_same_is_reckoned_with(sender: Make) -> None:
+    async def cached(talk: Talk) -> None:
+        for head in ("Age: 40", "Age: 40\r\nAge: 7", "Age: soon"):
+            await talk.request()
+            await talk.say(reply(RECORD, "200 OK", head))
+
+    async with raw_server(cached) as server, sender(server.port) as it:
+        assert [(await it.read()).read_ms, (await it.read()).read_ms] == [NOW - 40_000] * 2
+        reading = await it.read()
+        assert (reading.known, reading.detail) == (False, "unreadable_age")
+        for seen in server.seen:
+            assert (seen.headers["cache-control"], seen.headers["pragma"]) == ("no-cache",) * 2
+
+
+async def test_no_cache_is_sent_round_for_somebody_elses_reading(sender: Make) -> None:
+    async with raw_server(accepts) as server, sender(server.port) as it:
+        await it.upstream.fetch_record(it.code, request_id="1")
+        await it.post()
+        assert not any("cache-control" in seen.headers for seen in server.seen)
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_what_is_of_another_code_is_no_answer(sender: Make, size: int) -> None:
+    theirs = b'{"status":"success","data":{"cv_code":"SOMEBODY","cv_data":"%s"}}' % (b"x" * size)
+
+    async def mixed_up(talk: Talk) -> None:
+        await talk.request()
+        await talk.say(reply(theirs))
+
+    async with (
+        raw_server(mixed_up) as server,
+        sender(server.port, max_response_bytes=2 * size + 1000) as it,
+    ):
+        told: list[RawReply] = []
+        result = await it.upstream.post_update(
+            it.code, it.file, it.facts, request_id="1", on_reply=told.append
+        )
+        assert result == PostResult(PostKind.POSSIBLY_SENT, "other_record", 200, resendable=False)
+        assert told == []
+        reading = await it.read()
+        assert (reading.known, reading.detail) == (False, "other_record")
+        fetched = await it.upstream.fetch_record(it.code, request_id="1")
+        assert fetched == NoReply("other_record", timed_out=False)
 
 
 async def test_a_connection_is_used_again(sender: Make) -> None:

@@ -36,8 +36,8 @@ def resend_on_timeout_without_enquiry(patch: Patch) -> None:
 
 
 def a_moved_record_is_sent_again(patch: Patch) -> None:
-    patch.setattr(enquiry, "movement_of", lambda submission, reading: Movement.UNMOVED)
-    patch.setattr(sending, "movement_of", lambda submission, reading: Movement.UNMOVED)
+    patch.setattr(enquiry, "movement_now", lambda submission, reading: Movement.UNMOVED)
+    patch.setattr(sending, "movement_now", lambda submission, reading: Movement.UNMOVED)
 
 
 def the_settle_period_is_not_waited_for(patch: Patch) -> None:

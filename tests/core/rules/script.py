@@ -113,15 +113,26 @@ class Script:
             )
         )
 
-    def begin(self, path: str | None = "p0", name: str = "a", words: Words = NO_WORDS) -> Self:
-        """The record is read and sending begins; ``path`` None: the reading failed."""
+    def begin(
+        self,
+        path: str | None = "p0",
+        name: str = "a",
+        words: Words = NO_WORDS,
+        *,
+        as_of: float | None = None,
+    ) -> Self:
+        """The record is read and sending begins; ``path`` None: the reading failed. ``as_of``: how
+        old a cache says that it is."""
+        baseline = self.reading(path, words)
+        if as_of is not None:
+            baseline = replace(baseline, read_ms=Millis(START + round(as_of * 1000)))
         return self.give(
             SendBegins(
                 self.now,
                 self.hearing,
                 self.pending,
                 submission_id=SubmissionId(name),
-                baseline=self.reading(path, words),
+                baseline=baseline,
             )
         )
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from listener.core.effects import Enquire, Post
-from listener.core.facts import ResendDecided, SendingDeclined, SubmissionClosed
+from listener.core.facts import RecordEnquired, ResendDecided, SendingDeclined, SubmissionClosed
 from listener.core.names import Movement, Outcome
 from listener.core.policy import Policy
 
@@ -55,6 +55,23 @@ def test_anything_but_unmoved_right_before_is_not_sent(
     assert not script.effect(Post)
     script.wake().read("p1")
     assert script.end_of() == "unconfirmed"
+
+
+@pytest.mark.parametrize("as_of", [0.5, 30.9])
+def test_what_a_cache_kept_from_before_is_no_reason_to_send_again(as_of: float) -> None:
+    script = in_doubt().at(31).time().read("p0").at(40).begin("p0", as_of=as_of)
+    assert (script.state(), script.decision.refusal) == ("in_doubt", "not_unmoved")
+    assert script.fact(SendingDeclined)[0].movement is Movement.UNKNOWN
+    assert not script.effect(Post)
+
+
+@pytest.mark.parametrize("as_of", [-1.0, -40.0])
+def test_what_a_cache_kept_from_before_the_attempt_is_no_movement(as_of: float) -> None:
+    script = in_doubt().deaf().listening().at(31).time().read("p9", began=as_of)
+    assert script.state() == "in_doubt"
+    assert script.fact(RecordEnquired)[0].movement is Movement.UNKNOWN
+    script.wake().read("p1")
+    assert script.end_of().startswith("presumed")
 
 
 def test_a_resend_is_declined_while_a_replay_may_still_come() -> None:

@@ -76,6 +76,13 @@ def test_a_later_baseline_that_differs_without_an_update_of_ours_is_contended() 
     assert script.at(6).end(ACCEPTED).event().disposed == ["candidate"]
 
 
+def test_a_baseline_that_a_cache_kept_from_before_our_last_update_is_none() -> None:
+    script = accepted("old").event().at(5).submit().begin("p0", as_of=0.0)
+    assert not script.fact(AttemptBegan)[0].baseline_known
+    script.at(6).deaf().end(TIMED_OUT).at(7).listening().at(40).time().read("p1")
+    assert script.end_of() == "unconfirmed", "it is the last one's movement"
+
+
 def test_statuses_that_became_processing_by_themselves_are_contended() -> None:
     script = Script().submit().begin("", words=Words("ready")).end(NOT_SENT).at(5)
     assert script.begin("", words=Words("processing")).fact(AttemptBegan)[0].contended
