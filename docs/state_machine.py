@@ -71,7 +71,8 @@ whole exhaustively; each closes a schedule that went wrong.
 11. **Deaf though connected.** An update that was applied while we listened, and whose event did
     not come, makes the subscription doubtful. A second connection is opened beside the first. An
     event that it alone hears proves the first one deaf: it is dropped, and to the core the time
-    since its last event is a gap.
+    since its last event is a gap. Where the server ends the first one for the second, it stays
+    open whether it was deaf, and it counts as having listened.
 12. **Deadlines** count from the end of the attempt, and every wait has an end. Nothing closes
     or is sent again while an event of its code awaits correlation. A truth that comes later
     corrects.

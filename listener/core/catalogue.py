@@ -90,7 +90,7 @@ _BY = {
     },
     "result": {"not_sent": _W, "throttled": _W, "refused": _W, "possibly_sent": _W},
     "disposition": {"contradiction": _W, "malformed": _W},
-    "verdict": {"first_deaf": _W, "second_failed": _W},
+    "verdict": {"first_deaf": _W, "second_failed": _W, "displaced": _W},
     "worst": {"presumed": _W, "unconfirmed": _W, "not_dispatched": _W},
 }
 
@@ -229,7 +229,8 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               do="Nothing for one. Many: look at what stands between the upstream and here."),
         _spec("subscription.doubted", _W,
               "Records move, we are connected, and no event comes: a second connection is opened "
-              "beside the first, to see whether that one is deaf.", "last_event_age_ms",
+              "beside the first, to see whether that one is deaf; but not for long after one that "
+              "displaced the first.", "last_event_age_ms",
               do="See subscription.compared. Many: see that CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE "
               "and CV_SOCKET_ON_CONNECT subscribe to the events of these updates."),
         _spec("subscription.compared", _I,
@@ -237,10 +238,13 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "what was not heard was not emitted. first_deaf: only the second one heard an event, "
               "and takes the first one's place; subscription.lost and subscription.restored tell "
               "of the deafness, which reaches back to the last event heard. second_failed: no "
-              "second one can be had yet.", "verdict", "duration_ms", "submissions", by="verdict",
+              "second one can be had yet. displaced: the server allows one session a client, and "
+              "ended the first for the second; which of them hears cannot be known.",
+              "verdict", "duration_ms", "submissions", by="verdict",
               do="first_deaf: what it touched is enquired of; tell the upstream's side that a "
               "connection lost its subscription without a word. second_failed: check that the "
-              "upstream takes two connections of ours."),
+              "upstream takes two connections of ours. displaced: ask the upstream's side whether "
+              "it could take two; until then nothing here can tell a deaf subscription."),
         _spec("gap.settled", _I,
               "All that waited in a gap has closed: what it held up, and what became of that.",
               "gap_reason", "since", "until", "duration_ms", "touched", "became", "worst",

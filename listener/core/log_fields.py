@@ -83,7 +83,7 @@ FIELDS: dict[str, str] = {
     "recovered": "Whether the server proved that nothing was missed.",
     "gap_reason": "Why what was missed cannot be replayed: a stable word, explained below.",
     "failures": "Failed tries in a row, or of this incident.",
-    "verdict": "first_hears, first_deaf or second_failed.",
+    "verdict": "first_hears, first_deaf, second_failed or displaced.",
     "touched": "How many submissions waited for their event in the gap, if only for a moment.",
     "became": "What became of them: how many, by outcome.",
     "worst": "The least certain outcome among them.",

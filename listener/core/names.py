@@ -188,3 +188,4 @@ class Comparison(StrEnum):
     FIRST_HEARS = "first_hears"
     FIRST_DEAF = "first_deaf"
     SECOND_FAILED = "second_failed"
+    DISPLACED = "displaced"

@@ -129,6 +129,14 @@ SUBSCRIPTION: Words = {
         "taken its place.",
         "Nothing for one: see subscription.compared. Many: ask the upstream's side why connections "
         "lose their subscription."),
+    "displaced": Reason(
+        "The server allows one session a client: it ended ours by name when it let in a second "
+        "one of ours, which was to tell whether the first is deaf. The second one has taken its "
+        "place, and no other is opened for an hour; after each further time for twice as long.",
+        "Nothing: nothing is missed but where since and until of subscription.restored differ. "
+        "That events do not come is another matter: see subscription.doubted. Other connections "
+        "with the same identity end ours, too: cv-listener doctor, submit --once, a second "
+        "daemon. Give each credentials of its own, or ask the upstream's side to allow several."),
     "stopped": Reason("We stopped listening ourselves."),
 }  # fmt: skip
 """Why there is no subscription."""

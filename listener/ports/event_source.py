@@ -57,9 +57,10 @@ class OthersDropped:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A connection is up and subscribed (on-connect emits acknowledged). ``recovered``: the server
-    proved that nothing was missed since the last one; otherwise ``gap_reason`` says why not.
-    ``pid`` is the server's session id for recovery, None where it offers none."""
+    """A connection is up and subscribed (on-connect emits acknowledged). ``recovered``: it is
+    proven that nothing was missed since the last one, by the server or by an overlap; otherwise
+    ``gap_reason`` says why not. ``pid`` is the server's session id for recovery, None where it
+    offers none."""
 
     at_ms: Millis
     recovered: bool
@@ -100,7 +101,9 @@ class Compared:
     is gone. ``first_deaf``: it did not hear what the second one heard. It comes between a
     ``Lost``, of when the first one last heard anything, and a ``Listening``, of when the second one
     began; the events that the second one heard come after that. ``second_failed``: a second one
-    cannot be had; told once, it is tried again."""
+    cannot be had; told once, it is tried again. ``displaced``: the server ended the first one for
+    it, so that it took its place. It comes between a ``Lost`` of that reason and a ``Listening``,
+    which is ``recovered`` where the second one listened before the first ended."""
 
     at_ms: Millis
     verdict: Comparison
@@ -139,7 +142,7 @@ class EventSource(Protocol):
         second connection beside the one that stands, and keeps whichever hears the next event.
         Returns at once; the word on it is a ``Compared``. A connection that ends takes the doubt
         with it. To doubt again while a second one is open renews that one, ever more rarely. Where
-        none stands nothing happens."""
+        none stands nothing happens, nor for long after one was ``displaced``."""
         ...
 
     def hurry(self) -> None:

@@ -289,8 +289,10 @@ class Hearer:
     # Gaps and incidents.
 
     async def _on_lost(self, signal: Lost) -> None:
-        now, doubted = self._clock.now_ms(), self._doubted_from_ms
-        # It ended before anybody could say whether it heard: what it is doubted for may be so.
+        now, ours = self._clock.now_ms(), signal.reason == Comparison.DISPLACED
+        # It ended before anybody could say whether it heard: what it is doubted for may be so. Not
+        # where we ended it ourselves, by asking: that says nothing against it.
+        doubted = None if ours else self._doubted_from_ms
         start = Millis(min(signal.at_ms, now, now if doubted is None else doubted))
         if self._listening:
             self._deaf_from_ms = start
@@ -325,6 +327,8 @@ class Hearer:
         await self._journal.mark_alive(signal.at_ms)
         if signal.recovered:
             await self._journal.drop_gap()
+            if signal.pid != self._pid:
+                await self._journal.store_resume(Resume(pid=signal.pid))
         else:
             await self._journal.store_resume(Resume(pid=signal.pid))
             reason = signal.gap_reason or GapReason.NOT_RECOVERED

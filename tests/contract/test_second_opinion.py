@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 
 import pytest
 
-from listener.adapters.socket_source.second import GRACE_S, RENEW_FIRST_S
+from listener.adapters.socket_source.second import (
+    DISPLACED_S,
+    GRACE_S,
+    HOLD_FIRST_S,
+    RENEW_FIRST_S,
+)
 from listener.core.names import Comparison, GapReason
 from listener.ports.event_source import (
     Compared,
@@ -253,3 +259,102 @@ def test_a_second_one_that_is_deaf_too_is_replaced_when_the_doubt_is_spoken_agai
             assert codes(await ear.hear(1)) == ["a"]
 
     scripted_scene(scene)
+
+
+# ------------------------------------------------------------------- one session a client
+
+
+def test_a_second_one_that_ends_the_first_takes_its_place_and_stays_the_only_one_for_long() -> None:
+    async def scene(rig: ScriptedRig) -> None:
+        async with Ear(rig) as ear:
+            await ear.until(Listening)
+            await rig.emit(body("a"))
+            await ear.hear(1)
+            rig.server.alone = True
+            rig.server.delay = lambda: 0.01
+            ear.source.doubt()
+            lost, compared, listening = await until_replaced(ear)
+            assert lost.reason == compared.verdict == Comparison.DISPLACED
+            assert (listening.recovered, listening.at_ms) == (True, lost.at_ms)
+            rig.server.delay = random.Random(2).random
+            for code in "bc":
+                await rig.emit(body(code))
+            for hours in range(1, 4):
+                ear.source.doubt()
+                await asyncio.sleep(HOLD_FIRST_S * 0.3)
+                assert rig.server.connections == 1 + hours
+                await asyncio.sleep(HOLD_FIRST_S * 2 ** (hours - 1))
+                ear.source.doubt()
+                lost, compared, listening = await until_replaced(ear)
+                assert lost.reason == compared.verdict == Comparison.DISPLACED
+                assert listening.recovered is (listening.at_ms == lost.at_ms)
+            await rig.emit(body("d"))
+            while len(codes(ear.signals)) < 4:
+                await ear.next()
+            assert codes(ear.signals) == ["a", "b", "c", "d"]
+            await rig.clients(1, hearing=1)
+
+    scripted_scene(scene)
+
+
+def test_what_the_second_one_heard_before_the_first_knew_of_its_end_is_heard_once() -> None:
+    async def scene(rig: ScriptedRig) -> None:
+        async with Ear(rig) as ear:
+            await ear.until(Listening)
+            rig.server.alone = True
+            ear.source.doubt()
+            while rig.server.connections < 2 or not rig.server.wires[-1].subscribed:  # noqa: ASYNC110  nobody is told
+                await asyncio.sleep(0.001)
+            await rig.emit(body("a"), body("b"))
+            await until_replaced(ear)
+            heard = await ear.hear(2)
+            assert (codes(heard), [event.seq for event in heard]) == (["a", "b"], [1, 2])
+
+    scripted_scene(scene)
+
+
+@pytest.mark.parametrize("who", ["first", "both"])
+def test_one_that_is_ended_by_name_otherwise_was_not_ended_by_the_second(who: str) -> None:
+    async def scene(rig: ScriptedRig) -> None:
+        async with Ear(rig) as ear:
+            await ear.until(Listening)
+            await doubted(ear, rig)
+            if who == "first":
+                await asyncio.sleep(DISPLACED_S + 0.2)
+            rig.server.kick(but=rig.server.wires[1] if who == "first" else None)
+            lost = await ear.until(Lost)
+            assert lost.reason == "server_disconnect"
+            await ear.until(Listening)
+            await doubted(ear, rig)
+            assert not any(isinstance(signal, Compared) for signal in ear.signals)
+
+    scripted_scene(scene)
+
+
+def test_a_stop_while_it_is_seen_who_ended_the_first_leaves_no_connection() -> None:
+    async def scene(rig: ScriptedRig) -> None:
+        for tenths in range(15):
+            async with Ear(rig) as ear:
+                await ear.until(Listening)
+                rig.server.alone = True
+                ear.source.doubt()
+                await asyncio.sleep(tenths / 10)
+                await ear.stop()
+                await rig.clients(0, hearing=0)
+
+    scripted_scene(scene)
+
+
+def test_one_that_subscribes_after_the_first_was_ended_leaves_a_gap_until_it_listens() -> None:
+    async def scene(rig: ScriptedRig) -> None:
+        async with Ear(rig, **subscribing()) as ear:
+            await ear.until(Listening)
+            rig.server.alone = True
+            rig.server.delay = lambda: 1.5
+            ear.source.doubt()
+            lost, compared, listening = await until_replaced(ear)
+            assert lost.reason == compared.verdict == Comparison.DISPLACED
+            assert (listening.recovered, listening.at_ms - lost.at_ms) == (False, 1_500)
+            assert listening.gap_reason is GapReason.NO_RECOVERY_OFFERED
+
+    player("scripted")(scene, join=True)

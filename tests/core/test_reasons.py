@@ -9,7 +9,7 @@ import pytest
 
 from docs.log_events import page
 from listener.core.enquiry import RECORD_WORDS
-from listener.core.names import Disposition, GapReason
+from listener.core.names import Comparison, Disposition, GapReason
 from listener.core.reasons import (
     ATTEMPT,
     CLOSE,
@@ -104,7 +104,7 @@ GIVEN: dict[str, set[str]] = {
     | called(SOCKET, "Lost", 1)
     | STATUSES
     | FAMILIES
-    | {GapReason.DEAF_SUBSCRIPTION},
+    | {GapReason.DEAF_SUBSCRIPTION, Comparison.DISPLACED},
     "GAP": {reason.value for reason in GapReason},
     "CLOSE": (
         assigned("listener/core/", "reason")

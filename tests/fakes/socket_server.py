@@ -209,7 +209,8 @@ class SocketServer:
     """``recovery``: sessions can be recovered, for ``window_s``. ``delay``: seconds that the next
     frame takes. ``admit``: the treatment of the next who connects, one of HANDSHAKES.
 
-    ``up`` False: nobody reaches it, though it goes on. ``acks``: each event wants an answer, and is
+    ``up`` False: nobody reaches it, though it goes on. ``alone``: one session a client; whoever is
+    let in ends the one before by name. ``acks``: each event wants an answer, and is
     then no part of the recovery. ``join``: the event by which a client subscribes, None where
     connecting is enough.
     """
@@ -236,6 +237,7 @@ class SocketServer:
         self.join = join
         self.up = True
         self.acks = False
+        self.alone = False
         self.wires: list[Wire] = []
         self.emissions: list[Emission] = []
         """The ledger: every event there ever was."""
@@ -329,6 +331,8 @@ class SocketServer:
             assert pid is not None
             wire.pid = session["pid"] = pid
         wire.send("40" + json.dumps(session))
+        if self.alone:
+            self.kick(but=wire)
         wire.subscribed = self.join is None or (missed is not None and self._sessions[pid or ""][1])
 
     def subscribe(self, wire: Wire) -> None:
@@ -388,9 +392,11 @@ class SocketServer:
         for wire in list(self.wires):
             wire.cut()
 
-    def kick(self) -> None:
+    def kick(self, but: Wire | None = None) -> None:
         """Every client is disconnected by name: such a session is not kept."""
-        for wire in list(self.wires):
+        for wire in self.wires:
+            if wire is but:
+                continue
             wire.send("41")
             wire.pid = None
             wire.subscribed = False

@@ -12,6 +12,7 @@ from .test_hearing import listening
 from .test_rooms import lived, service_of, submit, until
 
 FIRST, SECOND, THIRD = CvCode("Sim#first"), CvCode("Sim#second"), CvCode("Sim#third")
+FOURTH = CvCode("Sim#fourth")
 
 
 def lines(life: Life, event: str) -> list[dict[str, object]]:
@@ -106,3 +107,34 @@ def test_one_that_ends_in_doubt_was_deaf_since_what_it_was_doubted_for() -> None
         )
 
     lived(story)
+
+
+def test_one_that_the_second_one_ends_had_listened_and_no_other_is_opened_for_long() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        life.server.alone, life.server.delay = True, lambda: 0.01
+        connections = life.server.connections
+        names = []
+        for code in (FIRST, SECOND, THIRD):
+            names.append(await submit(life, code))
+            await until(life, names[-1], State.CLOSED)
+            await asyncio.sleep(60)
+        life.upstream.emit(FOURTH)
+        await asyncio.sleep(5)
+        for name in names:
+            stored = await service_of(life).submission(name)
+            assert stored is not None
+            end = stored[0].submission
+            told = ("unconfirmed", "listened_record_moved", 0)
+            assert (end.outcome, end.reason, end.deaf_ms) == told
+        assert not lines(life, "submission.corrected")
+        assert life.server.connections == connections + 1
+        [compared] = lines(life, "subscription.compared")
+        [lost] = lines(life, "subscription.lost")
+        [restored] = lines(life, "subscription.restored")
+        assert compared["verdict"] == lost["reason"] == restored["reason"] == "displaced"
+        assert (restored["recovered"], restored["duration_ms"]) == (True, 0)
+        assert {gap.reason for gap in service_of(life).hearer.hearing().gaps} <= {"started"}
+        assert service_of(life).hearer.heard_count == 1, "the second one hears"
+
+    lived(story, events={"silent": 1.0})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -48,15 +48,18 @@ class Room(Protocol):
 
 class Connection:
     """Used once. ``listened``: a ``Listening`` was queued. ``offered``: what was sent for recovery.
-    ``answered``: the server said what became of it."""
+    ``answered``: the server said what became of it; ``answered_at``: when, by the monotonic
+    clock."""
 
     def __init__(self, endpoint: Endpoint, room: Room) -> None:
         self._endpoint = endpoint
         self._queue = room.queue
+        self._told: Callable[[Listening], Listening] | None = None
         self._recovery = room.recovery
         self.link = Link(endpoint.namespace, room.clock, endpoint.overhearing)
         self.offered: Resume | None = None
         self.answered = False
+        self.answered_at: float | None = None
         self.listened = False
         self._listened_ms: Millis | None = None
         self._may_offer = True
@@ -114,9 +117,15 @@ class Connection:
         self._reception.shut()
         self.link.close(end)
 
-    def move(self, queue: SignalQueue, numbers: Iterator[int]) -> None:
-        """It lived aside, and takes the place of another one."""
-        self._queue = queue
+    def move(
+        self,
+        queue: SignalQueue,
+        numbers: Iterator[int],
+        told: Callable[[Listening], Listening],
+    ) -> None:
+        """It lived aside, and takes the place of another one. ``told``: how it is said that it
+        listens, if it does not yet."""
+        self._queue, self._told = queue, told
         self._reception.move(queue, numbers)
 
     # ------------------------------------------------------------------------------- setting up
@@ -206,6 +215,7 @@ class Connection:
             self.link.close(SERVER_2X)
             return
         self.answered = True
+        self.answered_at = self.link.clock.monotonic()
         self._recovered, self._gap_reason = self._recovery.answered(
             self.link.pid, client.transport(), self.offered
         )
@@ -299,15 +309,14 @@ class Connection:
         self._recovery.listening()
         self.link.clock.turn()
         self._listened_ms = self.link.clock.now_ms()
-        self._queue.put(
-            Listening(
-                at_ms=self._listened_ms,
-                recovered=self._recovered,
-                gap_reason=self._gap_reason,
-                pid=self.link.pid,
-                transport=client.transport(),
-            )
+        began = Listening(
+            at_ms=self._listened_ms,
+            recovered=self._recovered,
+            gap_reason=self._gap_reason,
+            pid=self.link.pid,
+            transport=client.transport(),
         )
+        self._queue.put(began if self._told is None else self._told(began))
 
     async def _watch(self, client: TrackedClient) -> None:
         """Until the end, which any of three may notice: the frames, the clock, the library."""

@@ -44,6 +44,14 @@ RENEW_CAP_S = 3_600.0
 """How old a second one must be to be replaced by another when the doubt is spoken again: the first
 of them a minute, each further one twice as long as the one before."""
 
+DISPLACED_S = 1.0
+"""Where the server ends the first one by name, so close to when it let the second one in, it allows
+one session a client."""
+
+HOLD_FIRST_S = 3_600.0
+HOLD_CAP_S = 86_400.0
+"""For how long no other is opened after that; each time twice as long."""
+
 STOP_S = 5.0
 
 
@@ -102,6 +110,31 @@ class Second(Living):
         self.room = room
         self.worn_out = False
 
+    def let_in_about(self, at: float) -> bool:
+        """Whether that was when the server let it in, by the monotonic clock."""
+        let_in_at = self.connection.answered_at
+        return let_in_at is not None and abs(let_in_at - at) <= DISPLACED_S
+
+
+class Hold:
+    """Whether no second one is opened, because one has ended the first not long ago."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._delays = Delays(HOLD_FIRST_S, HOLD_CAP_S)
+        self._times = 0
+        self._until = monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether one may be opened."""
+        return self._monotonic() >= self._until
+
+    def begin(self) -> None:
+        """One has ended the first."""
+        self._times += 1
+        self._until = self._monotonic() + self._delays.at(self._times)
+
 
 class SecondOpinion:
     """One doubt, from its beginning to its verdict. Used once. ``doubted`` is set whenever the
@@ -124,6 +157,7 @@ class SecondOpinion:
         self._patience = Delays(RENEW_FIRST_S, RENEW_CAP_S)
         self._seconds = 0
         self._failed = False
+        self._second: Second | None = None
 
     async def ask(self) -> Second | None:
         """Wait for the verdict, for as long as it takes: the second connection where the first is
@@ -133,13 +167,14 @@ class SecondOpinion:
         try:
             while not first_hears.done():
                 room = SideRoom(self._new_clock())
-                second = Second(self._connect(room), room)
+                self._second = second = Second(self._connect(room), room)
                 self._seconds += 1
                 deaf = False
                 try:
                     deaf = await self._compare(first_hears, second)
                 finally:
-                    if not deaf:
+                    in_hand, self._second = self._second is second, None
+                    if in_hand and not deaf:
                         await second.stop()
                 if deaf:
                     return second
@@ -150,6 +185,27 @@ class SecondOpinion:
         finally:
             # Not waited for: cancelled in that wait, nobody would have the second one in hand.
             first_hears.cancel()
+
+    async def displaced(self, asking: asyncio.Task[Second]) -> Second | None:
+        """The server has disconnected the first one by name, just now: the second one, if that is
+        why. Then it is out of ``ask``'s hand, which is to be cancelled. ``asking``: who waits for
+        the verdict."""
+        second = self._second
+        if second is None or self._failed or second.connection.link.patience_s is None:
+            # What had not reached the server yet ended nobody; and where others ended before it,
+            # the server ends whomever it likes.
+            return None
+        at = second.connection.link.clock.monotonic()
+        if second.connection.answered_at is None or second.let_in_about(at):
+            # It may be let in yet; and the server may be about to end it, too.
+            await asyncio.wait(
+                {second.task, asking}, timeout=DISPLACED_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        stands = self._second is second and not second.task.done() and not asking.done()
+        if not stands or self._main.heard.is_set() or not second.let_in_about(at):
+            return None
+        self._second = None
+        return second
 
     async def _compare(self, first_hears: asyncio.Task[bool], second: Second) -> bool:
         """Whether the second one heard what the first did not."""

@@ -34,7 +34,7 @@ from .link import End, FrameClock
 from .overhearing import Overhearing
 from .reception import ReadEvent
 from .recovery import Recovery
-from .second import Living, Second, SecondOpinion
+from .second import Hold, Living, Second, SecondOpinion
 from .signals import SignalQueue
 from .trial import Trial, try_once
 
@@ -59,6 +59,9 @@ class SocketSource:
     ``read``: what is made of an event's arguments. ``first_seq``: the number of the first event.
     ``proxy``: an ``http://`` URL, with credentials.
     """
+
+    _opinion: SecondOpinion | None = None
+    _asking: asyncio.Task[Second] | None = None
 
     def __init__(
         self,
@@ -115,7 +118,7 @@ class SocketSource:
         )
         self.queue, self.recovery = SignalQueue(queue_limit), Recovery(resume)
         self.numbers: Iterator[int] = itertools.count(first_seq)
-        self._now_ms, self._monotonic = now_ms, monotonic
+        self._now_ms, self._monotonic, self._hold = now_ms, monotonic, Hold(monotonic)
         self.clock, self._rest = self._clock(), Rest()
         delays = (Delays(backoff_first_s, backoff_cap_s), Delays(refused_first_s, refused_cap_s))
         self._new_backoff = partial(Backoff, *delays, random)
@@ -189,7 +192,7 @@ class SocketSource:
         try:
             while (second := await self._watch(living)) is not None:
                 first, living = living, second
-                await first.task
+                await asyncio.wait({first.task, *filter(None, (self._asking,))})
         except asyncio.CancelledError:
             await living.cancel()
             self._stopped(living.connection)
@@ -199,50 +202,80 @@ class SocketSource:
 
     async def _watch(self, living: Living) -> Living | None:
         """Until this connection ends (None), or another has taken its place, which is returned."""
-        doubts = asyncio.create_task(self._hold_doubts())
+        self._asking = doubts = asyncio.create_task(self._hold_doubts())
+        displaced: Second | None = None
         try:
             await asyncio.wait({living.task, doubts}, return_when=asyncio.FIRST_COMPLETED)
+            if not doubts.done() and self._opinion and _by_name(living):
+                displaced = await self._opinion.displaced(doubts)
         except asyncio.CancelledError:
             await _dismiss(doubts)
             raise
-        if not doubts.done():
+        if not displaced and not doubts.done():
             await _dismiss(doubts)
             return None
         # Nothing is awaited from here on: stopped in between, nobody would have it in hand.
+        if displaced:
+            doubts.cancel()
+            self._step_aside(living.connection, displaced)
+            return displaced
         self._replace(living.connection, doubts.result())
         return doubts.result()
 
     async def _hold_doubts(self) -> Second:
         """Whenever the connection at hand is doubted, ask a second one, until one takes over."""
         self._doubted.clear()
+        self._opinion = None
         while True:
             await self._doubted.wait()
-            backoff = self._new_backoff()
-            opinion = SecondOpinion(
-                self.queue, self._connection, self._clock, backoff, self._doubted
-            )
-            if (second := await opinion.ask()) is not None:
-                return second
+            if self._hold.over:
+                self._opinion = SecondOpinion(
+                    self.queue, self._connection, self._clock, self._new_backoff(), self._doubted
+                )
+                if (second := await self._opinion.ask()) is not None:
+                    return second
             self._doubted.clear()
 
     def _replace(self, first: Connection, second: Second) -> None:
         """The first one is deaf, who knows since when: surely since it last heard anything. What
         the second one heard meanwhile comes after that, in order."""
-        now, room = self.clock.now_ms(), second.room
-        first.retire(End(GapReason.DEAF_SUBSCRIPTION))
-        self.queue.put(Lost(first.heard_ms or now, GapReason.DEAF_SUBSCRIPTION))
+        now, reason = self.clock.now_ms(), GapReason.DEAF_SUBSCRIPTION
+        first.retire(End(reason))
+        self.queue.put(Lost(first.heard_ms or now, reason))
         self.queue.put(Compared(now, Comparison.FIRST_DEAF))
+        self._go_on_with(second, lambda one: replace(one, recovered=False, gap_reason=reason))
+
+    def _step_aside(self, first: Connection, second: Second) -> None:
+        """The server allows one session a client, and keeps the second one: that had begun to
+        listen before the first ended, or else there is a gap between the two. It is not asked for
+        another for long."""
+        self._hold.begin()
+        lost_ms = self._deaf_from(first)
+        self.queue.put(Lost(lost_ms, Comparison.DISPLACED))
+        self.queue.put(Compared(self.clock.now_ms(), Comparison.DISPLACED))
+
+        def after(began: Listening) -> Listening:
+            if began.at_ms <= lost_ms:
+                return replace(began, at_ms=lost_ms, recovered=True, gap_reason=None)
+            kept = GapReason.NOT_RECOVERED if began.pid else GapReason.NO_RECOVERY_OFFERED
+            return replace(began, gap_reason=kept)
+
+        self._go_on_with(second, after)
+
+    def _go_on_with(self, second: Second, told: Callable[[Listening], Listening]) -> None:
+        """It takes the first one's place, with what it heard until now. ``told``: that it listens,
+        as it is to be said."""
+        room = second.room
         for signal in room.queue.drain(len(room.queue)):
             if isinstance(signal, Listening):
-                reason = GapReason.DEAF_SUBSCRIPTION
-                self.queue.put(replace(signal, recovered=False, gap_reason=reason))
+                self.queue.put(told(signal))
             elif isinstance(signal, ReceivedEvent):
                 self.queue.put(replace(signal, seq=next(self.numbers)))
             elif isinstance(signal, OtherEvent):
                 self.queue.put_other(signal)
             elif isinstance(signal, OthersDropped):
                 self.queue.put(signal)
-        second.connection.move(self.queue, self.numbers)
+        second.connection.move(self.queue, self.numbers, told)
         self.recovery, self.clock = room.recovery, room.clock
 
     # ------------------------------------------------------------------------------- the ends
@@ -284,6 +317,10 @@ class SocketSource:
 
     def _deaf_from(self, connection: Connection) -> Millis:
         return connection.link.end_ms or self.clock.last_ms or self.clock.now_ms()
+
+
+def _by_name(ended: Living) -> bool:
+    return ended.connection.listened and ended.task.result().reason == "server_disconnect"
 
 
 async def _dismiss(doubts: asyncio.Task[Second]) -> None:
