@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from listener.core import reasons
-from listener.core.catalogue import (
-    CATALOGUE_VERSION,
-    GROUPS,
-    EventSpec,
-    Level,
-)
+from listener.core.catalogue import CATALOGUE_VERSION, GROUPS
+from listener.core.event_spec import EventSpec, Level
 from listener.core.log_fields import (
     ALWAYS,
     ANYWHERE,

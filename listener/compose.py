@@ -36,8 +36,8 @@ from listener.adapters.web import (
     state_token,
 )
 from listener.connections import credentials, http_upstream, socket_source
-from listener.core.catalogue import Level
 from listener.core.errors import JournalDamaged, JournalFault, SpoolFault
+from listener.core.event_spec import Level
 from listener.core.policy import Policy
 from listener.measuring import Meters, measured
 from listener.ports.front import Front

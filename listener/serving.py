@@ -25,9 +25,9 @@ from listener.compose import (
     ref_key_before,
     wanted_tokens,
 )
-from listener.core.catalogue import Level
 from listener.core.endings import OK, exit_status, hint
 from listener.core.errors import CvListenerError
+from listener.core.event_spec import Level
 from listener.measuring import Meters
 from listener.settings import Settings, known_settings, load
 from listener.traced import traced

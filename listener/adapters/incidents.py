@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from listener.core.catalogue import CATALOGUE, Level, runbook
+from listener.core.catalogue import CATALOGUE, runbook
+from listener.core.event_spec import Level
 
 KINDS = 200
 """Different signs that are remembered; beyond, the one that was last seen longest ago goes."""

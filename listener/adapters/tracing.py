@@ -21,7 +21,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
-from listener.core.catalogue import CATALOGUE, Level
+from listener.core.catalogue import CATALOGUE
+from listener.core.event_spec import Level
 from listener.core.tracing import attempt_name, span_id, trace_id
 
 EXPORT_TIMEOUT_S = 10.0

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from .catalogue import CATALOGUE, CATALOGUE_VERSION, EventSpec, Level
+from .catalogue import CATALOGUE, CATALOGUE_VERSION
+from .event_spec import EventSpec, Level
 from .log_fields import ALWAYS, ANYWHERE
 from .log_kinds import KINDS, VOCABULARY, Kind
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from listener.core.catalogue import CATALOGUE, EventSpec, Level
+from listener.core.catalogue import CATALOGUE
+from listener.core.event_spec import EventSpec, Level
 from listener.core.reasons import find
 
 from .reading import LOUD, Line

@@ -374,18 +374,7 @@ class Hearer:
         if self._incident is None:
             self._incident = Incident(signal.at_ms, signal.reason)
         self.connect_failures[signal.reason] += 1
-        self._incident.failures = signal.failures
-        self._incident.last_reason = signal.reason
-        event = "subscription.refused" if signal.refused else "subscription.failed"
-        if signal.refused or signal.failures & (signal.failures - 1) == 0:
-            # Powers of two: a long outage is some lines, not thousands.
-            self._log.emit(
-                event,
-                reason=signal.reason,
-                error=signal.detail,
-                failures=signal.failures,
-                retry_in_s=round(signal.retry_in_s, 3),
-            )
+        self._incident.failed(signal, self._log)
 
     async def _refresh_gaps(self) -> None:
         since = Millis(self._clock.now_ms() - 2 * self._late_window_ms)

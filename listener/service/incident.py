@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from listener.core.names import Millis
 from listener.core.view import rfc3339
+from listener.ports.event_source import ConnectFailed
+from listener.ports.log import Log
 
 
 @dataclass(slots=True)
@@ -17,6 +19,20 @@ class Incident:
     reason: str
     failures: int = 0
     last_reason: str | None = None
+
+    def failed(self, signal: ConnectFailed, log: Log) -> None:
+        """A try to connect failed."""
+        self.failures, self.last_reason = signal.failures, signal.reason
+        event = "subscription.refused" if signal.refused else "subscription.failed"
+        if signal.refused or signal.failures & (signal.failures - 1) == 0:
+            # Powers of two: a long outage is some lines, not thousands.
+            log.emit(
+                event,
+                reason=signal.reason,
+                error=signal.detail,
+                failures=signal.failures,
+                retry_in_s=round(signal.retry_in_s, 3),
+            )
 
     def told(self, end_ms: Millis) -> dict[str, object]:
         """What its last line says of it. The line may come later than the end: where a second

@@ -13,14 +13,8 @@ import pytest
 from docs.log_events import page
 from listener.cli.root import COMMANDS
 from listener.core import facts
-from listener.core.catalogue import (
-    CATALOGUE,
-    CATALOGUE_VERSION,
-    GROUPS,
-    EventSpec,
-    Level,
-    runbook,
-)
+from listener.core.catalogue import CATALOGUE, CATALOGUE_VERSION, GROUPS, runbook
+from listener.core.event_spec import EventSpec, Level
 from listener.core.facts import Fact
 from listener.core.log_fields import (
     ALWAYS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from listener.core.catalogue import CATALOGUE, Level
+from listener.core.catalogue import CATALOGUE
+from listener.core.event_spec import Level
 from listener.core.incidents import ALONE, INCIDENTS
 from listener.report.incidents import KINDS
 

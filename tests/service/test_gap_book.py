@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from listener.adapters.clock import SystemClock
-from listener.core.catalogue import CATALOGUE, Level
+from listener.core.catalogue import CATALOGUE
+from listener.core.event_spec import Level
 from listener.core.evidence import Gap
 from listener.core.names import CvCode, Millis, Outcome, State
 from listener.ports.gaps import GapRow

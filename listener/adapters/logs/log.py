@@ -13,12 +13,8 @@ from typing import Any, TextIO
 
 import structlog
 
-from listener.core.catalogue import (
-    CATALOGUE,
-    CATALOGUE_VERSION,
-    Level,
-    runbook,
-)
+from listener.core.catalogue import CATALOGUE, CATALOGUE_VERSION, runbook
+from listener.core.event_spec import Level
 from listener.core.log_fields import (
     ALWAYS,
     ANYWHERE,

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TextIO
 
-from listener.core.catalogue import Level
+from listener.core.event_spec import Level
 
 LOUD = frozenset({Level.WARNING, Level.ERROR, Level.CRITICAL})
 BATCH_BYTES = 64 * 1024

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from listener.core.catalogue import CATALOGUE, Level
+from listener.core.catalogue import CATALOGUE
+from listener.core.event_spec import Level
 from listener.core.names import (
     BreakerState,
     Comparison,

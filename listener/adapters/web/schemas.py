@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from listener.core.catalogue import Level
+from listener.core.event_spec import Level
 from listener.core.names import (
     Ahead,
     Attribution,

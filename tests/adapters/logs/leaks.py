@@ -25,7 +25,7 @@ from aiohttp import web
 from yarl import URL
 
 from listener.adapters.logs import Redactor, StructuredLog, Writer, flood, library
-from listener.core.catalogue import Level
+from listener.core.event_spec import Level
 from listener.core.names import CvCode
 
 BOUND_S = 20.0

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from listener.adapters.logs import Redactor, StructuredLog, Writer, quiet_libraries
-from listener.core.catalogue import Level
+from listener.core.event_spec import Level
 
 BOUND_S = 30.0
 

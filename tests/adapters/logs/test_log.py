@@ -16,11 +16,8 @@ from hypothesis import strategies as st
 from listener.adapters.logs import NotInCatalogue
 from listener.adapters.logs.flood import SOME
 from listener.adapters.logs.lines import LONGEST_LINE
-from listener.core.catalogue import (
-    CATALOGUE,
-    CATALOGUE_VERSION,
-    Level,
-)
+from listener.core.catalogue import CATALOGUE, CATALOGUE_VERSION
+from listener.core.event_spec import Level
 from listener.core.log_faults import faults_of
 from listener.core.log_fields import (
     ALWAYS,

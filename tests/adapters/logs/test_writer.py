@@ -15,7 +15,7 @@ from typing import TextIO
 import pytest
 
 from listener.adapters.logs import Redactor, StructuredLog, Writer
-from listener.core.catalogue import Level
+from listener.core.event_spec import Level
 from tests.adapters.logs.sinks import BOUND_S
 
 PIPE_HOLDS = 1 << 20

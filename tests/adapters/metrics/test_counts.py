@@ -14,7 +14,8 @@ from listener.adapters.logs import Redactor, StructuredLog, Writer
 from listener.adapters.metrics import Counts, LoopLag
 from listener.adapters.metrics.counts import BY_THE_LOG
 from listener.adapters.metrics.table import SPECS, Kind
-from listener.core.catalogue import CATALOGUE, Level
+from listener.core.catalogue import CATALOGUE
+from listener.core.event_spec import Level
 from listener.core.names import PostKind
 
 CLOSED = {
