@@ -20,7 +20,8 @@ this page. -->
 
 `GET /metrics` shows them in Prometheus's text format, or as OpenMetrics to whoever asks for that
 (`Accept`). Where the daemon listens on this machine alone it wants no token; otherwise a `read`
-one, unless `CV_METRICS_OPEN` says otherwise.
+one, unless `CV_METRICS_OPEN` says otherwise. A target that is a name, as here, must be one of
+`CV_INTAKE_HOSTS` (421 otherwise); an address need not.
 
 ```yaml
 scrape_configs:

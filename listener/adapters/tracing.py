@@ -198,6 +198,7 @@ class Exporter:
     def __init__(self, endpoint: str) -> None:
         session = requests.Session()
         session.trust_env = False  # no proxy, and no .netrc, that no setting names
+        session.hooks["response"].append(_arrived)
         self._processor = BatchSpanProcessor(
             OTLPSpanExporter(endpoint, timeout=EXPORT_TIMEOUT_S, session=session),
             max_queue_size=QUEUE,
@@ -210,6 +211,16 @@ class Exporter:
     def close(self) -> None:
         """Send what is queued, for as long as one export takes at most. It blocks."""
         self._processor.shutdown()  # type: ignore[no-untyped-call]  # theirs has no types
+
+
+def _arrived(answer: requests.Response, **_: object) -> None:
+    """The library follows no redirect, and takes one for a success."""
+    if 300 <= answer.status_code < 400:
+        answer.close()
+        raise requests.RequestException(
+            f"expected the collector, found a redirect ({answer.status_code}): set CV_TRACES_URL "
+            "to where it leads"
+        )
 
 
 def resource(version: str, replica: str) -> Resource:

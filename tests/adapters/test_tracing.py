@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
@@ -112,3 +115,32 @@ def test_what_is_remembered_has_a_bound_and_what_is_no_submission_s_is_none(
     told.tracer.watch("daemon.heartbeat", {"connected": True})
     assert len(told.tracer._last) == 3
     assert told.spans == []
+
+
+class Moved(BaseHTTPRequestHandler):
+    """A collector that is elsewhere."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(307)
+        self.send_header("Location", "https://collector.example/v1/traces")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_collector_that_redirects_has_not_got_them_and_that_is_told(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    told.at(1, "submission.closed", outcome="confirmed", total_ms=1)
+    with HTTPServer(("127.0.0.1", 0), Moved) as server:
+        serving = threading.Thread(target=server.handle_request)
+        serving.start()
+        exporter = tracing.Exporter(f"http://127.0.0.1:{server.server_port}/v1/traces")
+        exporter.send(told.spans[0])
+        exporter.close()
+        serving.join()
+    assert "found a redirect (307): set CV_TRACES_URL" in caplog.text
+    assert "collector.example" not in caplog.text
