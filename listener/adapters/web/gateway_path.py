@@ -29,13 +29,13 @@ class Target:
 
 def is_gateways(raw_path: str) -> bool:
     """Whether a request of this path is the gateway's to answer."""
-    path = raw_path.partition("?")[0]
+    path = _path(raw_path)
     return path.startswith((BASE + "/", TOKEN_PREFIX)) or path == BASE
 
 
 def read_target(raw_path: str) -> Target:
     """Raises Refused for a path that names nothing, or whose encoding is broken."""
-    path, token = raw_path.partition("?")[0], None
+    path, token = _path(raw_path), None
     if path.startswith(TOKEN_PREFIX):
         encoded, slash, path = path.removeprefix(TOKEN_PREFIX).partition("/")
         path = slash + path
@@ -44,6 +44,15 @@ def read_target(raw_path: str) -> Target:
     if not path.startswith(BASE + "/") or (slash and rest != "edits") or not (encoded or slash):
         raise Refused("not_found", f"expected {BASE}/CODE or {BASE}/CODE/edits, found another path")
     return Target(_decoded(encoded, "code"), bool(slash), token)
+
+
+def _path(target: str) -> str:
+    """Of a request's target, in the absolute form, too (RFC 9112 3.2.2: ``http://host/path``)."""
+    path = target.partition("?")[0]
+    if path.startswith("/"):
+        return path
+    _, slash, rest = path.partition("://")[2].partition("/")
+    return slash + rest
 
 
 def _decoded(encoded: str, what: str) -> str:

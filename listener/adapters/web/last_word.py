@@ -35,7 +35,7 @@ def last_word(
     """The upstream's, or what is to be said in its place."""
     shown, raw = awaited.submission, awaited.reply
     headers = _added(submission_id, prefers)
-    well = raw is not None and raw.status < 300
+    well = raw is not None and raw.status < 300 and shown["accepted_at"] is not None
     if shown["state"] == State.CLOSED and (prefers.wait_s is not None or not well):
         headers[OUTCOME] = str(shown["outcome"])
     if prefers.wait_s is not None:

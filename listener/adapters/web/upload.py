@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
@@ -83,7 +84,7 @@ class Uploads:
         """What ``use`` makes of the file in the form's one field ``cv``, or of None where the
         request has no body. Raises Refused, with nothing stored."""
         with self.told(request):
-            if not request.body_exists or request.content_length == 0:
+            if await self._is_empty(request):
                 return await use(None)
             form = self._reader(request)
 
@@ -140,10 +141,21 @@ class Uploads:
         except SpoolFault as error:
             raise Refused("spool_failed", str(error)) from None
 
+    async def _is_empty(self, request: web.Request) -> bool:
+        """Whether there is no body. One of no declared length, and of no form's kind, is looked at:
+        some clients send an empty one in chunks."""
+        if not request.body_exists or request.content_length == 0:
+            return True
+        if request.content_length is not None or _is_form(request):
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._body_timeout_s):
+                return not await request.content.readany()
+        return False
+
     def _reader(self, request: web.Request) -> FormReader:
         content_type = request.headers.get("Content-Type", "")
-        kind = content_type.partition(";")[0].strip().lower()
-        if kind != "multipart/form-data" or "Content-Encoding" in request.headers:
+        if not _is_form(request) or "Content-Encoding" in request.headers:
             raise Refused(
                 "not_a_form", "expected multipart/form-data without Content-Encoding, found another"
             )
@@ -226,6 +238,11 @@ class Uploads:
         return Refused(
             "too_large", f"expected a CV of at most {self._max_file_bytes} bytes, found more"
         )
+
+
+def _is_form(request: web.Request) -> bool:
+    kind = request.headers.get("Content-Type", "").partition(";")[0]
+    return kind.strip().lower() == "multipart/form-data"
 
 
 async def _text(part: Part) -> str:

@@ -116,6 +116,20 @@ async def test_a_final_refusal_is_passed_on(house: Daemon) -> None:
     assert answer.headers["CV-Submission-Id"] == await only(house)
 
 
+async def test_a_refusal_that_comes_as_a_200_is_told_to_be_one(house: Daemon) -> None:
+    said_error = PostResult(PostKind.REFUSED, "status_error", 200)
+    house.upstream.ends = [(said_error, RawReply(200, "OK", (), b'{"status": "error"}'))]
+    answer = await update(house)
+    assert (answer.status_code, answer.content) == (200, b'{"status": "error"}')
+    assert answer.headers["CV-Outcome"] == "rejected"
+
+
+async def test_the_absolute_form_of_a_target_is_one_too(house: Daemon) -> None:
+    sent = f"GET http://127.0.0.1{PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    assert (await house.raw(sent.encode())).startswith(b"HTTP/1.1 200 ")
+    assert house.upstream.fetched == [CODE]
+
+
 @pytest.mark.parametrize("end", [THROTTLED, DOUBTED])
 async def test_what_will_be_acted_upon_is_passed_to_nobody(tmp_path: Path, end: PostResult) -> None:
     async with daemon(tmp_path, gateway=GatewayPolicy(open=True, wait_s=0.4)) as house:

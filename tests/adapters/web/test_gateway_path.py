@@ -18,6 +18,7 @@ def code_of(segment: str) -> str:
     assert (target.edits, target.token) == (False, None)
     edits = read_target(f"/cv-enhance/{segment}/edits?x=/y")
     assert (edits.code, edits.edits) == (target.code, True)
+    assert read_target(f"http://127.0.0.1:8600/cv-enhance/{segment}") == target
     behind_a_token = read_target(f"/t/a%2Bb%2F=/cv-enhance/{segment}?")
     assert (behind_a_token.code, behind_a_token.token) == (target.code, "a+b/=")
     return target.code

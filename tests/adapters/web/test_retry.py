@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,18 @@ async def test_the_kept_file_is_sent_again_as_a_submission_of_its_own(house: Dae
     assert (line["retry_of"], line["movement"], line["overruled"]) == (old["id"], "unmoved", None)
     shown = (await house.http.get(f"/v1/submissions?retry_of={old['id']}")).json()["submissions"]
     assert [one["id"] for one in shown] == [new["id"]]
+
+
+async def test_a_body_that_is_empty_is_none_though_it_comes_in_chunks(house: Daemon) -> None:
+    location = await unconfirmed(house)
+
+    async def chunks(*sent: bytes) -> AsyncIterator[bytes]:
+        for one in sent:
+            yield one
+
+    answer = await retry(house, location, content=chunks(b"x"))
+    assert said(answer) == (415, "not_a_form")
+    assert (await retry(house, location, content=chunks())).status_code == 202
 
 
 async def test_another_file_may_come_with_it(house: Daemon) -> None:
