@@ -8,6 +8,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
+# The proofs start thousands of processes: without bytecode each of them compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 PY := .venv/bin/python
 PIP_INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 UV := uv==0.13.9

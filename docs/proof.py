@@ -217,9 +217,9 @@ RECORDS: Mapping[str, tuple[str, str]] = {
         "open, and `cv-listener report`, from the log alone, must tell the totals of the "
         "upstream's ledger: nothing applied twice, no outcome that the ledger belies, no event "
         "unheard but in a time that the report calls deaf, every line valid against the catalogue. "
-        "The hour recorded here found one bug: a subscription that had gone deaf, and was kicked "
-        "while it was doubted, had missed nine events in no gap. It is mended, with a test "
-        "(`tests/service/test_doubt.py`).",
+        "An earlier hour found a bug: a subscription that had gone deaf, and was kicked while it "
+        "was doubted, had missed nine events in no gap (mended, with a test in "
+        "`tests/service/test_doubt.py`). The hour recorded here was played after that.",
     ),
     "fuzz": (
         "Fuzzing",
