@@ -35,16 +35,24 @@ whole exhaustively; each closes a schedule that went wrong.
    others wait in order (`queue`), are refused (`reject`), or the newest replaces those of which
    no attempt was possibly sent (`coalesce`). After a close that leaves a question (any but an
    exclusive `confirmed`, where an attempt was possibly sent) the lane rests a settle period. An
-   enquiry ends the rest, and may correct the outcome.
+   enquiry ends the rest, and may correct the outcome. It does not rest after one that is
+   confirmed, was accepted from one attempt, and moved the record: nothing of it can come any more
+   but an event.
 2. **Matching.** An event can belong to a submission from the first `sending` of an attempt that
    was possibly sent, also while it is back in `queued`. Others are `foreign`. The order of
    receipt proves nothing: while an earlier submission of the lane is unresolved within its late
    window, or somebody else's update was seen (by its event, or by a record that moved without
-   us), an event is `contended` at best.
+   us), an event is `contended` at best. So it is where it may be an earlier update's that is told
+   a second time: one that was confirmed less than a settle period before this one was sent, or
+   confirmed at all, if we have connected since then, for a server may tell who connects of what
+   has been. And it confirms none by itself that was not accepted, if the upstream could have
+   another's to tell.
 3. **Early events.** An event during `sending` is held until the attempt's end is committed.
    Accepted or possibly sent, it confirms. Not sent or throttled, it is an unresolved earlier
-   submission's, or else foreign. Refused, it is likewise an earlier one's, or else a
-   contradiction: recorded, enquired of, never sent again.
+   submission's, or else foreign; where only `CV_NOT_APPLIED_STATUSES` says that it was not
+   applied, it is a doubt, and the record decides. Refused, it is likewise an earlier one's, or
+   else a contradiction: recorded, enquired of, never sent again. An event within a settle period
+   after the refusal is the same, and corrects.
 4. **Duplicates** are counted and never applied twice. A further event for a confirmed
    submission makes it `contended`, and the lane rests. Where an older one is unresolved, a
    second event answers that one instead: two events for two updates answer both, and which is
@@ -60,9 +68,10 @@ whole exhaustively; each closes a schedule that went wrong.
    one more reading immediately before a resend: unmoved may be sent again, within attempts;
    unknown is enquired of again, with backoff, until given up; moved, or no attempts left,
    closes.
-9. **Contention is looked at.** A contended event is kept as a candidate, and the record is
-   read. Moved, or accepted without a baseline, it confirms as `contended`; unmoved, it stays a
-   candidate and is enquired of again until the deadline.
+9. **Contention is looked at.** An event that may be another's, or does not confirm by itself, is
+   kept as a candidate, and the record is read. Moved, or accepted without a baseline, it confirms,
+   as `contended` where it may be another's; unmoved, it stays a candidate and is enquired of again
+   until the deadline.
 10. **Gaps.** After a gap each open submission, and the last one that is not confirmed within
     its late window, is enquired of. One that closed in the belief that we listened, and we did
     not, is corrected: `presumed` where the record is known to have moved, otherwise to a reason
@@ -93,14 +102,16 @@ breaks a promise fails the build.
   confirms ours. Their movement makes ours `presumed`.
 - The same, where there is no baseline or no distinguishing field, or where their event comes more
   than a settle period after their update was seen.
-- The upstream emits twice for one update, the second time after a younger one was sent: the younger
-  is confirmed by it.
+- The upstream emits twice for one update, with more than a settle period between, on a connection
+  that has stood all the while: a younger one that was accepted is confirmed by it, and one in doubt
+  where its record was moved by somebody else, or cannot tell.
 - An event comes after the late window of its submission, which is forgotten by then: a younger one
   is confirmed by it.
 - The upstream applies an update later than a settle period after the attempt's end: it is sent
   again, or called `not_dispatched`, although it was applied.
-- The upstream refuses an update and applies it all the same: `rejected`, unless the event comes
-  during `sending`; an older one that is unresolved may be `presumed` by its movement.
+- The upstream refuses an update and applies it all the same: `rejected`, unless its event comes
+  during `sending` or within a settle period. Another update of the lane that is open or unresolved
+  may be confirmed by that event, or `presumed` by the movement.
 """
 
 

@@ -168,8 +168,10 @@ async def test_queue_sends_one_after_the_other_and_says_who_waits(tmp_path: Path
         home.line.heal()
         ends = [await home.show(name, wait=True) for name in names]
         assert [(one["outcome"], one["attribution"]) for one in ends] == [
-            ("confirmed", "exclusive")
-        ] * 3
+            ("confirmed", "exclusive"),
+            ("confirmed", "contended"),
+            ("confirmed", "contended"),
+        ], "an event so soon after another's may be that one told twice"
         sent = [post.request_id for post in home.upstream.ledger.posts(CODE)]
         assert sent == [f"{name}-1" for name in names]
 
@@ -230,7 +232,7 @@ async def test_after_an_unresolved_end_the_lane_rests_and_a_late_event_corrects(
         (told,) = home.lines("submission.corrected")
         assert (told["outcome_before"], told["outcome"]) == ("unconfirmed", "confirmed")
         rested, released = home.lines("lane.rested"), home.lines("lane.released")
-        assert len(rested) == len(released) == 1
+        assert len(released) == 1
         began = [line for line in home.lines("attempt.began") if line["submission_id"] == second]
         assert began[0]["timestamp"] >= released[0]["timestamp"] >= rested[0]["until"]
 

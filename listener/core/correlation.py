@@ -11,11 +11,12 @@ from .names import Attribution, Disposition, Outcome, State
 from .standing import (
     accepted,
     baseline_of,
-    contended,
     in_late_window,
     known_moved,
+    known_to_the_upstream,
     owner_candidate,
     possibly_sent,
+    refused,
 )
 from .submission import Submission
 
@@ -50,13 +51,23 @@ def apply_event(draft: Draft, owner: Submission, heard: Heard) -> Submission:
         return draft.put(
             replace(owner, candidates=(*owner.candidates, heard), enquire_ms=draft.at_ms)
         )
-    if not contended(draft.lane, owner, draft.at_ms, draft.policy):
+    if not _doubtful(draft, owner, heard):
         draft.dispose(heard, Disposition.CONFIRMED, owner.id)
         return draft.close(owner, Outcome.CONFIRMED, attribution=Attribution.EXCLUSIVE, heard=heard)
     if accepted(owner) and _incomparable(owner):
-        return confirm_contended(draft, replace(owner, candidates=(*owner.candidates, heard)))
+        return confirm_candidate(draft, replace(owner, candidates=(*owner.candidates, heard)))
     draft.dispose(heard, Disposition.CANDIDATE, owner.id)
     return draft.put(replace(owner, candidates=(*owner.candidates, heard), enquire_ms=draft.at_ms))
+
+
+def _doubtful(draft: Draft, owner: Submission, heard: Heard) -> bool:
+    """Whether the record must speak for it, too: the event may be another's; or nothing says that
+    this one was applied, and there is another that the upstream may be telling of."""
+    if draft.attribution_for(owner, heard) is Attribution.CONTENDED:
+        return True
+    if accepted(owner) or _incomparable(owner):
+        return False
+    return known_to_the_upstream(draft.lane, owner)
 
 
 def _incomparable(submission: Submission) -> bool:
@@ -64,13 +75,14 @@ def _incomparable(submission: Submission) -> bool:
     return baseline is None or not baseline.known
 
 
-def confirm_contended(draft: Draft, owner: Submission) -> Submission:
-    """The record speaks for it too (or can never speak): confirmed, but perhaps by another's
+def confirm_candidate(draft: Draft, owner: Submission) -> Submission:
+    """The record speaks for it too (or can never speak): confirmed, though perhaps by another's
     event. The first candidate is taken for its own. The others may be an earlier submission's,
     which is unresolved still; where there is none, they are duplicates."""
     first, *others = owner.candidates
     draft.dispose(first, Disposition.CONFIRMED, owner.id)
-    closed = draft.close(owner, Outcome.CONFIRMED, attribution=Attribution.CONTENDED, heard=first)
+    whose = draft.attribution_for(owner, first)
+    closed = draft.close(owner, Outcome.CONFIRMED, attribution=whose, heard=first)
     for other in others:
         correlate_closed(draft, other)
     return draft.get(closed.id) or closed
@@ -99,6 +111,15 @@ def disown_held(draft: Draft, owner: Submission) -> Submission:
     return current
 
 
+def doubt_held(draft: Draft, owner: Submission) -> Submission:
+    """What was heard meanwhile speaks for an attempt that is said not to have been applied: the
+    record decides, and not the event alone."""
+    for heard in owner.held:
+        draft.dispose(heard, Disposition.CANDIDATE, owner.id)
+    candidates = (*owner.candidates, *owner.held)
+    return draft.put(replace(owner, held=(), candidates=candidates))
+
+
 def may_be_earlier(draft: Draft, owner: Submission) -> bool:
     """Whether an event heard while ``owner`` was sending may be owed to a closed one."""
     return any(s.id != owner.id and s.outcome is not Outcome.CONFIRMED for s in _within(draft))
@@ -115,11 +136,11 @@ def pass_on(draft: Draft, closed: Submission) -> None:
         correlate_closed(draft, heard)
 
 
-def contradict(draft: Draft, owner: Submission, detail: str) -> Submission:
+def contradict(draft: Draft, owner: Submission) -> Submission:
     """Refused, and yet an event was heard: recorded, enquired, never sent again (rule 3)."""
     for heard in owner.held:
         draft.dispose(heard, Disposition.CONTRADICTION, owner.id)
-    draft.facts.append(ContradictionSeen(at_ms=draft.at_ms, submission_id=owner.id, detail=detail))
+    _tell_contradiction(draft, owner)
     return draft.put(
         replace(
             owner,
@@ -156,17 +177,51 @@ def correlate_closed(draft: Draft, heard: Heard) -> None:
         # The newest that no other event was kept for: two events are hardly of one update.
         free = [s for s in waiting if not s.candidates] or waiting
         _late(draft, free[-1], heard)
-    elif within:
-        draft.dispose(heard, Disposition.DUPLICATE, within[-1].id)
-        draft.contend(within[-1])
-    else:
+        return
+    newest = next(
+        (s for s in reversed(draft.lane.submissions) if s in within or _just_refused(s)), None
+    )
+    if newest is None:
         _foreign(draft, heard)
+    elif newest in within:
+        draft.dispose(heard, Disposition.DUPLICATE, newest.id)
+        draft.contend(newest)
+    else:
+        _contradict_closed(draft, newest, heard)
+
+
+def _just_refused(submission: Submission) -> bool:
+    """Closed as it was refused: the lane forgets it a settle period later."""
+    closed = submission.state is State.CLOSED
+    return closed and refused(submission) and not possibly_sent(submission)
+
+
+def _contradict_closed(draft: Draft, owner: Submission, heard: Heard) -> None:
+    """Refused, and heard of only then: it ends as it would had the event come before the answer."""
+    draft.dispose(heard, Disposition.CONTRADICTION, owner.id)
+    file_kept = owner.keep_file_until_ms
+    known = replace(
+        owner, contradicted=True, never_resend=True, candidates=(*owner.candidates, heard)
+    )
+    if not owner.contradicted:
+        _tell_contradiction(draft, owner)
+        draft.correct(known, Outcome.UNCONFIRMED, "refused_but_heard")
+        # Its file went when it closed: no correction brings that back.
+        known = replace(draft.get(owner.id) or known, keep_file_until_ms=file_kept)
+    draft.put(known)
+    draft.lane = replace(draft.lane, review_ms=draft.at_ms)
+
+
+def _tell_contradiction(draft: Draft, owner: Submission) -> None:
+    last = owner.attempts[-1].result
+    detail = "" if last is None else last.detail
+    draft.facts.append(ContradictionSeen(at_ms=draft.at_ms, submission_id=owner.id, detail=detail))
 
 
 def _late(draft: Draft, owner: Submission, heard: Heard) -> None:
     """A late event for a closed, unconfirmed submission. No contradicted one: none of its attempts
     was possibly sent, so it is forgotten at its close."""
-    contested = contended(draft.lane, owner, draft.at_ms, draft.policy)
+    contested = _doubtful(draft, owner, heard)
     moved = known_moved(draft.lane, owner)
     silent = accepted(owner) and _incomparable(owner)
     if contested and not moved and not silent:
@@ -180,7 +235,7 @@ def _late(draft: Draft, owner: Submission, heard: Heard) -> None:
 def correct_by_event(draft: Draft, owner: Submission, heard: Heard) -> None:
     """Correct a closed submission to ``confirmed``: late, but heard. Other candidates of it may be
     an older one's."""
-    attribution = draft.attribution_for(owner)
+    attribution = draft.attribution_for(owner, heard)
     draft.dispose(heard, Disposition.CORRECTED, owner.id)
     draft.correct(owner, Outcome.CONFIRMED, "late_event", attribution, heard)
     for other in owner.candidates:

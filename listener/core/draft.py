@@ -22,10 +22,12 @@ from .names import Attribution, Disposition, Millis, Outcome, State, SubmissionI
 from .policy import Policy
 from .standing import (
     UNRESOLVED_OUTCOMES,
+    borne_out,
     contended,
     first_sent,
     possibly_sent,
     settled,
+    told_again,
 )
 from .submission import Lane, Submission
 
@@ -81,9 +83,13 @@ class Draft:
             )
         )
 
-    def attribution_for(self, submission: Submission) -> Attribution:
-        """Whose an event or movement is, as far as can be known now."""
-        if contended(self.lane, submission, self.at_ms, self.policy):
+    def attribution_for(self, submission: Submission, heard: Heard | None = None) -> Attribution:
+        """Whose a movement, or this event, is, as far as can be known now."""
+        lane, policy = self.lane, self.policy
+        if contended(lane, submission, self.at_ms, policy) or (
+            heard is not None
+            and told_again(lane, submission, heard, self.hearing, self.at_ms, policy)
+        ):
             return Attribution.CONTENDED
         return Attribution.EXCLUSIVE
 
@@ -131,7 +137,7 @@ class Draft:
             )
         )
         self._tell(closed)
-        if possibly_sent(closed) and not settled(closed):
+        if possibly_sent(closed) and not settled(closed) and not borne_out(closed):
             self.rest()
         return closed
 

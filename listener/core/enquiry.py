@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .correlation import confirm_contended, correct_by_event, pass_on
+from .correlation import confirm_candidate, correct_by_event, pass_on
 from .draft import Draft
 from .effects import Doubt, Enquire
 from .evidence import FAILED_WORDS, PROCESSING, Reading
@@ -126,7 +126,7 @@ def _decide(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> N
     if not draft.hearing.settled:
         return
     if _spoken_for(owner, moved):
-        confirm_contended(draft, owner)
+        confirm_candidate(draft, owner)
     elif owner.state is State.IN_DOUBT:
         _decide_doubt(draft, owner, moved, read_ms)
     elif owner.state is State.AWAITING and _deadline_read(owner, read_ms):
@@ -170,7 +170,7 @@ def _conclude_heard(draft: Draft, owner: Submission, moved: Movement, read_ms: i
 def conclude(draft: Draft, owner: Submission, moved: Movement, read_ms: int) -> None:
     """Close for good reasons or for lack of any: no event was heard in time."""
     if _spoken_for(owner, moved):
-        confirm_contended(draft, owner)
+        confirm_candidate(draft, owner)
         return
     outcome, reason = judge(draft, owner, moved, read_ms)
     attribution = draft.attribution_for(owner) if outcome is Outcome.PRESUMED else None
@@ -282,9 +282,10 @@ def _rest_due(draft: Draft, given: TimePassed) -> None:
 
 
 def last_sent(draft: Draft) -> Submission | None:
-    """The newest closed submission possibly sent: only of it does the record speak."""
+    """The newest closed submission possibly sent, or heard of though refused: only of it does the
+    record speak."""
     for submission in reversed(draft.lane.submissions):
-        if possibly_sent(submission):
+        if possibly_sent(submission) or submission.contradicted:
             return submission if submission.state is State.CLOSED else None
     return None
 

@@ -44,8 +44,8 @@ SETTLING = frozenset({Outcome.CONFIRMED, Outcome.PRESUMED})
 """Outcomes of a retry, after which what it was a retry of calls for nobody any more."""
 
 CONTENDED = (
-    "Somebody else updates this CV, too, or an earlier update of it is not resolved: whose event "
-    "that was is not certain."
+    "Somebody else updates this CV, too, or an earlier update of it is not resolved or was "
+    "confirmed just before: whose event that was is not certain."
 )
 
 

@@ -242,7 +242,7 @@ ATTEMPT: Words = {
     "accepted": Reason("The upstream took it."),
     "throttled": Reason(
         "The upstream asks for quiet (429).", "Nothing for one. Many: lower CV_MAX_IN_FLIGHT."),
-    "not_applied_status": Reason("One of CV_NOT_APPLIED_STATUSES: it was not applied."),
+    "not_applied_status": Reason("One of CV_NOT_APPLIED_STATUSES: not applied, unless heard of."),
     "redirected": Reason(
         "The upstream wants us elsewhere. Redirects are not followed.",
         "Set CV_API_BASE_URL to where the API really is."),

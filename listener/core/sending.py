@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .correlation import apply_held, contradict, disown_held, may_be_earlier, pass_on
+from .correlation import (
+    apply_held,
+    contradict,
+    disown_held,
+    doubt_held,
+    may_be_earlier,
+    pass_on,
+)
 from .draft import Draft
 from .effects import Post
 from .errors import IllegalInput
@@ -182,8 +189,9 @@ def end(draft: Draft, given: AttemptEnded) -> None:
     told = len(draft.facts)
     settle_attempt(draft, over, given.result)
     after = draft.get(submission.id) or over
-    # The line of the attempt comes before what followed from it.
-    draft.facts.insert(told, _finished(draft, attempt, given.result, after))
+    # The line of the attempt comes before what followed from it, and says what it is taken for.
+    result = after.attempts[-1].result or given.result
+    draft.facts.insert(told, _finished(draft, attempt, result, after))
 
 
 def _finished(
@@ -218,6 +226,9 @@ def settle_attempt(draft: Draft, over: Submission, result: PostResult) -> None:
 
 
 def _unsent(draft: Draft, over: Submission, result: PostResult) -> None:
+    if _claimed_unsent(result) and over.held and not may_be_earlier(draft, over):
+        _doubt_claim(draft, over, result)
+        return
     wait = wait_ms(over.attempts, result, draft.policy)
     if result.kind is PostKind.THROTTLED:
         draft.hold_all(wait)
@@ -233,6 +244,21 @@ def _unsent(draft: Draft, over: Submission, result: PostResult) -> None:
     draft.lane = replace(draft.lane, ours_since_seen=_ours_outstanding(draft.lane))
     if queued.cancel_requested:
         draft.close(queued, Outcome.CANCELLED, reason="cancelled")
+
+
+def _claimed_unsent(result: PostResult) -> bool:
+    """Whether it was answered, and only what the operator says of such answers makes it unsent."""
+    return result.kind is PostKind.NOT_SENT and result.http_status is not None
+
+
+def _doubt_claim(draft: Draft, over: Submission, result: PostResult) -> None:
+    """An event was heard during it: it may have been applied after all, and the record is read."""
+    last = replace(over.attempts[-1], result=replace(result, kind=PostKind.POSSIBLY_SENT))
+    doubted = replace(over, attempts=(*over.attempts[:-1], last))
+    doubt(draft, doubt_held(draft, doubted))
+    after = draft.get(over.id)
+    if after is not None and after.state is State.IN_DOUBT:
+        draft.put(replace(after, enquire_ms=draft.at_ms))
 
 
 def _never_sent(draft: Draft, over: Submission, result: PostResult) -> None:
@@ -259,7 +285,7 @@ def _refused(draft: Draft, over: Submission, result: PostResult) -> None:
     if possibly_sent(over):
         doubt(draft, replace(over, never_resend=True))
     elif over.held and not may_be_earlier(draft, over):
-        doubt(draft, contradict(draft, over, result.detail))
+        doubt(draft, contradict(draft, over))
     else:
         over = disown_held(draft, over)
         draft.lane = replace(draft.lane, ours_since_seen=_ours_outstanding(draft.lane))

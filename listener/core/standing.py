@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .evidence import Hearing, Reading, compare, newly_processing
-from .names import Attribution, Millis, Movement, Outcome, State
+from .evidence import Heard, Hearing, Reading, compare, newly_processing
+from .names import Attribution, Millis, Movement, Outcome, PostKind, State
 from .policy import Policy
 from .quiet import quiet_until_ms
 from .submission import Attempt, FileFacts, Lane, Submission
@@ -43,6 +43,12 @@ def last_end_ms(submission: Submission) -> int:
 def accepted(submission: Submission) -> bool:
     """Whether the upstream said that it took an attempt."""
     return submission.accepted_ms is not None
+
+
+def refused(submission: Submission) -> bool:
+    """Whether the upstream's answer to its last attempt was a refusal."""
+    last = submission.attempts[-1] if submission.attempts else None
+    return last is not None and last.result is not None and last.result.kind is PostKind.REFUSED
 
 
 def baseline_of(submission: Submission) -> Reading | None:
@@ -136,6 +142,49 @@ def contended(lane: Lane, submission: Submission, at_ms: int, policy: Policy) ->
         return True
     return any(
         other.id != submission.id and unresolved(other, at_ms, policy) for other in lane.submissions
+    )
+
+
+def told_again(
+    lane: Lane, submission: Submission, heard: Heard, hearing: Hearing, at_ms: int, policy: Policy
+) -> bool:
+    """Whether an event may be an earlier update's that was told a second time (rule 4): one was
+    confirmed less than a settle period before the first attempt, or since; or one was confirmed at
+    all, and we connected since that moment: who connects may be told of what has been.
+    """
+    first = first_sent(submission)
+    if first is None:
+        return True
+    since = first.began_ms - policy.settle_ms
+    ear = hearing.if_recovered() if heard.replayed else hearing
+    anew = ear.deaf_within(since, at_ms)
+    return any(
+        other.id != submission.id
+        and other.outcome is Outcome.CONFIRMED
+        and (anew or (other.heard_ms is not None and other.heard_ms >= since))
+        for other in lane.submissions
+    )
+
+
+def known_to_the_upstream(lane: Lane, submission: Submission) -> bool:
+    """Whether another update of the lane was confirmed, or refused a moment ago: the upstream could
+    have an event to tell that is not this one's."""
+    return any(
+        other.id != submission.id and other.outcome in (Outcome.CONFIRMED, Outcome.REJECTED)
+        for other in lane.submissions
+    )
+
+
+def borne_out(submission: Submission) -> bool:
+    """Whether a confirmed one surely was applied, and once: accepted from one attempt, and the
+    record moved. Nothing of it can come any more but an event."""
+    reading = submission.reading
+    return (
+        submission.outcome is Outcome.CONFIRMED
+        and accepted(submission)
+        and len(sent_attempts(submission)) == 1
+        and reading is not None
+        and movement_of(submission, reading) is Movement.MOVED
     )
 
 
@@ -269,10 +318,12 @@ def forget_ms(submission: Submission, policy: Policy) -> int | None:
     """When a closed submission leaves its lane: nothing can change it after that. None: open."""
     if submission.closed_ms is None:
         return None
-    if not possibly_sent(submission):
-        # Until then a restart learns of the quiet from it.
-        return max(submission.closed_ms, quiet_until_ms(submission, policy) or 0)
-    return submission.closed_ms + policy.late_window_ms
+    if possibly_sent(submission):
+        return submission.closed_ms + policy.late_window_ms
+    # Whatever it was told, an event soon after would contradict that. And until it is over a
+    # restart learns of the quiet from it.
+    until = submission.closed_ms + (policy.settle_ms if refused(submission) else 0)
+    return max(until, quiet_until_ms(submission, policy) or 0)
 
 
 def due_ms(lane: Lane, at_ms: int, policy: Policy) -> Millis | None:

@@ -98,6 +98,8 @@ class Post:
     applied_s: float | None = None
     emitted: int = 0
     """Events for it that name its code, so far."""
+    told_s: float | None = None
+    """When the first of them was emitted."""
     told: str = ""
     """What the caller was told, a PostKind's value; empty where it was told nothing."""
     to_be_applied: bool = False
@@ -114,11 +116,12 @@ class Ledger:
 
     posts: list[Post] = field(default_factory=list)
     foreign: set[CvCode] = field(default_factory=set)
-    doubled: set[CvCode] = field(default_factory=set)
     overlaps: list[CvCode] = field(default_factory=list)
     emitted: dict[CvCode, int] = field(default_factory=dict)
     owners: dict[int, str] = field(default_factory=dict)
     """Whose each emission is: its number, and the request id of the POST."""
+    again: dict[int, float] = field(default_factory=dict)
+    """Emissions, by number, of an update that had been told of before: when, in seconds."""
     reads: list[tuple[str, str]] = field(default_factory=list)
     """The request id and the script's name of each reading."""
 
@@ -397,8 +400,13 @@ class ScriptedUpstream:
         else:
             self.ledger.emitted[code] = self.ledger.emitted.get(code, 0) + 1
             if post is not None:
+                number = self._server.next_number
+                if post.told_s is None:
+                    post.told_s = self._loop.time()
+                else:
+                    self.ledger.again[number] = post.told_s
                 post.emitted += 1
-                self.ledger.owners[self._server.next_number] = post.request_id
+                self.ledger.owners[number] = post.request_id
         self._server.emit(code, event_body(shape, record, self._hostile))
 
     def _record(self, code: CvCode) -> Record:
@@ -412,8 +420,6 @@ class ScriptedUpstream:
         post.applied_s = self._loop.time()
         self._move(post.code, script)
         shapes = [*["hostile"] * script.chaff, *[script.payload or "plain"] * script.events]
-        if script.events > 1:
-            self.ledger.doubled.add(post.code)
         pace = self.pace.event_late_s if script.event_late else self.pace.event_s
         for shape in shapes:
             if script.event_first:

@@ -17,6 +17,9 @@ from .life import Life
 from .ports import Line
 from .scenario import LIES
 
+EMITTED_S = 1.0
+"""An event may be heard that much later than it was emitted."""
+
 NOTICED_S = 15.0
 """How much later the log may tell of a deafness than the deaf connection was let go: by as long as
 a slow disk takes to keep the gap."""
@@ -132,7 +135,23 @@ class Evidence:
     def muddied(self, code: CvCode) -> bool:
         """Whether events or movements of a code may be no single update's."""
         ledger = self.life.upstream.ledger
-        return code in ledger.foreign or code in ledger.doubled or code in self.lied_about
+        return code in ledger.foreign or code in self.lied_about
+
+    @cached_property
+    def doubled(self) -> set[CvCode]:
+        """Codes of which an update was told more than once."""
+        ledger = self.life.upstream.ledger
+        names = {ledger.owners[number].rsplit("-", 1)[0] for number in ledger.again}
+        return {code for name, (code, _) in self.submissions.items() if name in names}
+
+    def told_long_after(self, number: int | None) -> bool:
+        """Whether an emission is an update's second, more than a settle period after its first: a
+        younger one's own for whoever cannot know that (docs/state-machine.md)."""
+        first_s = self.life.upstream.ledger.again.get(number or 0)
+        if first_s is None or number is None:
+            return False
+        settle_s = self.life.scenario.policy.settle_ms / 1000
+        return self.life.server.emissions[number - 1].at_s > first_s + settle_s - EMITTED_S
 
     @cached_property
     def lied_about(self) -> set[CvCode]:

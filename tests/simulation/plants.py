@@ -31,6 +31,7 @@ from listener.ports.gaps import GapAccount, GapRow
 from listener.service import dispatcher, ear, engine, gap_book, intake, reactor, timers
 from tests.core.exploration.test_planted_faults import (
     a_moved_record_is_sent_again,
+    a_refused_one_is_forgotten_at_once,
     an_event_confirms_what_was_never_sent,
     resend_on_timeout_without_enquiry,
 )
@@ -106,8 +107,18 @@ def confirm_by_an_event_from_before_sending(patch: Patch) -> None:
 
 def believe_every_event(patch: Patch) -> None:
     """No event is ever somebody else's."""
-    for room in (correlation, draft):
-        patch.setattr(room, "contended", lambda *_: False)
+    for question in ("contended", "told_again"):
+        patch.setattr(draft, question, lambda *_: False)
+
+
+def believe_what_is_told_twice(patch: Patch) -> None:
+    """A second event of a confirmed update confirms the next one of the lane, as its own."""
+    patch.setattr(draft, "told_again", lambda *_: False)
+
+
+def forget_a_refused_one_at_once(patch: Patch) -> None:
+    """What the upstream refused leaves its lane as it closes: an event after that is nobody's."""
+    a_refused_one_is_forgotten_at_once(patch)
 
 
 def forget_the_inbox_on_restart(patch: Patch) -> None:
@@ -338,6 +349,8 @@ PLANTS = (
     Plant(apply_a_duplicate, "I2"),
     Plant(confirm_by_an_event_from_before_sending, "I2"),
     Plant(believe_every_event, "I2"),
+    Plant(believe_what_is_told_twice, "I2"),
+    Plant(forget_a_refused_one_at_once, "I5"),
     Plant(forget_the_inbox_on_restart, "I5"),
     Plant(forget_what_was_held, "I5"),
     Plant(lane_of_two, "I3"),

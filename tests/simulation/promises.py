@@ -75,10 +75,8 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
     own = submission.attribution is Attribution.EXCLUSIVE and not e.muddied(code)
     match submission.outcome:
         case Outcome.CONFIRMED:
-            if own and not any(post.emitted for post in posts):
-                yield "confirmed as its own, and the upstream never emitted for it"
-            elif own and submission.heard is not None:
-                yield from _another_ones(e, submission.id, submission.heard.seq)
+            if own and submission.heard is not None:
+                yield from _another_ones(e, submission.id, submission.heard.seq, posts)
             if not e.life.upstream.ledger.emitted.get(code):
                 yield "confirmed, and nothing was ever emitted for this code"
         case Outcome.PRESUMED if own and not applied:
@@ -114,10 +112,14 @@ def _missed(e: Evidence, submission: Submission) -> bool:
     )
 
 
-def _another_ones(e: Evidence, name: SubmissionId, seq: int) -> Iterator[str]:
+def _another_ones(e: Evidence, name: SubmissionId, seq: int, posts: list[Post]) -> Iterator[str]:
     number = next((entry.number for entry in e.inbox if entry.seq == seq), None)
     owner = None if number is None else e.life.upstream.ledger.owners.get(number)
-    if owner is not None and owner.rsplit("-", 1)[0] != name:
+    if e.told_long_after(number):
+        return
+    if not any(post.emitted for post in posts):
+        yield "confirmed as its own, and the upstream never emitted for it"
+    elif owner is not None and owner.rsplit("-", 1)[0] != name:
         yield f"confirmed as its own by the event of {owner}"
 
 
@@ -182,11 +184,24 @@ def same_end_whenever_heard(e: Evidence) -> Iterator[str]:
     for name, (code, submission) in e.submissions.items():
         alone = e.updates_of[code] == 1 and code not in e.life.upstream.ledger.foreign
         refused = any(post.told == "refused" for post in e.posts[name])
+        if alone and submission.outcome is Outcome.REJECTED and _belied(e, code, submission):
+            yield f"refused, and its event was heard soon after, and it stays rejected [{name}]"
         if alone and not refused and e.heard_of[code]:
             if submission.outcome is not Outcome.CONFIRMED:
                 yield f"its event was heard, and it ended {submission.outcome} [{name}]"
-            elif submission.attribution is not Attribution.EXCLUSIVE and not e.muddied(code):
+            elif submission.attribution is not Attribution.EXCLUSIVE and not (
+                e.muddied(code) or code in e.doubled
+            ):
                 yield f"alone, its event heard, and {submission.attribution} [{name}]"
+
+
+def _belied(e: Evidence, code: CvCode, submission: Submission) -> bool:
+    """Whether an event of it was heard less than a settle period after it closed."""
+    if e.life.scenario.clock_jumps:
+        return False
+    until_ms = (submission.closed_ms or 0) + e.life.scenario.policy.settle_ms
+    owners = e.life.upstream.ledger.owners
+    return any(entry.heard_ms < until_ms and entry.number in owners for entry in e.heard_of[code])
 
 
 def reactions_at_least_once(e: Evidence) -> Iterator[str]:

@@ -67,6 +67,10 @@ HANDSHAKES = (
     *("no_answer", "cut_in_replay", "choke_in_replay"),
 )
 
+CROWDED = 0.05
+"""How many worlds have one code alone, whose updates come one right after the other and are told of
+twice or never: each of them may be taken for the next."""
+
 Odds = Mapping[str, float]
 
 
@@ -164,6 +168,15 @@ def scenario(seed: int) -> Scenario:
         bad_handlers=rng.choice([0.0, rng.uniform(0, 0.5)]),
         deafens=rng.choice([0, 0, 0, 1, 2]),
     )
+    if random.Random(f"crowd-{seed}").random() < CROWDED:
+        drawn = replace(
+            drawn,
+            policy=replace(drawn.policy, lane_policy=LanePolicy.QUEUE),
+            events={"twice": 0.4, "silent": 0.3},
+            codes=1,
+            submissions=20,
+            busy_s=60.0,
+        )
     if not drawn.clock_jumps:
         return drawn
     # A clock set forward beyond the late window forgets what it forgets: told in decision 3.

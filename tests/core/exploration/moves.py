@@ -65,7 +65,7 @@ class Explorer:
 
     def moves(self, world: World) -> Iterator[Move]:
         """Everything that can happen next; nothing once the lane is forgotten."""
-        if world.over() and not world.lane.submissions:
+        if world.over() and not world.lane.submissions and not (world.belied and world.to_emit):
             return
         if world.recovering:
             yield from self._recover(world)
@@ -144,7 +144,8 @@ class Explorer:
         (seq, replayed), *rest = world.inbox
         heard = Heard(seq, self._now(world), replayed)
         given = EventHeard(self._now(world), world.hearing(), heard=heard)
-        after, _ = give(world, self.setting, given, self.ledger)
+        after, decision = give(world, self.setting, given, self.ledger)
+        promises.of_hearing(world, seq, decision)
         racing = world.racing and bool(rest)
         yield f"correlate {seq}", after._replace(inbox=tuple(rest), racing=racing)
 
@@ -242,6 +243,9 @@ class Explorer:
             attempt=flight.attempt,
             result=result,
         )
+        if result.kind is PostKind.REFUSED and flight.applied:
+            until = world.now + self.setting.policy.settle_ms
+            world = world._replace(belied=((flight.owner, until),))
         after, _ = give(world._replace(flying=None), self.setting, given, self.ledger)
         if result.kind in (PostKind.ACCEPTED, PostKind.POSSIBLY_SENT):
             after = after._replace(ever_sent=True)

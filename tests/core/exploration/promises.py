@@ -23,6 +23,7 @@ from listener.core.names import (
 )
 from listener.core.standing import (
     IN_FLIGHT,
+    borne_out,
     due_ms,
     first_sent,
     movement_of,
@@ -144,10 +145,12 @@ def _posts(decision: Decision, setting: Setting) -> None:
 
 
 def _lane_has_rested(lane: Lane, sending: Submission, setting: Setting) -> None:
-    """Rule 1: a settle period after the close of any that is unresolved, nothing is sent."""
+    """Rule 1: a settle period after the close of any that is unresolved, nothing is sent; save for
+    one that was surely applied, of which nothing but an event can come."""
     began = sending.attempts[-1].began_ms
     for other in lane.submissions:
-        if unresolved(other, began, setting.policy) and other.closed_ms is not None:
+        resolved = borne_out(other) or not unresolved(other, began, setting.policy)
+        if not resolved and other.closed_ms is not None:
             rested = began >= other.closed_ms + setting.policy.settle_ms
             require(rested, "sent while the lane should rest")
 
@@ -241,10 +244,49 @@ def _exclusive(
         why = _foreign_excuse(world, submission, setting)
     elif whose not in [s.id for s in world.lane.submissions]:
         why = "event of a forgotten submission"
+    elif whose in [owner for owner, _ in world.belied]:
+        why = _excuse(world, ("refused_and_applied",))
     else:
-        why = _excuse(world, ("twice", "foreign"))
+        why = _told_twice_excuse(world, submission, whose, setting)
     require(why is not None, f"I2: confirmed as its own by an event of {whose}")
     excused[f"confirmed: {why}"] += 1
+
+
+def _told_twice_excuse(
+    world: World, submission: Submission, whose: str, setting: Setting
+) -> str | None:
+    """Why the event of another update of ours could not be told from its own, or None where it
+    could: that one was confirmed a settle period and more before this one was sent, or by somebody
+    else's; nobody has connected since that moment; and this one was accepted, or the record cannot
+    be asked whether it was applied.
+    """
+    first = first_sent(submission)
+    if first is None:
+        return None
+    since = first.began_ms - setting.policy.settle_ms
+    other = next(s for s in world.lane.submissions if s.id == whose)
+    lately = other.heard_ms is not None and other.heard_ms >= since
+    anew = any(gap.end_ms is None or gap.end_ms >= since for gap in world.gaps)
+    if other.outcome is Outcome.CONFIRMED and (lately or anew):
+        return None
+    baseline = first.baseline
+    tells = baseline is not None and baseline.known and baseline.path_digest is not None
+    moved = submission.id in world.moves or FOREIGN in world.moves
+    if submission.accepted_ms is None and tells and not moved:
+        return None
+    return _excuse(world, ("twice", "foreign"))
+
+
+def of_hearing(world: World, seq: int, decision: Decision) -> None:
+    """P4: no event of ours is taken for somebody else's while the lane remembers whose it is, and
+    a refused one is remembered for a settle period. A clock set forward makes it forget."""
+    if "clock" in world.spent:
+        return
+    whose = world.heard[seq - 1]
+    foreign = (seq, Disposition.FOREIGN) in decision.dispositions
+    ours: list[str] = [s.id for s in world.lane.submissions]
+    ours += [owner for owner, until in world.belied if world.now < until]
+    require(not (foreign and whose in ours), f"P4: the event of {whose} was taken for another's")
 
 
 def _excuse(world: World, kinds: tuple[str, ...]) -> str | None:

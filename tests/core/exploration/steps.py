@@ -12,7 +12,7 @@ from listener.core.submission import Lane
 from listener.core.transitions import Decision, Given, decide
 
 from . import promises
-from .world import Setting, World, distilled, distilled_gaps
+from .world import Setting, World, distilled, distilled_gaps, horizon
 
 Decided = tuple[Decision, Lane]
 
@@ -33,14 +33,16 @@ class Ledger:
         """Decide, and hold the decision against all promises that need no truth."""
         decision = decide(lane, given, self._setting.policy)
         self.pairs |= promises.of_step(lane, self._setting, given, decision)
-        return decision, distilled(decision.lane)
+        since = horizon(self._setting, decision.lane, given.at_ms)
+        return decision, distilled(decision.lane, since)
 
 
 def give(world: World, setting: Setting, given: Given, ledger: Ledger) -> tuple[World, Decision]:
     """Decide one input and hold the decision against the promises. What an effect asks for is
     under way afterwards, and lost if the process dies before it."""
     decision, lane = ledger.decided(world.lane, given)
-    after = world._replace(lane=lane, gaps=distilled_gaps(world.gaps, lane, world.now))
+    since = horizon(setting, lane, world.now)
+    after = world._replace(lane=lane, gaps=distilled_gaps(world.gaps, lane, world.now, since))
     for effect in decision.effects:
         match effect:
             case Dispatch():

@@ -15,6 +15,7 @@ ADMITTED = {
     "confirmed: foreign, and no baseline",
     "confirmed: foreign, and no distinguishing field",
     "confirmed: foreign",
+    "confirmed: refused_and_applied",
     "confirmed: twice",
     "confirmed: event of a forgotten submission",
     "presumed: foreign after the baseline",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from listener.core import correlation, enquiry, restart, sending, standing, transitions
+from listener.core import correlation, draft, enquiry, restart, sending, standing, transitions
 from listener.core.draft import Draft
 from listener.core.evidence import Heard, PostResult
 from listener.core.inputs import TimePassed
@@ -89,7 +89,7 @@ def held_events_are_forgotten_in_a_crash(patch: Patch) -> None:
 
 
 def contention_is_ignored(patch: Patch) -> None:
-    patch.setattr(correlation, "contended", lambda *given: False)
+    patch.setattr(draft, "contended", lambda *given: False)
 
 
 def foreign_updates_are_not_looked_for(patch: Patch) -> None:
@@ -159,10 +159,25 @@ def a_second_event_is_dropped(patch: Patch) -> None:
     patch.setattr(correlation, "correlate_closed", pass_by)
 
 
+def an_event_told_twice_is_believed(patch: Patch) -> None:
+    """What every update had for its own until this was found: the next event, whoever's."""
+    patch.setattr(draft, "told_again", lambda *given: False)
+
+
+def an_event_alone_confirms_what_was_not_accepted(patch: Patch) -> None:
+    patch.setattr(correlation, "known_to_the_upstream", lambda *given: False)
+
+
+def a_refused_one_is_forgotten_at_once(patch: Patch) -> None:
+    for room in (standing, correlation):
+        patch.setattr(room, "refused", lambda submission: False)
+
+
 ONE = setting((*UPSTREAM, *PACE), 2)
 ALL = setting(EVERY, 2)
 TWO = setting((*UPSTREAM, "cancel"), 1, 2, LANES["queue"])
 CROWD = setting(("foreign",), 1, 2)
+DROPPED = setting(("twice", "not_sent", "dropped"), 3, 2)
 LATE = setting(("crash", "foreign", "slow"), 2)
 
 FAULTS: list[tuple[Callable[[Patch], None], Any]] = [
@@ -182,6 +197,9 @@ FAULTS: list[tuple[Callable[[Patch], None], Any]] = [
     (the_lane_does_not_rest, TWO),
     (unmoved_is_not_dispatched_whenever_it_was_read, ONE),
     (a_second_event_is_dropped, TWO),
+    (an_event_told_twice_is_believed, TWO),
+    (an_event_alone_confirms_what_was_not_accepted, DROPPED),
+    (a_refused_one_is_forgotten_at_once, ONE),
 ]
 
 

@@ -102,6 +102,8 @@ class World(NamedTuple):
     """The path when the core was last told of the record."""
     blind: frozenset[str] = frozenset()
     """Why a foreign update before that could not be told from ours."""
+    belied: tuple[tuple[str, int], ...] = ()
+    """Refused and applied all the same: (owner, when its lane may forget it)."""
     foreign_read_ms: int | None = None
     """When a reading last showed a foreign update."""
     ever_sent: bool = False
@@ -154,14 +156,24 @@ def first_world(setting: Setting) -> World:
     return World(now=START_MS, lane=Lane(), to_submit=setting.submissions)
 
 
-def distilled(lane: Lane) -> Lane:
-    """The lane without what no decision reads: versions (they count steps), and what is only shown.
-    They would tell equal worlds apart."""
-    rows = tuple(_distilled(s) for s in lane.submissions)
+def horizon(setting: Setting, lane: Lane, now: int) -> int:
+    """What happened before that matters to no attempt for having been near it: a settle period
+    before the first of the lane's, and of those that begin from now on."""
+    if setting.submissions == 1:
+        return now + 1
+    begins = [first.began_ms for s in lane.submissions if (first := first_sent(s)) is not None]
+    return min(now, *begins) - setting.policy.settle_ms if begins else now
+
+
+def distilled(lane: Lane, since: int) -> Lane:
+    """The lane without what no decision reads: versions (they count steps), and what is only shown,
+    or was before ``since``. They would tell equal worlds apart."""
+    rows = tuple(_distilled(s, since) for s in lane.submissions)
     return replace(lane, submissions=rows)
 
 
-def _distilled(submission: Submission) -> Submission:
+def _distilled(submission: Submission, since: int) -> Submission:
+    heard_ms = submission.heard_ms
     return replace(
         submission,
         version=1,
@@ -170,7 +182,7 @@ def _distilled(submission: Submission) -> Submission:
         created_ms=Millis(START_MS),
         sent_ms=None,
         accepted_ms=None if submission.accepted_ms is None else Millis(START_MS),
-        heard_ms=None,
+        heard_ms=None if heard_ms is None or heard_ms < since else heard_ms,
         deaf_ms=0,
         duplicates=0,
         reason=None,
@@ -181,16 +193,20 @@ def _distilled(submission: Submission) -> Submission:
     )
 
 
-def distilled_gaps(gaps: tuple[Gap, ...], lane: Lane, now: int) -> tuple[Gap, ...]:
-    """Of a gap that ended before now it matters alone which first attempts it touched."""
+def distilled_gaps(gaps: tuple[Gap, ...], lane: Lane, now: int, since: int) -> tuple[Gap, ...]:
+    """Of a gap that ended before now it matters alone which first attempts it touched; and when it
+    ended, where that was not before ``since``."""
     begins = {first.began_ms for s in lane.submissions if (first := first_sent(s)) is not None}
     kept: list[Gap] = []
     for gap in gaps:
         if gap.end_ms is not None and gap.end_ms < now:
             touched = [began for began in begins if began <= gap.end_ms]
-            if not touched:
+            if gap.end_ms >= since:
+                gap = Gap(max(touched, default=gap.end_ms), gap.end_ms)
+            elif touched:
+                gap = Gap(max(touched), max(touched))
+            else:
                 continue
-            gap = Gap(max(touched), max(touched))
         if gap not in kept:
             kept.append(gap)
     return tuple(kept)

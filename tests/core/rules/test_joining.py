@@ -141,7 +141,7 @@ def test_an_open_one_of_the_same_bytes_comes_before_it() -> None:
 def test_one_that_has_left_its_lane_is_joined_where_nothing_came_after_it() -> None:
     before = Script().submit("a").begin()
     looked_up = before.lane.submissions[0]
-    gone = before.end(REFUSED)
+    gone = before.end(REFUSED).wake()
     assert not gone.lane.submissions
     assert gone.submit("b", join=True, owed=looked_up).decision.refusal == "joined"
     newer = gone.at(50).submit("b", digest=OTHER)

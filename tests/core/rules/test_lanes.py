@@ -12,7 +12,7 @@ from listener.core.facts import LaneRested, SubmissionAccepted, SubmissionClosed
 from listener.core.names import LanePolicy
 from listener.core.policy import Policy
 
-from .script import ACCEPTED, NOT_SENT, REFUSED, Script, accepted, in_doubt, unresolved
+from .script import ACCEPTED, NOT_SENT, REFUSED, TIMED_OUT, Script, accepted, in_doubt, unresolved
 
 REJECT = Policy(lane_policy=LanePolicy.REJECT)
 COALESCE = Policy(lane_policy=LanePolicy.COALESCE)
@@ -170,8 +170,17 @@ def test_a_resolved_close_needs_no_rest(end: str) -> None:
     assert script.lane.rest_until_ms is None
 
 
-def test_a_contended_confirmation_rests() -> None:
+def test_a_contended_confirmation_rests_unless_the_record_moved() -> None:
+    script = unresolved("old").at(70).submit().begin(None).end(ACCEPTED).event()
+    assert script.end_of() == "confirmed contended"
+    assert script.lane.rest_until_ms is not None
     script = unresolved("old").at(70).submit().begin("p1").end(ACCEPTED).event().read("p2")
+    assert script.end_of() == "confirmed contended"
+    assert script.lane.rest_until_ms is None, "nothing of it can come any more but an event"
+
+
+def test_it_rests_where_the_attempt_was_not_accepted() -> None:
+    script = unresolved("old").at(70).submit().begin("p1").end(TIMED_OUT).event().read("p2")
     assert script.end_of() == "confirmed contended"
     assert script.lane.rest_until_ms is not None
 

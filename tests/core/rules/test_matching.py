@@ -62,8 +62,8 @@ def test_an_unresolved_earlier_submission_contends(replayed: bool) -> None:
     assert (script.disposed, script.state()) == (["candidate"], "awaiting")
 
 
-def test_a_confirmed_earlier_submission_does_not_contend() -> None:
-    script = accepted("old").event().at(5).submit().begin("p1").end(ACCEPTED).event()
+def test_a_confirmed_earlier_submission_does_not_contend_for_long() -> None:
+    script = accepted("old").event().at(32).submit().begin("p1").end(ACCEPTED).event()
     assert script.end_of() == "confirmed exclusive"
 
 
@@ -288,10 +288,15 @@ def test_a_contradiction_passes_none_of_its_events_on() -> None:
     assert not script.disposed
 
 
-def test_a_contradiction_is_forgotten_at_its_close() -> None:
+def test_a_contradiction_is_forgotten_a_settle_period_after_its_close() -> None:
     script = contradicted().at(5).cancel()
-    assert not script.lane.submissions
-    assert script.at(6).event().disposed == ["foreign"]
+    version = script.of().version
+    assert script.at(34.999).event().disposed == ["contradiction"]
+    assert [heard.seq for heard in script.of().candidates] == [1, 2]
+    assert script.of().version == version + 1
+    assert script.told == ["event.correlated"], "it was told when it was seen first"
+    assert not script.at(35).time().lane.submissions
+    assert script.event().disposed == ["foreign"]
 
 
 def test_refused_and_heard_after_an_attempt_possibly_sent_is_no_contradiction() -> None:

@@ -160,8 +160,8 @@ def test_force_takes_it_whatever_is_newer() -> None:
 
 def test_of_one_that_the_lane_forgot_the_newer_ones_still_speak() -> None:
     script = unresolved("a")
-    script.submit("b").begin(name="b").end(REFUSED, "b")
-    assert script.found("b") is None or "b" not in [s.id for s in script.lane.submissions]
+    script.submit("b").begin(name="b").end(REFUSED, "b").wake()
+    assert "b" not in [s.id for s in script.lane.submissions]
     assert refused(script, "c", "b") is None, "a is older than b"
     script.submit("d").cancel("d")
     assert refused(script, "e", "b") == "newer_update", "c is open"
