@@ -18,7 +18,7 @@ from listener.adapters.logs import quiet_libraries, watch_loop
 from listener.client import CvFile
 from listener.compose import Daemon, daemon, open_log
 from listener.core.endings import root
-from listener.core.errors import CvListenerError, SettingsInvalid, SubmissionDeclined
+from listener.core.errors import CvListenerError, SubmissionDeclined
 from listener.core.names import Outcome, SubmissionId
 from listener.ports.front import Forget, Front, Public, Turned
 from listener.service.front import ServiceFront
@@ -172,7 +172,7 @@ def submit_once(settings: Settings, code: str, file: Path) -> Mapping[str, Any]:
     """Without a daemon: listen, send one file, wait for its outcome, end. The public JSON form.
 
     Keeps its own journal, in ``once`` of the state folder: what an interrupted call left is taken
-    up by the next.
+    up by the next, and the same code and file stand for it. Raises SubmissionDeclined.
     """
     own = settings.model_copy(update={"state_dir": settings.state_dir / "once"})
     # What would not end ends with the process; there is no log any more to say so.
@@ -181,16 +181,23 @@ def submit_once(settings: Settings, code: str, file: Path) -> Mapping[str, Any]:
 
 async def _once(settings: Settings, code: str, file: Path) -> Mapping[str, Any]:
     async with Listener(settings, own_process=True) as listener:
+        front = listener._running()
+        name, stream = _opened(file)
+        with stream:
+            # Interrupted and given again, it goes on with what was begun.
+            taken = await front.submit(code, _chunks(stream), name, join=True)
+        if isinstance(taken, Turned):
+            raise SubmissionDeclined(taken.reason)
+        handle = Handle(SubmissionId(taken.submission["id"]), taken.repeated, front)
         try:
-            handle = await listener.submit(code, file)
-        except SubmissionDeclined as declined:
-            raise SettingsInvalid(
-                f"expected to submit, found the submission declined: {declined.reason}"
-            ) from declined
-        await handle.outcome()
-        shown = await handle.submission()
+            await handle.outcome()
+            shown = await handle.submission()
+        except asyncio.CancelledError:
+            await front.word_undelivered(handle.id)
+            raise
+        await front.word_delivered(handle.id)
         # It never lives for the hour after which a daemon looks for what is past its time.
-        await listener._running().forget(Forget(older_than_ms=settings.retention_days * DAY_MS))
+        await front.forget(Forget(older_than_ms=settings.retention_days * DAY_MS))
         return shown
 
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from listener.core.names import Millis
 from listener.embedded import submit_once
 from listener.emulator import Emulator, Options
 from listener.ports.journal import Query
+from tests.cli.terminal import cli, end, start
 from tests.service.test_retention import closed
 
 PDF = b"%PDF-1.7 a small one"
@@ -234,3 +236,30 @@ async def test_without_a_daemon_nothing_is_kept_for_ever_either(tmp_path: Path) 
     journal = await SqliteJournal.open(path)
     assert [s.submission.id for s in await journal.submissions(Query())] == [told["id"]]
     await journal.close()
+
+
+async def test_what_was_interrupted_without_a_daemon_is_gone_on_with_and_not_sent_again(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cv.pdf").write_bytes(PDF)
+    options = Options(extract=False, event_delay_ms=60_000)
+    async with Emulator(options) as upstream:
+        env = {
+            "CV_API_BASE_URL": upstream.base_url,
+            "CV_SOCKET_URL": upstream.socket_url,
+            "CV_CONFIRM_TIMEOUT": "3",
+            "CV_SETTLE_PERIOD": "1",
+        }
+        once = ("submit", "--once", CODE, "cv.pdf", "--json")
+        process = await start(tmp_path, *once, env=env)
+        await upstream.ledger.until(lambda ledger: any(p.applied for p in ledger.posts(CODE)))
+        process.send_signal(signal.SIGINT)
+        ended = await end(process)
+        assert ended.status == 130
+        assert "the same command goes on with it" in ended.err
+        ended = await cli(tmp_path, *once, env=env)
+        [told] = [json.loads(line) for line in ended.out.splitlines() if '"outcome"' in line]
+        assert told["outcome"] in ("confirmed", "presumed")
+        assert len(upstream.ledger.posts(CODE)) == 1
+        await cli(tmp_path, *once, env=env)
+        assert len(upstream.ledger.posts(CODE)) == 2, "what was told is asked for anew"

@@ -22,6 +22,7 @@ from listener.core.errors import (
     InvalidFile,
     JournalFault,
     SettingsInvalid,
+    SubmissionDeclined,
     place_of,
 )
 
@@ -215,6 +216,9 @@ def _fault(error: Exception) -> int:
             for line in str(error).splitlines():
                 _say(line)
             return exits.CONFIGURATION
+        case SubmissionDeclined():
+            _say(str(error))
+            return exits.TRY_LATER
         case InvalidCode() | InvalidFile() | BackupRefused() | click.ClickException():
             _say(str(error))
             return exits.USAGE

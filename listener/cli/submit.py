@@ -153,7 +153,14 @@ def _wait_all(
 def _once(code: CvCode, file: Path, as_json: bool) -> dict[str, Any]:
     from listener.embedded import submit_once
 
-    shown = dict(submit_once(configured.settings(), code, file))
+    try:
+        shown = dict(submit_once(configured.settings(), code, file))
+    except KeyboardInterrupt:
+        click.echo(
+            "\nno longer waited for: it may have been sent, and the same command goes on with it",
+            err=True,
+        )
+        raise
     if as_json:
         output.write_json(shown)
     else:
