@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import exits, output
-from .command import Command
+from .command import Command, json_option
 
 if TYPE_CHECKING:
     from listener.compose import Daemon
@@ -79,7 +79,8 @@ class Ending:
 
 @click.command(cls=Command)
 @click.option("--quiet", is_flag=True, help="Only the summary, without the log.")
-def demo(*, quiet: bool) -> int:
+@json_option
+def demo(*, quiet: bool, as_json: bool) -> int:
     """Watch updates go out, events come back, and faults end honestly. Needs nothing.
 
     Starts an embedded upstream and the daemon on free ports, submits the sample CVs, plays some
@@ -94,8 +95,15 @@ def demo(*, quiet: bool) -> int:
         )
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cv-listener-demo-") as folder:
-        endings = _play(Path(folder), quiet=quiet)
-    _summary(endings, time.monotonic() - began)
+        endings = _play(Path(folder), quiet=quiet or as_json)
+    if as_json:
+        for ending in endings:
+            scene, told = ending.scene, {"posts": ending.posts, "applied": ending.applied}
+            output.write_json(
+                {"scene": scene.title, "right": ending.right, **told, "submission": ending.shown}
+            )
+    else:
+        _summary(endings, time.monotonic() - began)
     return exits.OK if all(ending.right for ending in endings) else exits.UNCONFIRMED
 
 

@@ -68,7 +68,8 @@ def ref(as_json: bool) -> None:
 
 @click.command(cls=Command)
 @click.argument("what", type=click.Choice(["token", "ref-key"]), metavar="token|ref-key")
-def rotate(what: str) -> None:
+@json_option
+def rotate(what: str, as_json: bool) -> None:
     """Make another token, or another key behind cv_ref, in the state folder.
 
     A daemon that runs is told, and knows both for CV_ROTATION_PERIOD. What a setting gives
@@ -102,10 +103,15 @@ def rotate(what: str) -> None:
 
         rotate_key(file)
     told = _tell_daemon(settings.state_dir)
-    click.echo(f"changed; {told}", err=True)
+    if as_json:
+        output.write_json({"rotated": what, "daemon_told": told})
+        return
+    said = "the daemon was told, and knows the one before for CV_ROTATION_PERIOD"
+    nobody = "no daemon runs here that could be told: it takes it up at its next start"
+    click.echo(f"changed; {said if told else nobody}", err=True)
 
 
-def _tell_daemon(state_dir: Path) -> str:
+def _tell_daemon(state_dir: Path) -> bool:
     """SIGHUP, where a daemon runs on this folder. What one that was killed left behind names a
     process that may be another's by now, whom the signal would end."""
     try:
@@ -114,5 +120,5 @@ def _tell_daemon(state_dir: Path) -> str:
             raise ProcessLookupError
         os.kill(pid, signal.SIGHUP)
     except (OSError, ValueError, KeyError, TypeError):
-        return "no daemon runs here that could be told: it takes it up at its next start"
-    return "the daemon was told, and knows the one before for CV_ROTATION_PERIOD"
+        return False
+    return True

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -195,19 +196,20 @@ def write_settings(settings: Iterable[tuple[str, str, str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_column(no_wrap=True, style="dim")
-    before = None
-    for group, name, value, source in settings:
-        if group != before:
-            table.add_section()
-            table.add_row(Text(group, "bold"))
-        before = group
-        style = "dim" if source == "default" else ""
-        table.add_row(plain(name), Text(plain(value) or "none", style), source)
-    _write_table(table)
+    rows = list(settings)
+    names, sources = (max(len(row[at]) for row in rows) for at in (1, 3))
+    # As wide in each group as in all; a heading has a line of its own, and widens none of it.
+    values = max(10, min(max(len(plain(row[2])) for row in rows), WIDTH - names - sources - 4))
+    for group, of_group in groupby(rows, key=lambda row: row[0]):
+        write_line(styled(plain(group), "bold"))
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        table.add_column(no_wrap=True, width=names)
+        table.add_column(overflow="fold", width=values)
+        table.add_column(no_wrap=True, style="dim", width=sources)
+        for _, name, value, source in of_group:
+            style = "dim" if source == "default" else ""
+            table.add_row(plain(name), Text(plain(value) or "none", style), source)
+        _write_table(table)
 
 
 def _things(shown: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:

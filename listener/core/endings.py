@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .errors import (
+    AddressUnusable,
     CvListenerError,
     JournalDamaged,
     JournalFault,
@@ -39,7 +40,9 @@ def exit_status(error: BaseException) -> int:
             return TRY_LATER
         case JournalTooNew() | SettingsInvalid():
             return CONFIGURATION
-        case PermissionError():
+        case AddressUnusable() as fault if not isinstance(fault.__cause__, PermissionError):
+            return UNAVAILABLE
+        case PermissionError() | AddressUnusable():
             return PERMISSION
         case JournalFault() | SpoolFault() | SpoolFull() as fault:
             return PERMISSION if isinstance(fault.__cause__, PermissionError) else IO_FAILED
@@ -54,6 +57,8 @@ def hint(error: BaseException) -> str:
     match root(error):
         case JournalDamaged():
             return _DAMAGED
+        case AddressUnusable():
+            return _HINTS[UNAVAILABLE]
         case SpoolFault() | SpoolFull() as fault if exit_status(fault) == IO_FAILED:
             return "See to spool/ in CV_STATE_DIR and to the disk under it, then start again."
         case _:

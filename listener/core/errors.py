@@ -40,6 +40,11 @@ class SettingsInvalid(CvListenerError, ValueError):
     """The operator's fault: a setting that is unknown or does not hold. Exit status 78."""
 
 
+class AddressUnusable(CvListenerError, OSError):
+    """The operator's: the address to listen at is another's, or none of this machine's. Exit status
+    69, or 77 where this user may not."""
+
+
 class IllegalInput(CvListenerError, RuntimeError):
     """Our own fault: an input that the transition table does not allow. Nothing was changed."""
 

@@ -40,7 +40,7 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
     metavar="NAME=ODDS",
     help="Of each request (5% or 0.05), or of the first so many (x3). May be repeated.",
 )
-@click.option("--list-faults", is_flag=True, help="Name every fault, and end.")
+@click.option("--list-faults", is_flag=True, help="Say what each fault does, and end.")
 @click.option(
     "--auto-create/--no-auto-create",
     default=True,
@@ -94,12 +94,14 @@ def emulate(
     Point CV_API_BASE_URL at the address it prints. Codes are shown as hashes that differ with
     each run. GET /_ledger tells the truth of all it did.
     """
+    from .fault_words import FAULT_WORDS
     from .faultbook import read_odds
     from .options import Options
     from .plan import FAULTS, PlanInvalid
 
     if list_faults:
-        click.echo("\n".join(sorted(FAULTS)))
+        for name in FAULTS:
+            click.echo(f"{name:<17}{FAULT_WORDS[name]}")
         return
     known = tuple(line.rstrip("\r\n") for line in codes if line.strip()) if codes else ()
     try:

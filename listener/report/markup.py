@@ -35,7 +35,8 @@ def joined(parts: Iterable[object]) -> Html:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``css``: ``n`` a number, ``m`` an id, ``w`` text that may be broken."""
+    """``css``: ``n`` a number, ``m`` an id, ``w`` text that may be broken, ``r`` a few
+    words that may be."""
 
     heading: str
     css: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from listener.core.reasons import CLOSE, find
+from listener.core.reasons import ATTEMPT, CLOSE, find
 from listener.plots import (
     Bar,
     Mark,
@@ -175,7 +175,7 @@ def evidence(account: Account) -> Html:
 
 
 def _means(reason: str) -> str:
-    found = find(CLOSE, reason)
+    found = find(CLOSE, reason) or find(ATTEMPT, reason)
     return found.meaning if found else ""
 
 
@@ -200,9 +200,8 @@ def _quantiles(sketch: Sketch) -> list[str]:
 
 
 _CASE = [
-    Column("submission", "m"), Column("outcome"), Column("reason"), Column("closed"),
-    Column("total", "n"), Column("confirmed in", "n"), Column("attempts", "n"),
-    Column("cv_ref", "m"),
+    Column("submission, cv_ref", "m"), Column("outcome"), Column("reason", "r"),
+    Column("closed"), Column("total", "n"), Column("confirmed in", "n"), Column("attempts", "n"),
 ]  # fmt: skip
 
 
@@ -210,9 +209,10 @@ def _case(case: Case) -> tuple[object, ...]:
     total = "" if case.total_ms is None else duration(case.total_ms)
     heard = "" if case.confirm_ms is None else duration(case.confirm_ms)
     word = toned(plain(case.outcome), tone_of(case.outcome))
+    names = joined([case.submission_id, tag("div", case.cv_ref, css="under")])
     return (
-        case.submission_id, word, plain(case.reason), short(case.closed_ms), total, heard,
-        number(case.attempts), case.cv_ref,
+        names, word, plain(case.reason), short(case.closed_ms), total, heard,
+        number(case.attempts),
     )  # fmt: skip
 
 

@@ -46,6 +46,8 @@ async def test_no_other_process_gets_the_signal_that_is_the_daemons(tmp_path: Pa
             ended = await cli(tmp_path, "rotate", "token")
             assert (ended.status, "no daemon runs here" in ended.err) == (0, True)
             lock.release()
+        ended = await cli(tmp_path, "rotate", "token", "--json")
+        assert ended.objects() == [{"rotated": "token", "daemon_told": False}]
         assert bystander.returncode is None
         assert "the-first-token" not in (tmp_path / "token").read_text()
     finally:

@@ -108,3 +108,14 @@ def test_gaps(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_the_exit_status_of_outcomes(outcomes: list[str], status: int) -> None:
     assert exits.of_outcomes({"outcome": outcome} for outcome in outcomes) == status
+
+
+def test_a_groups_heading_widens_no_column(capsys: pytest.CaptureFixture[str]) -> None:
+    group = "A heading that is much longer than any of the names below it, and no part of them"
+    value = "https://api.example.com/cv-enhance"
+    output.write_settings([(group, "CV_A", value, "default"), ("Another", "CV_NAME", "1", "env")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == group
+    assert lines[1].split() == ["CV_A", value, "default"]
+    assert lines[3].split() == ["CV_NAME", "1", "env"]
+    assert lines[1].index(value) == lines[3].index("1 ")

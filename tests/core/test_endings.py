@@ -9,6 +9,7 @@ import pytest
 from listener.core import endings
 from listener.core.endings import exit_status, hint, root
 from listener.core.errors import (
+    AddressUnusable,
     CvListenerError,
     InvalidCode,
     InvalidFile,
@@ -46,6 +47,8 @@ def because(error: Exception, cause: Exception) -> Exception:
         (because(JournalFault("disk"), OSError(5, "broken")), 74),
         (OSError(98, "address in use"), 69),
         (OSError(28, "no space", "/state"), 74),
+        (AddressUnusable("taken"), 69),
+        (because(AddressUnusable("port 80"), PermissionError(13, "no")), 77),
         (ValueError("ours"), 70),
         (CvListenerError("ours"), 70),
     ],
@@ -72,6 +75,7 @@ def test_of_a_group_the_gravest_of_ours_counts() -> None:
 
 def test_each_ending_says_what_to_do() -> None:
     assert "CV_INTAKE_PORT" in hint(OSError(98, "address in use"))
+    assert "CV_INTAKE_PORT" in hint(because(AddressUnusable("80"), PermissionError(13, "no")))
     assert "disk under CV_STATE_DIR" in hint(JournalFault("disk"))
     assert "spool/" in hint(SpoolFault("gone"))
     damaged = hint(ExceptionGroup("g", [JournalDamaged("pages")]))

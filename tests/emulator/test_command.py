@@ -15,6 +15,8 @@ import yarl
 from click.testing import CliRunner
 
 from listener.emulator.command import emulate
+from listener.emulator.fault_words import FAULT_WORDS
+from listener.emulator.plan import FAULTS
 
 from .conftest import DOCUMENTED
 from .test_contract import PDF
@@ -79,7 +81,9 @@ async def _post_twice(base: str) -> list[int]:
 def test_the_faults_are_listed() -> None:
     listed = CliRunner().invoke(emulate, ["--list-faults"])
     assert listed.exit_code == 0
-    assert "reset_after" in listed.output.splitlines()
+    rows = [line.split(maxsplit=1) for line in listed.output.splitlines()]
+    assert [name for name, _ in rows] == list(FAULTS) == list(FAULT_WORDS)
+    assert max(map(len, listed.output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("flag", [["--fault", "nothing=x1"], ["--fault", "no_event=often"]])

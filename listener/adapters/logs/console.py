@@ -35,6 +35,7 @@ _WORDS = {
 """Words that say how it went, and their colours."""
 
 _CALLING = {Level.ERROR, Level.CRITICAL}
+_HINTED = {Level.WARNING, *_CALLING}
 _FIRST = ("outcome", "result", "disposition", "movement", "state", "reason", "detail", "problem")
 _IDS = ("cv_ref", "submission_id", "attempt", "duration_ms", "total_ms", "confirm_ms")
 _NAMELESS = {"cv_ref", "submission_id"}
@@ -62,7 +63,8 @@ SHORT_ID = 8
 
 def render(line: Mapping[str, object], colour: bool) -> str:
     """Time (UTC), level, event; how it went, whose it is, the rest; below that what is long, and
-    what to do where a person is called for. Broken between fields, at ``COLUMNS`` columns."""
+    what to do, and where that is written, from warnings on. Broken between fields, at ``COLUMNS``
+    columns."""
     level = Level(str(line["level"]))
     clock = str(line["timestamp"])[11:23]
     event = f"{safe(str(line['event'])):<{EVENT_WIDTH}}"
@@ -75,9 +77,10 @@ def render(line: Mapping[str, object], colour: bool) -> str:
         )
     lines = _in_columns(head, len(plain), [_field(*each, colour) for each in _shown(line)])
     for name in _BELOW:
-        if name in line and (name != "hint" or level in _CALLING):
+        if name in line and (name != "hint" or level in _HINTED):
             kind = f"{line['error_type']}: " if name == "error" and "error_type" in line else ""
-            lines += _below(name, f"{kind}{line[name]}", colour)
+            more = f" ({line['runbook']})" if name == "hint" and "runbook" in line else ""
+            lines += _below(name, f"{kind}{line[name]}{more}", colour, quiet=level not in _CALLING)
     return "\n".join(lines)
 
 
@@ -90,7 +93,11 @@ def _shown(line: Mapping[str, object]) -> Iterator[tuple[str, object]]:
             continue
         if name == "error_type" and "error" in line:
             continue
-        yield name, line[name]
+        value = line[name]
+        if isinstance(value, Mapping) and len(_show(value)) > COLUMNS - len(INDENT):
+            yield from ((f"{name}.{key}", one) for key, one in value.items())
+        else:
+            yield name, value
 
 
 def _in_columns(head: str, width: int, fields: list[tuple[str, int]]) -> list[str]:
@@ -127,9 +134,10 @@ def _field(name: str, value: object, colour: bool) -> tuple[str, int]:
     return f"{label}{paint}{shown}{_RESET if paint else ''}", size
 
 
-def _below(name: str, text: str, colour: bool) -> Iterator[str]:
+def _below(name: str, text: str, colour: bool, *, quiet: bool) -> Iterator[str]:
     mark = {"hint": "→ ", "trace": "  "}.get(name, "")
-    paint = {"hint": _CYAN, "trace": _DIM}.get(name, "") if colour else ""
+    hint = _DIM if quiet else _CYAN
+    paint = {"hint": hint, "trace": _DIM}.get(name, "") if colour else ""
     parts = text.split(" <- ") if name == "trace" else text.splitlines()
     for part in parts:
         broken = textwrap.wrap(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from listener.adapters.incidents import Incidents
+from listener.core.errors import AddressUnusable
 from listener.ports.front import Front
 from listener.ports.log import Log
 
@@ -171,11 +173,11 @@ class WebServer:
         return 0 if server is None else len(server.connections)
 
     async def start(self) -> None:
-        """Listen. Raises OSError where the address is taken or not ours."""
+        """Listen. Raises AddressUnusable where the address is taken or not ours."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._protocol, self._host, self._port)
+            self._server = await self._listening(loop)
             self._port = self._server.sockets[0].getsockname()[1]
             if self._address_file is not None:
                 write_address(self._address_file, self._host, self._port)
@@ -183,6 +185,16 @@ class WebServer:
             await self.stop()
             raise
         self._log.emit("intake.opened", host=self._host, port=self._port)
+
+    async def _listening(self, loop: asyncio.AbstractEventLoop) -> asyncio.Server:
+        try:
+            return await loop.create_server(self._protocol, self._host, self._port)
+        except OSError as error:
+            why = os.strerror(error.errno).lower() if error.errno else "no such address"
+            raise AddressUnusable(
+                f"expected to listen at CV_INTAKE_HOST {self._host}, CV_INTAKE_PORT {self._port}, "
+                f"found: {why}"
+            ) from error
 
     async def stop(self) -> None:
         """Stop listening, answer whoever waits, close every connection. Idempotent."""

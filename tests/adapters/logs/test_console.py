@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listener.adapters.logs import looks
-from listener.adapters.logs.console import render
+from listener.adapters.logs.console import COLUMNS, render
 from tests.adapters.logs.sinks import written
 
 ID = "0199aaaa-bbbb-7ccc-8ddd-1234567890ab"
@@ -82,18 +82,27 @@ def test_what_is_long_stands_below() -> None:
     assert render(line, colour=False).splitlines() == [
         "12:34:56.789 CRITICAL submission.closed",
         "             OSError: it broke",
-        "             → mend it",
+        "             → mend it (docs)",
         "               A at a.py:1 f",
         "               B at b.py:2 g",
     ]
 
 
-def test_what_to_do_is_said_where_a_person_is_called_for() -> None:
+def test_what_to_do_is_said_from_warnings_on() -> None:
     shown = {
         level: "mend it" in render({**HEAD, "level": level, "hint": "mend it"}, colour=False)
         for level in ("info", "warning", "error", "critical")
     }
-    assert shown == {"info": False, "warning": False, "error": True, "critical": True}
+    assert shown == {"info": False, "warning": True, "error": True, "critical": True}
+
+
+def test_a_field_of_many_is_broken_between_them() -> None:
+    settings = {f"CV_SETTING_{number}": "x" * 20 for number in range(9)}
+    shown = render({**HEAD, "level": "info", "settings": settings}, colour=False)
+    assert max(map(len, shown.splitlines())) <= COLUMNS
+    assert shown.count("settings.CV_SETTING_") == 9
+    few = render({**HEAD, "level": "info", "settings": {"A": "b"}}, colour=False)
+    assert few.endswith("settings={A: b}")
 
 
 def test_colour_changes_no_word() -> None:
