@@ -209,7 +209,7 @@ class Soak:
         """Events of codes that nobody here knows, some of them no events at all."""
         for number in range(STRANGERS):
             code = f"{DOCUMENTED}/stranger-{number}"
-            body: object = {"cv_code": code, "cv_id": number} if number % 5 else {"cv_code": 7}
+            body: object = {"cv_code": code, "cv_id": number} if number % 5 else {"cv_code": -7}
             await self.upstream.emit(body, code)
 
     async def _their_updates(self) -> None:

@@ -473,7 +473,7 @@ HOSTILE: list[tuple[str, str]] = [
     (hostile([]), "not_an_object"),
     (hostile("text"), "not_an_object"),
     (hostile({}), "no_code"),
-    (hostile({"cv_code": 7}), "code_not_text"),
+    (hostile({"cv_code": -7}), "code_not_text"),
     (hostile({"cv_code": ""}), "bad_code"),
     (hostile({"cv_code": "a\x00"}), "bad_code"),
     ('42["cv_updated",{"cv_code":"\\ud800"}]', "bad_code"),
