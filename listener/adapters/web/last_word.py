@@ -67,7 +67,7 @@ def _without_a_reply(code: str, awaited: Awaited, headers: dict[str, str]) -> we
     if shown["accepted_at"] is not None or own:
         return _taken(code, shown, headers)
     if outcome is Outcome.REJECTED:
-        message = "The upstream refused the update. Its answer is not kept any more."
+        message = "The upstream refused the update. Its answer is not kept."
         return said(awaited.status or 502, message, headers)
     ends = "" if outcome is None else f" The update is closed as {outcome.value}."
     if awaited.timed_out:
