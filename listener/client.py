@@ -13,7 +13,7 @@ import secrets
 import ssl
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ UPLOADS_TAKE = 3
 """Times the timeout, unless ``CV_API_UPLOAD_TIMEOUT`` says otherwise."""
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 KEEPALIVE_S = 1.5
-"""An idle connection is kept shorter than servers keep it, so that no update meets a closed one."""
+"""An idle connection is kept shorter than servers keep it."""
 
 CvFile = BinaryIO | bytes | str | os.PathLike[str]
 """A file opened for reading in binary mode, the bytes themselves, or a path."""
@@ -160,12 +160,15 @@ class CVService:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._requests = _Requests(base_url, timeout, upload_timeout, headers)
-        self._transport = httpx.HTTPTransport(
-            verify=_trust(),
-            trust_env=False,
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_S),
-        )
-        self._finalizer = weakref.finalize(self, self._transport.close)
+        trust = _trust()
+        shared = httpx.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_S)
+        # An update never meets a close, or a stray reply, on a connection that others used.
+        own = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._transports = {
+            method: httpx.HTTPTransport(verify=trust, trust_env=False, limits=limits)
+            for method, limits in (("GET", shared), ("POST", own))
+        }
+        self._finalizer = weakref.finalize(self, _close_all, tuple(self._transports.values()))
 
     def get_cv_by_code(self, cv_code: str) -> dict[str, object]:
         """The upstream's whole JSON object. Raises CVServiceException."""
@@ -197,7 +200,7 @@ class CVService:
     def _send(self, call: _Call) -> dict[str, object]:
         ends_at = time.monotonic() + call.total_s
         try:
-            reply = self._transport.handle_request(call.request)
+            reply = self._transports[call.request.method].handle_request(call.request)
             try:
                 body = _Body()
                 for chunk in reply.iter_raw():
@@ -296,6 +299,11 @@ class _Body(bytearray):
         if len(self) + len(chunk) > MAX_REPLY_BYTES:
             raise ValueError("expected a shorter reply")
         self += chunk
+
+
+def _close_all(transports: Iterable[httpx.HTTPTransport]) -> None:
+    for transport in transports:
+        transport.close()
 
 
 def _checked(code: str) -> CvCode:

@@ -128,6 +128,22 @@ async def test_an_async_service_keeps_its_connections_within_its_block() -> None
         assert len(server.seen) == 4
 
 
+@BOTH
+async def test_each_update_has_a_connection_of_its_own(kind: str) -> None:
+    async with raw_server(accepts) as server:
+        if kind == "async":
+            async with AsyncCVService(base_of(server), BOUND_S) as service:
+                for _ in range(2):
+                    await service.get_cv_by_code(DOCUMENTED)
+                    await service.update_cv_edits(DOCUMENTED, PDF)
+        else:
+            with CVService(base_of(server), BOUND_S) as plain:
+                for _ in range(2):
+                    await asyncio.to_thread(plain.get_cv_by_code, DOCUMENTED)
+                    await asyncio.to_thread(plain.update_cv_edits, DOCUMENTED, PDF)
+        assert server.connections == 1 + 2
+
+
 def test_an_async_service_serves_one_loop_after_another() -> None:
     async def once(service: AsyncCVService) -> None:
         async with raw_server(accepts) as server:

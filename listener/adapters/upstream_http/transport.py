@@ -7,23 +7,27 @@ given, and a witness of what was sent (httpx's exceptions alone cannot tell).
 
 from __future__ import annotations
 
+import select
 import ssl
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import httpx
 from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from .faults import ReplyTooLarge, TransportClosed, translate
 from .witness import PhaseClock, Upload, Witness
 
 KEEPALIVE_S = 1.5
-"""How long an idle connection is kept: shorter than the servers' shortest usual patience (gunicorn
-2 s, Node and uvicorn 5 s). A POST into a connection that the server was just closing may or may not
-have been taken, and costs a settle period to find out; a new connection costs milliseconds."""
+"""How long an idle connection is kept for the next GET: shorter than the servers' shortest usual
+patience (gunicorn 2 s, Node and uvicorn 5 s)."""
+REPEATABLE = frozenset({"GET", "HEAD"})
+"""What may share a connection with others: met by a close, it is asked again."""
 HEAD_LINE_BYTES, HEAD_LINES = 64 * 1024, 1024
 """Of a reply's head: no narrower than other clients are (httpx takes 100 KiB of it)."""
 
@@ -38,9 +42,42 @@ class _WitnessedRequest(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
+class _Pool(aiohttp.TCPConnector):
+    """Gives no connection back to use that has something to read, or is being closed: what lies
+    there answers no request of ours, and would pass for the reply to the next."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own method has it
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            witness = _current.get()
+            if not (witness.reused and _spoilt(connection)):
+                return connection
+            connection.close()
+            witness.connected = witness.reused = False
+
+
+def _spoilt(connection: Connection) -> bool:
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    # What the kernel has and the loop has not read yet: the end of the stream, too.
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends each request once: no redirects, no cookies, no decompression, no retries but aiohttp's
-    own of a GET that met a closed idle connection.
+    own of a GET that met a closed idle connection. Of connections used again, and their number:
+    those of ``REPEATABLE`` requests share a pool; every other request has one of its own, newly
+    made and closed after its reply. A server that closes idle connections a moment after a reply
+    would leave an update that meets the close in doubt, for a settle period; a new connection costs
+    a round trip or two. ``max_connections``: of each kind.
 
     ``request.extensions``: ``timeout`` as httpx gives it (``pool``, ``connect``, ``write`` and
     ``read`` seconds, the write's per chunk), ``witness``, a :class:`Witness` to fill, and
@@ -63,7 +100,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._ssl = ssl_context
         self._proxy = proxy
         self._keepalive_s = keepalive_s
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        """Of shared connections, and of those for one request."""
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -119,7 +157,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         headers = [pair for pair in request.headers.multi_items() if pair[0] != "transfer-encoding"]
         token = _current.set(witness)
         try:
-            return await self._open().request(
+            return await self._open(shared=request.method in REPEATABLE).request(
                 request.method,
                 URL(target, encoded=True),
                 headers=headers,
@@ -131,13 +169,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         finally:
             _current.reset(token)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+    def _open(self, *, shared: bool) -> aiohttp.ClientSession:
+        if shared not in self._sessions:
+            kept: dict[str, Any] = {"keepalive_timeout": self._keepalive_s}
+            self._sessions[shared] = aiohttp.ClientSession(
+                connector=_Pool(
                     limit=self._max_connections,
-                    keepalive_timeout=self._keepalive_s,
                     ssl=True if self._ssl is None else self._ssl,
+                    **(kept if shared else {"force_close": True}),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -150,13 +189,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 max_headers=HEAD_LINES,
                 trace_configs=[_tracing()],
             )
-        return self._session
+        return self._sessions[shared]
 
     async def aclose(self) -> None:
         """Close all connections. Idempotent; a later request raises TransportClosed."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
 class _Reply(httpx.AsyncByteStream):
@@ -232,9 +271,13 @@ def _tracing() -> aiohttp.TraceConfig:
         witness.connected = True
         clock.enter(phase)
 
+    async def reused(session: object, context: SimpleNamespace, params: object) -> None:
+        context.trace_request_ctx[0].reused = True
+        await connected(session, context, params)
+
     config = aiohttp.TraceConfig()
     config.on_connection_queued_start.append(queued)
     config.on_connection_create_start.append(connecting)
     config.on_connection_create_end.append(connected)
-    config.on_connection_reuseconn.append(connected)
+    config.on_connection_reuseconn.append(reused)
     return config

@@ -27,12 +27,14 @@ class Witness:
     """Filled while a request runs. Believe it only once the request is over.
 
     ``connected``: a connection was had, new or reused; before that not a byte can have left.
+    ``reused``: it had served others before.
     ``expected`` is the announced length of the body, ``handed`` how much of it was given to the
     connection: what was never given cannot have been sent, whatever became of the rest.
     """
 
     def __init__(self) -> None:
         self.connected = False
+        self.reused = False
         self.expected: int | None = None
         self.handed = 0
         self.connection: asyncio.Transport | None = None

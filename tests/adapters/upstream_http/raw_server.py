@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 ACCEPTED = b'{"status":"success","data":{"cv_id":456,"application_id":null,"status":"draft"}}'
 BOUND_S = 30
@@ -97,7 +98,8 @@ Script = Callable[[Talk], Awaitable[None]]
 
 
 class RawServer:
-    """``seen`` fills as requests arrive; ``ended`` is set as each connection's script ends."""
+    """``seen`` fills as requests arrive; ``ended`` is set as each connection's script ends.
+    ``open``: the sockets of those whose script goes on."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -105,6 +107,7 @@ class RawServer:
         self.over = asyncio.Event()
         self.ended = asyncio.Event()
         self.connections = 0
+        self.open: list[Any] = []
         self.port = 0
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -113,12 +116,15 @@ class RawServer:
         task = asyncio.current_task()
         assert task is not None
         self._talks.add(task)
+        sock = writer.get_extra_info("socket")
+        self.open.append(sock)
         try:
             # The client may leave at any point: that ends the script and fails nothing.
             with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
                 await self._script(Talk(reader, writer, self))
         finally:
             self._talks.discard(task)
+            self.open.remove(sock)
             self.ended.set()
             writer.close()
             with suppress(ConnectionError, ssl.SSLError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from hypothesis import given
@@ -15,16 +16,19 @@ from listener.core.names import FileKind, Millis, PostKind
 from listener.core.submission import FileFacts
 from tests.adapters.upstream_http.conftest import Make
 from tests.adapters.upstream_http.raw_server import (
+    ACCEPTED,
     BIG,
     BOUND_S,
     SMALL_BUFFER,
     Script,
     Talk,
+    accepts,
     raw_server,
     reply,
 )
 
 NOT_SENT, POSSIBLY = PostKind.NOT_SENT, PostKind.POSSIBLY_SENT
+RECORD = b'{"status":"success","data":{"cv_path":"/1.pdf"}}'
 
 
 # -------------------------------------------------------------------------- once a connection was
@@ -173,29 +177,71 @@ async def test_an_early_refusal_is_read_while_we_still_send(sender: Make) -> Non
 async def test_a_connection_closed_while_idle_is_not_used_again(sender: Make) -> None:
     async def script(talk: Talk) -> None:
         await talk.request()
-        await talk.say(reply())
+        await talk.say(reply(RECORD))
 
     async with raw_server(script) as server, sender(server.port) as it:
-        assert (await it.post()).kind is PostKind.ACCEPTED
-        await server.ended.wait()
-        await asyncio.sleep(0.05)  # its FIN is read by the loop, of which nobody is told
-        assert (await it.post()).kind is PostKind.ACCEPTED
-        assert server.connections == 2
+        for _ in range(2):
+            assert (await it.read()).known
+            await server.ended.wait()
+            await asyncio.sleep(0.05)  # its FIN is read by the loop, of which nobody is told
+        assert (server.connections, len(server.seen)) == (2, 2)
 
 
-async def test_a_connection_that_closes_under_a_post_is_possibly_sent_and_sent_once(
+async def test_what_the_kernel_has_of_an_idle_connection_is_seen_before_the_loop_reads_it(
     sender: Make,
 ) -> None:
+    async with raw_server(accepts) as server, sender(server.port) as it:
+        assert (await it.read()).known
+        (ours,) = server.open
+        ours.shutdown(socket.SHUT_WR)
+        assert (await it.read()).known, "the end lies there, and the loop has had no turn"
+        assert (server.connections, len(server.seen)) == (2, 2)
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.05])
+async def test_a_reply_that_came_twice_answers_nothing_else(sender: Make, pause_s: float) -> None:
+    twice = asyncio.Semaphore(0)
+
     async def script(talk: Talk) -> None:
-        await talk.request()
-        await talk.say(reply())
-        await talk.request()
-        talk.reset()
+        while True:
+            seen = await talk.request()
+            number = len(talk.server.seen)
+            said = reply(ACCEPTED if seen.line.startswith("POST") else _named(f"path-{number}"))
+            await talk.say(said)
+            await asyncio.sleep(pause_s)
+            await talk.say(said)
+            twice.release()
 
     async with raw_server(script) as server, sender(server.port) as it:
-        assert (await it.post()).kind is PostKind.ACCEPTED
-        assert (await it.post()).kind is POSSIBLY
-        assert (server.connections, len(server.seen)) == (1, 2)
+        digests = []
+        for _ in range(3):
+            digests.append((await it.read()).path_digest)
+            await twice.acquire()
+            assert (await it.post()).kind is PostKind.ACCEPTED
+            await twice.acquire()
+        assert len(set(digests)) == 3 and None not in digests
+        assert server.connections == len(server.seen) == 6
+
+
+def _named(path: str) -> bytes:
+    return b'{"status":"success","data":{"cv_path":"%s"}}' % path.encode()
+
+
+@pytest.mark.parametrize("close_after_s", [0.0, 0.001, 0.004])
+async def test_a_server_that_closes_a_moment_after_a_reply_leaves_no_update_in_doubt(
+    sender: Make, close_after_s: float
+) -> None:
+    async def script(talk: Talk) -> None:
+        seen = await talk.request()
+        await talk.say(reply(ACCEPTED if seen.line.startswith("POST") else RECORD))
+        await asyncio.sleep(close_after_s)
+
+    async with raw_server(script) as server, sender(server.port) as it:
+        for _ in range(10):
+            assert (await it.read()).known
+            await asyncio.sleep(0.002)
+            assert (await it.post()).kind is PostKind.ACCEPTED
+        assert sum(seen.line.startswith("POST") for seen in server.seen) == 10
 
 
 # -------------------------------------------------------------------------------------- the rule

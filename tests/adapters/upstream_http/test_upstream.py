@@ -124,19 +124,21 @@ async def test_what_is_of_another_code_is_no_answer(sender: Make, size: int) -> 
         assert fetched == NoReply("other_record", timed_out=False)
 
 
-async def test_a_connection_is_used_again(sender: Make) -> None:
+async def test_readings_share_a_connection_and_each_update_has_its_own(sender: Make) -> None:
     async with raw_server(accepts) as server, sender(server.port) as it:
         for _ in range(3):
             await it.read()
             await it.post()
-        assert server.connections == 1
+        assert server.connections == 1 + 3
+        closing = [seen.headers.get("connection") == "close" for seen in server.seen]
+        assert closing == [False, True] * 3
 
 
 async def test_an_idle_connection_is_not_kept_for_long(sender: Make) -> None:
     async with raw_server(accepts) as server, sender(server.port, keepalive_s=0.01) as it:
         await it.read()
         await asyncio.sleep(0.05)
-        await it.post()
+        await it.read()
         assert server.connections == 2
 
 
@@ -291,9 +293,18 @@ async def test_what_nobody_foresaw_is_possibly_sent_and_told(
         assert [type(fault) for fault in it.faults] == [ZeroDivisionError, ZeroDivisionError]
 
 
-async def test_many_at_once_share_the_connections_allowed(sender: Make) -> None:
-    async with raw_server(accepts) as server, sender(server.port, size=100_000) as it:
+async def test_many_at_once_have_no_more_connections_than_allowed(sender: Make) -> None:
+    open_now, most = 0, 0
+
+    async def script(talk: Talk) -> None:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await talk.request()
+        open_now -= 1
+        await talk.say(reply())
+
+    async with raw_server(script) as server, sender(server.port, size=100_000) as it:
         results = await asyncio.gather(*(it.post() for _ in range(20)))
         assert {result.kind for result in results} == {PostKind.ACCEPTED}
-        assert server.connections <= 4
-        assert all(seen.whole for seen in server.seen)
+        assert (server.connections, most) == (20, 4)
