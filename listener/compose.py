@@ -381,5 +381,6 @@ def _watch(
         settings.spool_watch,
         settle_s=settings.spool_watch_settle_s,
         poll={"auto": None, "on": True, "off": False}[settings.spool_watch_poll],
+        journal=install_key(settings.state_dir / "journal.id").hex()[:16],
     )
     return [group.create_task(folder.run(), name="watched folder")]

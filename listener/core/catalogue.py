@@ -252,15 +252,15 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               do="cv-listener resume, once updates may be sent again."),
         _spec("sending.resumed", _I, "Attempts begin again.", "duration_ms", "waiting"),
         _spec("watch.opened", _I, "The folder CV_SPOOL_WATCH is watched.", "polled"),
-        _spec("watch.failed", _E, "The folder CV_SPOOL_WATCH cannot be looked into: it is tried "
-              "again every few seconds.", "error_type",
-              do="See that it is there (mounted), and that this user can read and write it."),
+        _spec("watch.failed", _E, "The folder CV_SPOOL_WATCH cannot be looked into, or is watched "
+              "by another process (FolderHeld): it is tried again every few seconds.", "error_type",
+              do="See that it is mounted, that this user can write it, and who else watches it."),
         _spec("watch.restored", _W, "The folder CV_SPOOL_WATCH is watched again.",
               "duration_ms", "failures", do="Nothing."),
         _spec("watch.file_refused", _W, "A file in CV_SPOOL_WATCH became no submission.", "reason",
               do="Look into its folder 'refused': beside the file lies why."),
         _spec("watch.file_failed", _E, "A file in CV_SPOOL_WATCH cannot be read or moved; it is "
-              "tried again.", "error_type",
+              "tried again, and told of once.", "error_type",
               do="See that this user can read and write the files in it."),
         _spec("settings.reloaded", _I, "SIGHUP: what a running daemon can change was changed.",
               "changed", "needs_restart",

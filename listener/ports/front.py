@@ -169,6 +169,7 @@ class Front(Protocol):
         name: str,
         *,
         idempotency_key: str | None = None,
+        key_since_ms: Millis | None = None,
         retry_of: SubmissionId | None = None,
         join: bool = False,
     ) -> Taken | Turned:
@@ -179,7 +180,8 @@ class Front(Protocol):
 
         Whatever ``chunks`` raises goes through to the caller, with nothing stored. The code is
         checked before the first chunk is asked for. Of several with one idempotency key, at once or
-        not, one is stored. Cancelling tears nothing: all is stored, or nothing.
+        within a day, one is stored. ``key_since_ms``: since when the key may have been used, for
+        one that is to hold longer. Cancelling tears nothing: all is stored, or nothing.
 
         Raises InvalidCode, InvalidFile, SpoolFull or SpoolFault, with nothing stored.
         """

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import orjson
 
 from listener.core.errors import JournalFault
-from listener.core.names import Gate, State, SubmissionId, WaitingFor
+from listener.core.names import Gate, Millis, State, SubmissionId, WaitingFor
 from listener.core.retry import REDISPATCHED
 from listener.core.retry import shown as drift_shown
 from listener.core.submission import Lane
@@ -71,6 +71,7 @@ class ServiceFront:
         name: str,
         *,
         idempotency_key: str | None = None,
+        key_since_ms: Millis | None = None,
         retry_of: SubmissionId | None = None,
         join: bool = False,
     ) -> Taken | Turned:
@@ -82,6 +83,7 @@ class ServiceFront:
             chunks,
             name,
             idempotency_key=idempotency_key,
+            key_since_ms=key_since_ms,
             retry_of=retry_of,
             join=join,
         )

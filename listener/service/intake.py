@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from listener.core.errors import IllegalInput, JournalFault, SpoolFault, SpoolFull
 from listener.core.inputs import CancelRequested, Submit
-from listener.core.names import CvCode, SubmissionId
+from listener.core.names import CvCode, Millis, SubmissionId
 from listener.core.standing import joined
 from listener.core.submission import FileFacts, Lane, Submission
 from listener.core.wire import check_code, sanitise_filename
@@ -49,6 +49,7 @@ class _Asked:
     submission_id: SubmissionId
     facts: FileFacts = field(repr=False)
     key: str | None
+    key_since_ms: Millis | None
     retry_of: SubmissionId | None
     join: bool
     forced: bool
@@ -109,6 +110,7 @@ class Intake:
         name: str,
         *,
         idempotency_key: str | None = None,
+        key_since_ms: Millis | None = None,
         retry_of: SubmissionId | None = None,
         join: bool = False,
         forced: bool = False,
@@ -133,7 +135,7 @@ class Intake:
         except BaseException:
             self._keys.discard(key)
             raise
-        asked = _Asked(code, submission_id, facts, key, retry_of, join, forced)
+        asked = _Asked(code, submission_id, facts, key, key_since_ms, retry_of, join, forced)
         return await self._behind.see_through(self._accept(asked))
 
     async def cancel(self, submission_id: SubmissionId) -> StoredSubmission | None:
@@ -186,7 +188,8 @@ class Intake:
         record = None
         if asked.key is not None:
             fingerprint, now = asked.fingerprint(), self._clock.now_ms()
-            known = await self._journal.idempotency(asked.key, now)
+            since = now if asked.key_since_ms is None else min(now, asked.key_since_ms)
+            known = await self._journal.idempotency(asked.key, since)
             if known is not None:
                 await self._spool.remove(asked.submission_id)
                 return _again(known, fingerprint)

@@ -48,6 +48,12 @@ def from_text(row: CodeRow) -> str | None:
     return {"ABC123XYZ\n": "ABC123XYZ", "a\r": "a"}.get(row.code)
 
 
+def from_sidecar(row: CodeRow) -> str | None:
+    """The same, and the mark that some editors begin a text with is no part of it."""
+    found = from_text(row)
+    return None if found is None else found.removeprefix("\ufeff") or None
+
+
 def exactly(row: CodeRow) -> str | None:
     """What every other door makes of it."""
     return None if row.wire is None else row.code
@@ -202,7 +208,7 @@ async def sidecar(house: House, rows: Sequence[CodeRow]) -> list[str]:
         name = f"{SURNAME}-{number}.pdf"
         (house.watched / f"{name}.code").write_bytes(raw(row.code))
         names[name.encode()] = row
-    return await _watched(house, "sidecar", names, from_text)
+    return await _watched(house, "sidecar", names, from_sidecar)
 
 
 async def _watched(
