@@ -46,7 +46,8 @@ whole exhaustively; each closes a schedule that went wrong.
    a second time: one that was confirmed less than a settle period before this one was sent, or
    confirmed at all, if we have connected since then, for a server may tell who connects of what
    has been. And it confirms none by itself that was not accepted, if the upstream could have
-   another's to tell.
+   another's to tell. An event of a code that has no lane is remembered for a settle period, in
+   memory alone.
 3. **Early events.** An event during `sending` is held until the attempt's end is committed.
    Accepted or possibly sent, it confirms. Not sent or throttled, it is an unresolved earlier
    submission's, or else foreign; where only `CV_NOT_APPLIED_STATUSES` says that it was not
@@ -101,7 +102,8 @@ breaks a promise fails the build.
   behind an update of ours that may have moved the record), and their event comes before ours: it
   confirms ours. Their movement makes ours `presumed`.
 - The same, where there is no baseline or no distinguishing field, or where their event comes more
-  than a settle period after their update was seen.
+  than a settle period after their update was seen, or was heard before the code had a lane and a
+  restart came between.
 - The upstream emits twice for one update, with more than a settle period between, on a connection
   that has stood all the while: a younger one that was accepted is confirmed by it, and one in doubt
   where its record was moved by somebody else, or cannot tell.

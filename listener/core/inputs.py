@@ -38,10 +38,13 @@ class Submit(Input):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendBegins(Input):
     """The dispatcher has waited for all it must wait for and is about to send. ``baseline`` is the
-    record as read right before (None: readings are off). The core may decline."""
+    record as read right before (None: readings are off). ``foreign_ms``: when an event of the code
+    was last heard that was nobody's here, as far as that is remembered beside the lane, which may
+    not have been one then. The core may decline."""
 
     submission_id: SubmissionId
     baseline: Reading | None
+    foreign_ms: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,8 @@ def begin(draft: Draft, given: SendBegins) -> str | None:
         return _resend(draft, submission, given.baseline)
     if submission.deliver_by_ms is not None and draft.at_ms >= submission.deliver_by_ms:
         return "too_late"
+    foreign = [ms for ms in (draft.lane.foreign_ms, given.foreign_ms) if ms is not None]
+    draft.lane = replace(draft.lane, foreign_ms=max(foreign, default=None))
     _start(draft, submission, given.baseline)
     return None
 

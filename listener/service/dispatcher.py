@@ -274,6 +274,7 @@ class Dispatcher:
                 events_pending=moment.events_pending,
                 submission_id=submission_id,
                 baseline=baseline,
+                foreign_ms=moment.foreign_ms,
             )
 
         try:

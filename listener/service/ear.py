@@ -253,6 +253,7 @@ class Hearer:
             disposition = Disposition.MALFORMED
         elif not self._engine.knows(event.code):
             disposition = Disposition.FOREIGN
+            self._engine.foreign.note(event.code, event.heard_ms)
         else:
             self._uncorrelated[event.code] += 1
         return InboxRow(heard, event.code, event.payload, disposition)

@@ -32,6 +32,7 @@ from listener.ports.journal import IdempotencyKey, Journal, LaneCommit, LaneRow,
 from listener.ports.log import Log
 
 from .fact_log import tell
+from .strangers import LastHeard
 
 CACHED_LANES = 4096
 SOONEST_DUE_MS = 20
@@ -52,11 +53,12 @@ class Performers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What every input is stamped with."""
+    """What every input is stamped with. ``foreign_ms``: see ``SendBegins``."""
 
     at_ms: Millis
     hearing: Hearing
     events_pending: bool
+    foreign_ms: Millis | None = None
 
 
 class Ear(Protocol):
@@ -98,6 +100,8 @@ class Engine:
         self._watched: dict[CvCode, None] = {}
         self._ear: Ear | None = None
         self._performers: Performers | None = None
+        self.foreign = LastHeard(policy.settle_ms)
+        """Events of codes without a lane."""
         self.on_closed: Callable[[Submission], None] = _nothing
         """Told of each close once it was told."""
         self.on_facts: Callable[[], None] = _no_facts
@@ -173,11 +177,13 @@ class Engine:
             self._cache.pop(code, None)
             self._known.discard(code)
             self._watched.pop(code, None)
+            self.foreign.forget(code)
         return 0, count
 
     def _moment(self, code: CvCode) -> Moment:
         ear = cast(Ear, self._ear)
-        return Moment(self._clock.now_ms(), ear.hearing(), ear.pending(code))
+        foreign_ms = self.foreign.of(code)
+        return Moment(self._clock.now_ms(), ear.hearing(), ear.pending(code), foreign_ms)
 
     async def _load(self, code: CvCode) -> LaneRow:
         row = self._cache.get(code)
@@ -226,6 +232,8 @@ class Engine:
         if version is None:
             return False
         self._note(LaneRow(row.code, lane or Lane(), version), due)
+        if lane is None and decision.lane.foreign_ms is not None:
+            self.foreign.note(row.code, decision.lane.foreign_ms)
         return True
 
     def _note(self, row: LaneRow, due: Millis | None) -> None:

@@ -3,9 +3,10 @@ else, and has to see that we hear."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from listener.core.names import Disposition, Millis
+from listener.core.names import CvCode, Disposition, Millis
 from listener.ports.clock import Clock
 from listener.ports.journal import InboxRow
 from listener.ports.log import Log
@@ -13,6 +14,35 @@ from listener.ports.log import Log
 SOME = 10
 """Lines within a minute; beyond them they are counted."""
 A_WHILE_MS = 60_000
+
+
+REMEMBERED = 10_000
+"""Codes of which it is known when they were last heard; the oldest go first."""
+
+
+class LastHeard:
+    """When an event of a code that was nobody's here was last heard, for ``kept_ms``: an update of
+    ours that is sent soon after is not the only one. In memory alone, and shown nowhere."""
+
+    def __init__(self, kept_ms: int) -> None:
+        self._kept_ms = kept_ms
+        self._heard: OrderedDict[CvCode, Millis] = OrderedDict()
+
+    def note(self, code: CvCode, at_ms: Millis) -> None:
+        """One was heard."""
+        self._heard[code] = max(at_ms, self._heard.pop(code, at_ms))
+        oldest = next(iter(self._heard.values()))
+        while len(self._heard) > REMEMBERED or oldest < at_ms - self._kept_ms:
+            self._heard.popitem(last=False)
+            oldest = next(iter(self._heard.values()))
+
+    def of(self, code: CvCode) -> Millis | None:
+        """When, if that is remembered."""
+        return self._heard.get(code)
+
+    def forget(self, code: CvCode) -> None:
+        """None was ever heard."""
+        self._heard.pop(code, None)
 
 
 class Strangers:

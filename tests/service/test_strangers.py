@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from listener.core.evidence import Heard
-from listener.core.names import CvCode, Disposition, Millis
+from listener.core.evidence import Heard, PostResult
+from listener.core.names import Attribution, CvCode, Disposition, Millis, Outcome, PostKind, State
 from listener.ports.journal import InboxRow
-from listener.service.strangers import A_WHILE_MS, SOME, Strangers
+from listener.service.strangers import A_WHILE_MS, REMEMBERED, SOME, LastHeard, Strangers
 from tests.disks.test_parts import Told
+from tests.simulation.life import Life
+
+from .test_rooms import lived, submit, until
+from .test_sending import answering, listening
 
 
 def rows(count: int, first: int = 1) -> Sequence[InboxRow]:
@@ -55,3 +60,51 @@ def test_where_detail_is_wanted_each_is_told() -> None:
     strangers.take(rows(100))
     assert [fields["seq"] for _, fields in told.lines] == [*range(1, 101)]
     assert {fields["suppressed"] for _, fields in told.lines} == {None}
+
+
+def test_a_strangers_event_is_remembered_as_long_as_it_matters() -> None:
+    heard = LastHeard(kept_ms=100)
+    one, two = CvCode("One#1"), CvCode("Two#2")
+    heard.note(one, Millis(1_000))
+    heard.note(two, Millis(1_050))
+    heard.note(one, Millis(1_020))
+    assert (heard.of(one), heard.of(two)) == (1_020, 1_050)
+    heard.note(one, Millis(1_010))
+    assert heard.of(one) == 1_020, "the last counts"
+    heard.note(one, Millis(1_151))
+    assert (heard.of(one), heard.of(two)) == (1_151, None)
+    heard.forget(one)
+    heard.forget(one)
+    assert heard.of(one) is None
+
+
+def test_no_more_strangers_are_remembered_than_a_number() -> None:
+    heard = LastHeard(kept_ms=100)
+    for number in range(REMEMBERED + 5):
+        heard.note(CvCode(f"Code#{number}"), Millis(1))
+    kept = [number for number in range(REMEMBERED + 5) if heard.of(CvCode(f"Code#{number}"))]
+    assert kept == [*range(5, REMEMBERED + 5)]
+
+
+def test_a_strangers_event_before_the_first_update_of_its_code_contends() -> None:
+    """Somebody saves a CV in the upstream's own editor, we send it and are answered 500, and they
+    save it again: their second event is none of ours."""
+    code = CvCode("Stranger#1")
+
+    async def story(life: Life) -> None:
+        async def saved_again(_: CvCode) -> PostResult:
+            life.server.emit(code)
+            await asyncio.sleep(0.5)
+            return PostResult(PostKind.POSSIBLY_SENT, "http_500", 500)
+
+        answering(life, saved_again)
+        await listening(life)
+        life.server.emit(code)
+        await asyncio.sleep(0.5)
+        name = await submit(life, code)
+        ended = await until(life, name, State.CLOSED)
+        assert ended.attribution is not Attribution.EXCLUSIVE
+        assert ended.outcome is Outcome.UNCONFIRMED, "the record never moved"
+        assert ended.candidates, "what was heard is kept"
+
+    lived(story)

@@ -28,7 +28,7 @@ from listener.core.names import (
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
-from listener.service import dispatcher, ear, engine, gap_book, intake, reactor, timers
+from listener.service import dispatcher, ear, engine, gap_book, intake, reactor, strangers, timers
 from tests.core.exploration.test_planted_faults import (
     a_moved_record_is_sent_again,
     a_refused_one_is_forgotten_at_once,
@@ -119,6 +119,11 @@ def believe_what_is_told_twice(patch: Patch) -> None:
 def forget_a_refused_one_at_once(patch: Patch) -> None:
     """What the upstream refused leaves its lane as it closes: an event after that is nobody's."""
     a_refused_one_is_forgotten_at_once(patch)
+
+
+def forget_strangers_at_once(patch: Patch) -> None:
+    """An event of a code that has no lane yet is nothing to the update that comes next."""
+    patch.setattr(strangers.LastHeard, "note", lambda *_: None)
 
 
 def forget_the_inbox_on_restart(patch: Patch) -> None:
@@ -351,6 +356,7 @@ PLANTS = (
     Plant(believe_every_event, "I2"),
     Plant(believe_what_is_told_twice, "I2"),
     Plant(forget_a_refused_one_at_once, "I5"),
+    Plant(forget_strangers_at_once, "I2"),
     Plant(forget_the_inbox_on_restart, "I5"),
     Plant(forget_what_was_held, "I5"),
     Plant(lane_of_two, "I3"),

@@ -8,7 +8,15 @@ from itertools import pairwise
 
 from listener.adapters.socket_source.link import STILL_S
 from listener.core import standing
-from listener.core.names import Attribution, CvCode, Outcome, PostKind, State, SubmissionId
+from listener.core.names import (
+    Attribution,
+    CvCode,
+    Disposition,
+    Outcome,
+    PostKind,
+    State,
+    SubmissionId,
+)
 from listener.core.submission import Submission
 from listener.core.view import rfc3339
 from tests.fakes.upstream_scripted import Post
@@ -75,6 +83,8 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
     own = submission.attribution is Attribution.EXCLUSIVE and not e.muddied(code)
     match submission.outcome:
         case Outcome.CONFIRMED:
+            if _foreign_shortly_before(e, code, submission):
+                yield "confirmed as its own, and a foreign event was heard just before it was sent"
             if own and submission.heard is not None:
                 yield from _another_ones(e, submission.id, submission.heard.seq, posts)
             if not e.life.upstream.ledger.emitted.get(code):
@@ -88,6 +98,21 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
                 yield f"{submission.outcome}, and it was applied"
         case _:
             pass
+
+
+def _foreign_shortly_before(e: Evidence, code: CvCode, submission: Submission) -> bool:
+    """Whether somebody else's event was heard less than a settle period before, and it is said to
+    be exclusive all the same. What a process knew of codes without a lane dies with it."""
+    first = standing.first_sent(submission)
+    if first is None or submission.attribution is not Attribution.EXCLUSIVE or e.life.ends:
+        return False
+    since_ms = first.began_ms - e.life.scenario.policy.settle_ms
+    return any(
+        since_ms < entry.heard_ms < first.began_ms
+        and entry.disposition == Disposition.FOREIGN
+        and entry.number not in e.life.upstream.ledger.owners
+        for entry in e.heard_of[code]
+    )
 
 
 def _missed(e: Evidence, submission: Submission) -> bool:

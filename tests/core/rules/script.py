@@ -120,9 +120,10 @@ class Script:
         words: Words = NO_WORDS,
         *,
         as_of: float | None = None,
+        foreign_ms: Millis | None = None,
     ) -> Self:
         """The record is read and sending begins; ``path`` None: the reading failed. ``as_of``: how
-        old a cache says that it is."""
+        old a cache says that it is. ``foreign_ms``: a stranger's event was heard then."""
         baseline = self.reading(path, words)
         if as_of is not None:
             baseline = replace(baseline, read_ms=Millis(START + round(as_of * 1000)))
@@ -133,6 +134,7 @@ class Script:
                 self.pending,
                 submission_id=SubmissionId(name),
                 baseline=baseline,
+                foreign_ms=foreign_ms,
             )
         )
 

@@ -56,6 +56,20 @@ def test_an_event_long_after_a_foreign_one_is_our_own() -> None:
     assert script.end_of() == "confirmed exclusive"
 
 
+@pytest.mark.parametrize(("seconds", "end"), [(30, "candidate"), (30.001, "confirmed")])
+def test_a_foreign_one_from_before_the_lane_contends_as_well(seconds: float, end: str) -> None:
+    heard_ms = Script().now
+    script = Script().at(seconds).submit().begin("p0", foreign_ms=heard_ms).end(ACCEPTED).event()
+    assert script.disposed == [end]
+
+
+def test_of_two_foreign_ones_the_later_counts() -> None:
+    script = Script().submit().event()
+    earlier = script.after(-20)
+    script.at(29).begin("p0", foreign_ms=earlier).end(ACCEPTED).event()
+    assert script.disposed == ["candidate"]
+
+
 @pytest.mark.parametrize("replayed", [False, True])
 def test_an_unresolved_earlier_submission_contends(replayed: bool) -> None:
     script = unresolved("old").at(70).submit().begin("p1").end(ACCEPTED).event(replayed=replayed)
