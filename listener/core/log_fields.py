@@ -107,7 +107,8 @@ FIELDS: dict[str, str] = {
     "submissions": "How many submissions.",
     "in_flight": "Attempts under way.",
     "paused_ms": "How long sending has been paused; absent where it is not.",
-    "held_ms": "How long nothing is sent yet, for the upstream asked for quiet.",
+    "held_ms": "How long nothing is sent yet, for the upstream asked for quiet; absent where it "
+    "did not.",
     "breaker": "Of sending: open while it pauses after failures in a row, half_open until a try "
     "shows whether the upstream serves again.",
     "breaker_readings": "The same of readings of the record.",

@@ -85,7 +85,7 @@ class Heartbeat:
             deaf_total_ms=self._hearer.deaf_total_ms(),
             in_flight=self._dispatcher.in_flight,
             paused_ms=self._paused_ms(),
-            held_ms=self._dispatcher.held_ms(),
+            held_ms=self._dispatcher.held_ms() or None,
             breaker=self._breaker.state(now),
             breaker_readings=self._enquirer.breaker.state(now),
             enquiries_waiting=self._enquirer.backlog,

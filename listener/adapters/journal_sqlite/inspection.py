@@ -48,6 +48,11 @@ def inspect(path: Path, seconds: float) -> Look:
         return _looked(copy.as_uri(), seconds, Path(aside))
 
 
+def _of(found: str) -> str:
+    """On one line, without the heading that SQLite gives it."""
+    return " ".join(found.split()).removeprefix("*** in database main *** ")
+
+
 def _looked(uri: str, seconds: float, aside: Path | None) -> Look:
     flags = apsw.SQLITE_OPEN_READONLY if aside is None else apsw.SQLITE_OPEN_READWRITE
     try:
@@ -60,7 +65,7 @@ def _looked(uri: str, seconds: float, aside: Path | None) -> Look:
             for left in () if aside is None else tuple(aside.iterdir()):
                 left.unlink()
             found, whole = check(db, "quick_check", seconds)
-            return Look(version, ours, None if found == "ok" else found, whole)
+            return Look(version, ours, None if found == "ok" else _of(found), whole)
         finally:
             db.close()
     except apsw.Error as error:
