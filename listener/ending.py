@@ -7,33 +7,64 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from listener.ports.reaction import CALLED
 
 LEFT_S = 2.0
 """For tasks that are cancelled, and for threads, to end in: nothing of ours needs it."""
 WORKERS = "worker"
+THREADS_OF_A_HANDLER = 32
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Its threads are the daemon's own; a handler's calls have some of their own, each handler's
+    apart: those that block hold up nobody else, the spool and the resolver of names above all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of: dict[str, ThreadPoolExecutor] = {}
+        own = ThreadPoolExecutor(thread_name_prefix=WORKERS)
+        self.set_default_executor(own)
+        self._own = own
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """As ever, where the executor is named, or the caller is none of a handler's."""
+        name = CALLED.get()
+        if executor is None and name:
+            if name not in self._of:
+                prefix = f"{WORKERS} {name}"
+                self._of[name] = ThreadPoolExecutor(THREADS_OF_A_HANDLER, prefix)
+            executor = self._of[name]
+        return super().run_in_executor(executor, func, *args)
+
+    def release_threads(self) -> None:
+        """What has not begun does not, and what has may end."""
+        for threads in (self._own, *self._of.values()):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def run(main: Coroutine[Any, Any, T], left: Callable[[Sequence[str]], None]) -> T:
     """As ``asyncio.run``, which waits for ever for a task that swallows its cancellation, and for a
-    thread that blocks. Those are told to ``left`` by name (it must not raise), and the loop is then
-    not closed. Python, too, waits for such a thread: ``os._exit`` alone ends the process."""
-    runner = asyncio.Runner()
-    threads = ThreadPoolExecutor(thread_name_prefix=WORKERS)
-    runner.get_loop().set_default_executor(threads)
+    thread that blocks. Those are told to ``left`` by name; it must not raise. Python, too, waits
+    for such a thread: ``os._exit`` alone ends the process."""
+    loop = Loop()
+    runner = asyncio.Runner(loop_factory=lambda: loop)
     try:
         return runner.run(main)
     finally:
-        names = runner.get_loop().run_until_complete(_ended())
-        threads.shutdown(wait=False, cancel_futures=True)
+        names = loop.run_until_complete(_ended())
+        loop.release_threads()
         names += _running()
         if names:
             left(names)
-        else:
-            runner.close()
+        loop.close()
 
 
 async def _ended() -> list[str]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
 from listener.core.names import Millis, SubmissionId
+
+CALLED: ContextVar[str] = ContextVar("CALLED", default="")
+"""Whose call runs here: the name of a handler of outcomes, or of a function for other events. Empty
+in all that is the daemon's own."""
 
 
 class OutcomeHandler(Protocol):

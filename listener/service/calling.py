@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from listener.ports.reaction import CALLED
+
 from .failure import Failure, failure_of
 
 CLEAN_UP_S = 5.0
@@ -21,10 +23,11 @@ Made: TypeAlias = "asyncio.Task[BaseException | None]"
 
 def begin(make: Callable[[], Awaitable[None]], name: str) -> Made:
     """``name``: whose call it is, for who finds the task."""
-    return asyncio.create_task(_kept(make), name=f"handler {name}")
+    return asyncio.create_task(_kept(make, name), name=f"handler {name}")
 
 
-async def _kept(make: Callable[[], Awaitable[None]]) -> BaseException | None:
+async def _kept(make: Callable[[], Awaitable[None]], name: str) -> BaseException | None:
+    CALLED.set(name)
     try:
         await make()
     except KeyboardInterrupt:

@@ -190,5 +190,5 @@ async def test_whatever_functions_do_the_daemon_goes_on_ends_and_says_what_would
     (line,) = (line for line in daemon.lines() if line["event"] == "task.abandoned")
     task, thread = line["left"]
     assert task == "handler unruly:swallows"
-    assert thread.startswith("worker_")
+    assert thread.startswith("worker unruly:blocks_0 at ")
     assert daemon.lines()[-1] == line, "and nothing is written after it, by nobody"
