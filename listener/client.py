@@ -141,7 +141,8 @@ class _Requests:
             content=body or None,
             extensions={"timeout": steps},
         )
-        return _Call(request, code, 2 * (self._timeout_s + step_s))
+        total_s = 2 * (self._timeout_s + step_s) + wire.longest_upload_s(len(body))
+        return _Call(request, code, total_s)
 
 
 class CVService:

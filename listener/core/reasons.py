@@ -236,7 +236,7 @@ CLOSE: Words = {
 
 _OUR_HEADERS = "Check CV_API_HEADERS: right, and still good?"
 _FILE = "Look at the file: the upstream does not take it. Submitting it again changes nothing."
-_WAIT = "Nothing for one: it is enquired of. Many: see that the upstream serves."
+_WAIT = "Nothing for one: it is sent again, or enquired of. Many: see that the upstream serves."
 
 ATTEMPT: Words = {
     "accepted": Reason("The upstream took it."),
@@ -316,7 +316,11 @@ ATTEMPT: Words = {
         "No reply came in time.",
         "Nothing for one: it is enquired of. Many: raise CV_API_UPLOAD_TIMEOUT, or see why the "
         "upstream is slow."),
-    "total_timeout": Reason("The request took too long altogether.", _WAIT),
+    "total_timeout": Reason(
+        "The request took too long altogether: a reading, twice CV_API_TIMEOUT; an update, twice "
+        "that and twice CV_API_UPLOAD_TIMEOUT, and a second for each 8 KiB of the file.",
+        "Nothing for one: what was not sent is sent again, and what may have been is enquired of. "
+        "Many: see why the line or the upstream is slow, or raise CV_API_UPLOAD_TIMEOUT."),
     "reply_garbled": Reason("The reply is not HTTP, or broke off.", _WAIT),
     "reply_too_large": Reason("The reply is longer than 1 MiB.", _WAIT),
     "internal_error": Reason(

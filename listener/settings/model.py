@@ -89,14 +89,16 @@ class Settings(BaseSettings):
     """Where the upstream's records are. The default is its development host; in production it is
     `https://api.uptal.com/cv-enhance`."""
     api_timeout_s: kinds.Seconds = _env(Group.API, "CV_API_TIMEOUT", 10.0)
-    """Bound on connecting, and on each step of a request."""
+    """Bound on connecting, and on each step of a request. A whole reading ends within twice that."""
     api_upload_timeout_s: kinds.Seconds = _env(
         Group.API,
         "CV_API_UPLOAD_TIMEOUT",
         lambda known: 3 * known["api_timeout_s"],
         otherwise="three times CV_API_TIMEOUT",
     )
-    """Bound on each step of sending a file, and on waiting for the reply to it."""
+    """How long the line may stand still while a file is sent, and bound on waiting for the reply to
+    it. A whole update ends within twice this and twice CV_API_TIMEOUT, and a second more for each 8
+    KiB of the file: so slow may a line be, if it carries on."""
     api_headers: kinds.Headers = _env(Group.API, "CV_API_HEADERS", None)
     """Sent with every request: for authentication, say. A function is asked before each request, in
     a thread of its own unless it is a coroutine function; so it should keep a token that is still

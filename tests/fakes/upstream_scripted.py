@@ -92,6 +92,8 @@ class Post:
     code: CvCode = field(repr=False)
     began_s: float
     fault: str = ""
+    size: int = 0
+    """Of the file, in bytes."""
     handed_s: float | None = None
     """When the upstream had the whole of it."""
     ended_s: float | None = None
@@ -237,7 +239,7 @@ class ScriptedUpstream:
         """See the port."""
         if self._lost(file, facts):
             return PostResult(PostKind.NOT_SENT, "file_lost", resendable=False)
-        post = Post(request_id, code, self._loop.time())
+        post = Post(request_id, code, self._loop.time(), size=facts.size)
         post.fault = self.draw(post)
         script = named(post.fault)
         if (fault := self._unreachable(script)) is not None:
@@ -284,6 +286,7 @@ class ScriptedUpstream:
         if script.answer == "slow":
             # Each piece of it comes in time, and the head has told the status.
             limit_s = post.began_s + 2 * (self._timeout_s + self._upload_timeout_s)
+            limit_s += wire.longest_upload_s(post.size)
             end_s = answer_s + script.slow_ms / 1000
             await self._until(min(end_s, limit_s))
             if end_s > limit_s:

@@ -50,8 +50,9 @@ class HttpUpstream:
     """Implements ``ports.upstream.Upstream``.
 
     ``timeout_s`` bounds waiting for a connection, connecting, and each step of a GET;
-    ``upload_timeout_s`` each step of sending a file, and waiting for the reply to it. A whole GET
-    ends within twice ``timeout_s``, a whole POST within twice both, whatever the server does.
+    ``upload_timeout_s`` each wait while a file is sent in which nothing of it arrives, and waiting
+    for the reply to it. A whole GET ends within twice ``timeout_s``, a whole POST within twice both
+    and ``wire.longest_upload_s``, whatever the server does.
 
     ``headers`` is called before each request, and what it returns, or what that can be awaited for,
     is used once. ``proxy`` is an ``http://`` URL. ``ca_file`` is trusted besides the usual
@@ -183,7 +184,7 @@ class HttpUpstream:
         detail = ""
         resendable = True
         try:
-            async with asyncio.timeout(2 * (self._timeout_s + self._upload_timeout_s)):
+            async with asyncio.timeout(self._longest_s(facts)):
                 request = await self._post_request(code, file, facts, request_id, witness)
                 reply = await self._transport.handle_async_request(request)
                 body = await _body(reply)
@@ -210,6 +211,10 @@ class HttpUpstream:
         if witness.unsent and detail != "internal_error":
             return PostResult(PostKind.NOT_SENT, detail, resendable=detail != "file_lost")
         return PostResult(PostKind.POSSIBLY_SENT, detail, resendable=resendable)
+
+    def _longest_s(self, facts: FileFacts) -> float:
+        steps_s = 2 * (self._timeout_s + self._upload_timeout_s)
+        return steps_s + wire.longest_upload_s(facts.size)
 
     async def close(self) -> None:
         """See the port."""

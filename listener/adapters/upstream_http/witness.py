@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
@@ -65,7 +66,8 @@ class Witness:
 
 class PhaseClock:
     """One deadline that moves with the request's phase, each phase having its own timeout (seconds,
-    by httpx's names; None: unbounded). A write is bounded chunk by chunk."""
+    by httpx's names; None: unbounded). A write is bounded chunk by chunk, and what is under way in
+    the kernel by its arriving at all."""
 
     def __init__(self, timeouts: Mapping[str, float | None]) -> None:
         self._timeouts = timeouts
@@ -95,6 +97,16 @@ class PhaseClock:
         now = asyncio.get_running_loop().time()
         self._deadline.reschedule(None if limit is None else now + limit)
 
+    @property
+    def look_every_s(self) -> float:
+        """How often to look whether a phase goes on."""
+        steps = [self._timeouts.get("write"), self._timeouts.get("read")]
+        return min([LOOK_EVERY_S, *(step / 4 for step in steps if step is not None)])
+
+    def again(self) -> None:
+        """Begin the phase under way anew: it goes on."""
+        self.enter(self._phase)
+
     def failure(self) -> httpx.TimeoutException | None:
         """What httpx calls it where a deadline passed, else None."""
         if not self._expired:
@@ -103,14 +115,25 @@ class PhaseClock:
         return kind(text)
 
 
+LOOK_EVERY_S = 1.0
+"""At what has arrived; four times within a step where that is shorter."""
+
+
 class Upload:
-    """The request's body on its way to the connection, counted before each chunk leaves."""
+    """The request's body on its way to the connection, counted before each chunk leaves.
+
+    The kernel takes megabytes at once, which a slow line then takes minutes for. So as long as more
+    of them is acknowledged from look to look, the clock's phase begins anew: a line that carries on
+    is waited for, one that stands still is not.
+    """
 
     def __init__(self, source: httpx.AsyncByteStream, witness: Witness, clock: PhaseClock) -> None:
         self._source = aiter(source)
         self._witness = witness
         self._clock = clock
         self._stopped = False
+        self._arrived = 0
+        self._look: asyncio.TimerHandle | None = None
         self.broken: Exception | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -119,6 +142,8 @@ class Upload:
     async def __anext__(self) -> bytes:
         """The next chunk. Asked for once the connection has taken the chunk before."""
         self._clock.enter("write")
+        if self._look is None:
+            self._look_again()
         try:
             chunk = await anext(self._source)
         except StopAsyncIteration:
@@ -137,7 +162,38 @@ class Upload:
     def stop(self) -> None:
         """Hand over nothing more, whoever asks."""
         self._stopped = True
+        if self._look is not None:
+            self._look.cancel()
+
+    def _look_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._look = loop.call_later(self._clock.look_every_s, self._at_what_arrived)
+
+    def _at_what_arrived(self) -> None:
+        if self._stopped:
+            return
+        arrived = _acknowledged(self._witness.connection)
+        if arrived > self._arrived:
+            self._arrived = arrived
+            self._clock.again()
+        self._look_again()
 
     def _break(self, error: Exception) -> Exception:
         self.broken = error
         return error
+
+
+_BYTES_ACKED = slice(120, 128)
+"""Of Linux's ``struct tcp_info``: ``tcpi_bytes_acked``."""
+
+
+def _acknowledged(connection: asyncio.Transport | None) -> int:
+    """How many bytes of all that was sent the other side has; 0 where the system does not tell."""
+    sock = None if connection is None else connection.get_extra_info("socket")
+    if sock is None or sock.fileno() == -1 or not hasattr(socket, "TCP_INFO"):
+        return 0
+    try:
+        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
+    except OSError:
+        return 0
+    return int.from_bytes(told[_BYTES_ACKED], sys.byteorder)

@@ -24,7 +24,7 @@ from .replies import (
     says_error,
     tells_of_another,
 )
-from .requests import request_headers
+from .requests import longest_upload_s, request_headers
 from .sniff import sniff
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "end_to_end",
     "frame",
     "is_of_the_transport",
+    "longest_upload_s",
     "overheard",
     "read_event",
     "read_object",

@@ -21,6 +21,14 @@ _FIXED = frozenset(
 )
 """What an operator's headers cannot change: the framing of the message, and its name."""
 
+LEAST_BYTES_PER_S = 8 * 1024
+"""How slow a line may be, and an update still ends on it."""
+
+
+def longest_upload_s(length: int) -> float:
+    """How long so many bytes may take on the way, beside all else that an update waits for."""
+    return length / LEAST_BYTES_PER_S
+
 
 def request_headers(
     custom: Mapping[str, str],

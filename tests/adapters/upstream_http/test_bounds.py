@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from listener.adapters.upstream_http.body import CHUNK_BYTES
+from listener.core import wire
 from listener.core.evidence import PostResult
 from listener.core.names import PostKind
 from tests.adapters.upstream_http.conftest import Make
@@ -95,6 +96,45 @@ async def test_a_server_that_stops_reading_never_gets_the_rest(sender: Make) -> 
         await server.ended.wait()
         # No more than its own side held already: what we and our kernel held was dropped.
         assert len(server.seen[0].body) < CHUNK_BYTES
+
+
+async def test_a_slow_line_that_goes_on_is_waited_for(sender: Make) -> None:
+    """Longer than all steps together; and most of it is in the kernel when the last is begun."""
+    step_s, pieces = 0.2, 16
+
+    async def script(talk: Talk) -> None:
+        seen = await talk.head()
+        for piece in range(1, pieces + 1):
+            await asyncio.sleep(step_s / 2)
+            await talk.body(seen, limit=seen.length * piece // pieces)
+        await talk.say(reply())
+
+    async with (
+        raw_server(script, receive_buffer=SMALL_BUFFER) as server,
+        sender(server.port, size=BIG, timeout_s=step_s, upload_timeout_s=step_s) as it,
+    ):
+        assert 4 * step_s < pieces * step_s / 2
+        assert (await it.post()).kind is PostKind.ACCEPTED
+        assert server.seen[0].whole
+
+
+async def test_a_line_that_is_slower_than_any_is_given_up(
+    sender: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "longest_upload_s", lambda length: 0.0)
+
+    async def script(talk: Talk) -> None:
+        seen = await talk.head()
+        while not seen.whole:
+            await talk.body(seen, limit=len(seen.body) + 10_000)
+            await asyncio.sleep(0.02)
+
+    async with (
+        raw_server(script, receive_buffer=SMALL_BUFFER) as server,
+        sender(server.port, size=BIG, timeout_s=0.2, upload_timeout_s=0.2) as it,
+    ):
+        assert (await it.post()).detail == "total_timeout"
+        assert not server.seen[0].whole
 
 
 async def test_what_waits_in_our_buffers_goes_nowhere_after_the_end(sender: Make) -> None:
