@@ -279,6 +279,21 @@ async def test_what_others_could_read_is_told_and_how_to_close_it(
     assert exit_status(found.values()) == 74
 
 
+async def test_a_watched_folder_that_is_not_there_or_open_to_others(
+    examine: Examine, tmp_path: Path
+) -> None:
+    watch, settings = tmp_path / "cvs", {"state_dir": tmp_path / "state"}
+    found = await examine(NOBODY_LISTENS, **settings, spool_watch=watch)
+    assert (found["watch"].verdict, found["watch"].status) == ("fail", exits.IO_FAILED)
+    assert "not there" in found["watch"].found
+    watch.mkdir()
+    for mode, verdict in ((0o755, "warn"), (0o700, "ok")):
+        watch.chmod(mode)
+        found = await examine(NOBODY_LISTENS, **settings, spool_watch=watch)
+        assert found["watch"].verdict == verdict
+    assert list(watch.iterdir()) == []
+
+
 async def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir(mode=0o500)

@@ -106,12 +106,15 @@ def _inside(settings: Settings) -> list[Look]:
 
     state_dir, quota = settings.state_dir, settings.spool_quota_bytes
     newest = max(migrations())
+    watch = settings.spool_watch
+    watching = [Look("watch", exits.IO_FAILED, partial(machine.watched, watch))] if watch else []
     return [
         Look("folder", exits.PERMISSION, partial(machine.folder, state_dir)),
         Look("journal", exits.IO_FAILED, partial(running.journal, state_dir, newest)),
         Look("daemon", exits.UNAVAILABLE, partial(running.daemon, settings)),
         Look("disk", exits.IO_FAILED, partial(machine.disk, state_dir, quota, DISK_RESERVE_BYTES)),
         Look("fsync", exits.IO_FAILED, partial(machine.fsync, state_dir)),
+        *watching,
     ]
 
 

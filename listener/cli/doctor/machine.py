@@ -102,6 +102,9 @@ def _folder(state_dir: Path) -> Iterator[Finding]:
         yield fine("folder", f"{state_dir} is this user's, and closed to others")
 
 
+SHELVES = ("accepted", "done", "unresolved", "refused")
+"""Below the watched folder, once a daemon has been there."""
+
 _OWN = "make it a folder that the daemon's user owns and may write (CV_STATE_DIR)"
 
 
@@ -127,6 +130,26 @@ def _open_to_others(state_dir: Path) -> Iterator[str]:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & OTHERS:
                 yield f"{path.name} is open to others ({mode:04o})"
+
+
+async def watched(watch: Path) -> Iterable[Finding]:
+    """The folder CV_SPOOL_WATCH, which is to be there, and one that files can be moved out of."""
+    return [await aside(lambda: _watched(watch))]
+
+
+def _watched(watch: Path) -> Finding:
+    if not watch.is_dir():
+        why = "no folder" if os.path.lexists(watch) else "not there"
+        advice = "make it, or mount it; or check CV_SPOOL_WATCH"
+        return fail("watch", f"{watch} is {why}", advice, exits.IO_FAILED)
+    for place in (watch, *(watch / name for name in SHELVES)):
+        if place.is_dir() and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+            advice = "let the daemon's user read and write it, and those below it"
+            return fail("watch", f"{place} may not be read and written", advice, exits.PERMISSION)
+    if watch.stat().st_mode & OTHERS:
+        found = f"{watch} can be entered by others, and a file's name there may be a code"
+        return warn("watch", found, f"chmod 0700 {watch}, unless others have to put files there")
+    return fine("watch", f"{watch} is there, and may be written")
 
 
 async def disk(state_dir: Path, quota: int, reserve: int) -> Iterable[Finding]:
