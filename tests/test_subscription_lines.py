@@ -84,7 +84,7 @@ async def on_call(folder: Path, url: str, **env: str) -> AsyncIterator[Page]:
 
 async def refuses(peer: Peer) -> None:
     await peer.open()
-    await peer.send('44{"message":"who is s3cr3t-token?"}')
+    await peer.send('44{"message":"token s3cr3t-token of Jose Nunez is not for Qx7#nobodys-code"}')
     await peer.gone()
 
 
@@ -112,7 +112,7 @@ async def never_acknowledges(peer: Peer) -> None:
 
 JOIN = '[{"event": "join", "ack_timeout": 0.1}]'
 FAILS: list[tuple[Scene, dict[str, str], str, str, str, str]] = [
-    (refuses, {}, "critical", "refused", "who is …?", "CV_SOCKET_AUTH"),
+    (refuses, {}, "critical", "refused", "token … of … is not for …", "CV_SOCKET_AUTH"),
     (has_no_such_namespace, {}, "critical", "invalid_namespace", "Invalid", "CV_SOCKET_NAMESPACE"),
     (is_2x, {}, "critical", "server_2x", "2.x", "version 3 or newer"),
     (talks_garbage, {}, "warning", "bad_handshake", "cannot be read", "CV_SOCKET_URL"),

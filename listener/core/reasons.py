@@ -49,7 +49,7 @@ SUBSCRIPTION: Words = {
         "No setting helps: ask for a Socket.IO server of version 3 or newer, or for CV_SOCKET_URL "
         "and CV_SOCKET_PATH of one."),
     "refused": Reason(
-        "The server does not let us into the namespace; error has its words.",
+        "The server does not let us in; error has its words, as far as they name nobody.",
         "Check CV_SOCKET_AUTH: is the token right, and still good? A function can be named there, "
         "which makes a new one for each connection."),
     "invalid_namespace": Reason(
@@ -92,7 +92,7 @@ SUBSCRIPTION: Words = {
         "The server has had too many connections from here.",
         "See who else connects from here; it is tried again, ever more slowly."),
     "http_4xx": Reason(
-        "The handshake was refused; error has the server's words.",
+        "The handshake was refused; error has the server's words, as far as they name nobody.",
         "Check CV_SOCKET_URL, CV_SOCKET_PATH, CV_SOCKET_HEADERS and CV_SOCKET_QUERY."),
     "http_5xx": Reason("The server, or a proxy before it, fails.", _SERVES),
     "http_xxx": Reason("An answer to the handshake that is none.", "Check CV_SOCKET_URL."),
@@ -130,13 +130,12 @@ SUBSCRIPTION: Words = {
         "Nothing for one: see subscription.compared. Many: ask the upstream's side why connections "
         "lose their subscription."),
     "displaced": Reason(
-        "The server allows one session a client: it ended ours by name when it let in a second "
-        "one of ours, which was to tell whether the first is deaf. The second one has taken its "
-        "place, and no other is opened for an hour; after each further time for twice as long.",
-        "Nothing: nothing is missed but where since and until of subscription.restored differ. "
-        "That events do not come is another matter: see subscription.doubted. Other connections "
-        "with the same identity end ours, too: cv-listener doctor, submit --once, a second "
-        "daemon. Give each credentials of its own, or ask the upstream's side to allow several."),
+        "The server allows one session a client: it ended ours for a second one, which was to tell "
+        "whether the first is deaf. That has taken its place, and no other is opened for an hour; "
+        "after each further time for twice as long.",
+        "Nothing; but cv-listener doctor, submit --once and other daemons with the same identity "
+        "end our session, too. Give each credentials of its own, or ask the upstream's side to "
+        "allow several."),
     "stopped": Reason("We stopped listening ourselves."),
 }  # fmt: skip
 """Why there is no subscription."""
@@ -347,14 +346,10 @@ PROBLEM: Words = {
 
 DISPOSITION: Words = {
     "confirmed": Reason("It confirms the submission."),
-    "held": Reason(
-        "It came while the update was being sent: what it is, its attempt's end decides. It is "
-        "counted again then."),
-    "candidate": Reason(
-        "It may be the submission's, or another update's of the same CV: the record is read."),
+    "held": Reason("It came during the sending, whose end decides; then it is counted again."),
+    "candidate": Reason("It may be another update's of the same CV: the record is read."),
     "duplicate": Reason("One more for a submission that is confirmed already."),
-    "foreign": Reason(
-        "Of an update that nobody made here, or not within CV_LATE_WINDOW: it confirms nothing."),
+    "foreign": Reason("Of no update of ours within CV_LATE_WINDOW: it confirms nothing."),
     "contradiction": Reason("For a submission that the upstream had refused."),
     "corrected": Reason("It came after the close, and makes the outcome confirmed."),
     "malformed": Reason("It cannot be read: event.malformed says why."),

@@ -9,6 +9,24 @@ import aiohttp
 from .link import End, Link
 
 DETAIL_CHARACTERS = 200
+LOOKED_AT = 1_000
+MOST_WORDS = 20
+_SAYABLE = """
+a access account admin allowed an and another api apikey are at auth authenticate
+authenticated authentication authorization authorize authorized bad banned be bearer been
+blocked busy by cannot capacity client clients code connect connected connecting connection
+connections cookie cors could credential credentials denied disabled does error exceeded exist
+exists expired failed failure for forbidden found full given gone handshake has have header
+host id in incorrect internal invalid ip is it jwt key limit limited locked login maintenance
+malformed many max maximum method missing must namespace no not of on one only or origin
+password permission permissions permitted please policy protocol provided query quota rate
+reached reason refused rejected request requests require required requires retry revoked room
+secret server service session sessions signature socket suspended the there this to token too
+transport try unable unauthenticated unauthorised unauthorized unavailable unexpected unknown
+unsupported upgrade user valid verification version was websocket with wrong you your
+"""
+SAYABLE = frozenset(_SAYABLE.split())
+"""By which nobody is called, and no code is spelled."""
 RETRIED_STATUSES = frozenset({408, 425, 429})
 """Of the 4xx, those that time alone may mend."""
 
@@ -40,8 +58,8 @@ def name_refusal(said: object) -> End:
         said = said.get("message")
     words = said if isinstance(said, str) else "no reason given"
     if "namespace" in words.lower():
-        return End("invalid_namespace", words, refused=True)
-    return End("refused", words, refused=True)
+        return End("invalid_namespace", sayable(words), refused=True)
+    return End("refused", sayable(words), refused=True)
 
 
 def says_no(answer: Sequence[object]) -> bool:
@@ -57,6 +75,18 @@ def says_no(answer: Sequence[object]) -> bool:
     return False
 
 
+def sayable(words: str) -> str:
+    """Of a sentence of the server's the words that say why, and "…" for all others: a candidate may
+    be named in it, or a code that nobody told us of."""
+    told: list[str] = []
+    for word in words[:LOOKED_AT].split():
+        plain = word.strip(".,:;!?()")
+        shown = plain if plain.lower() in SAYABLE else "…"
+        if shown != "…" or told[-1:] != ["…"]:
+            told.append(shown)
+    return " ".join(told if len(told) <= MOST_WORDS else [*told[:MOST_WORDS], "…"])
+
+
 def presentable(detail: str, secrets: Iterable[str]) -> str:
     """For a log line: short, printable, none of our secrets in it."""
     for secret in secrets:
@@ -69,7 +99,7 @@ def _name_status(status: int, words: str) -> End:
     if 300 <= status < 400:
         return End("redirected", f"HTTP {status}: redirects are not followed", refused=True)
     refused = 400 <= status < 500 and status not in RETRIED_STATUSES
-    return End(f"http_{status}", f"HTTP {status} {words}".rstrip(), refused=refused)
+    return End(f"http_{status}", f"HTTP {status} {sayable(words)}".rstrip(), refused=refused)
 
 
 def _name_fault(fault: aiohttp.ClientError) -> End:

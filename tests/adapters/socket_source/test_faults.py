@@ -223,7 +223,7 @@ async def test_credentials_that_cannot_be_had_are_asked_for_again(fast_path: boo
 async def test_a_refusal_that_repeats_our_secret_is_told_without_it(fast_path: bool) -> None:
     async def scene(peer: Peer) -> None:
         await peer.open()
-        message = "who is s3cr3t-token?\x1b[2J\n" + "x" * 1000
+        message = "the token s3cr3t-token is wrong \x1b[2J\n" + "x" * 1000
         await peer.send("44" + json.dumps({"message": message}))
         await peer.gone()
 
@@ -233,8 +233,7 @@ async def test_a_refusal_that_repeats_our_secret_is_told_without_it(fast_path: b
         Ear(server.url, fast_path=fast_path, auth=lambda: auth) as ear,
     ):
         detail = (await ear.until(ConnectFailed)).detail
-    assert detail.startswith("who is …?") and len(detail) == 200
-    assert detail.isprintable()
+    assert detail == "the token … is wrong …"
 
 
 # ---------------------------------------------------------------------------- connections that end

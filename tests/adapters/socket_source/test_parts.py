@@ -16,7 +16,7 @@ from listener.adapters.socket_source import OnConnect, SocketSource
 from listener.adapters.socket_source.backoff import Backoff, Delays
 from listener.adapters.socket_source.link import FrameClock, Link
 from listener.adapters.socket_source.packets import HEARD, Arrival, HeardPacket, fast_prefixes
-from listener.adapters.socket_source.reasons import presentable, says_no
+from listener.adapters.socket_source.reasons import presentable, sayable, says_no
 from listener.adapters.socket_source.reception import ReadEvent, Reception
 from listener.adapters.socket_source.recovery import POISON, Recovery
 from listener.adapters.socket_source.signals import SignalQueue
@@ -299,3 +299,23 @@ async def test_a_url_that_is_none_is_a_failed_attempt(url: str) -> None:
     await asyncio.wait({running})
     assert isinstance(failed, ConnectFailed)
     assert (failed.reason, failed.refused) == ("no_credentials", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("not authorized", "not authorized"),
+        ("Invalid namespace", "Invalid namespace"),
+        ("jwt expired.", "jwt expired"),
+        ("Jose Nunez has code Qx7#Code$9", "… has code …"),
+        ("token=abcdef expired", "… expired"),
+        ("invalid token: nunez-cv.pdf", "invalid token …"),
+        ("Unauthorized\u202e\x1b[31m", "…"),
+        ("", ""),
+        ("Authentication error " * 50, ("Authentication error " * 10).strip() + " …"),
+    ],
+)
+def test_of_what_a_server_says_the_words_are_told_that_nobody_is_called_by(
+    said: str, told: str
+) -> None:
+    assert sayable(said) == told
