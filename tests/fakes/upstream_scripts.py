@@ -51,6 +51,7 @@ SCRIPTS: Mapping[str, Script] = MappingProxyType(
         # Throttled.
         "throttled_bare": _ours(answer="throttled", **_NEVER),
         "throttled_5s": _ours(answer="throttled", retry_after_s=5, **_NEVER),
+        "throttled_40s": _ours(answer="throttled", retry_after_s=40, **_NEVER),
         "throttled_date": _ours(
             answer="throttled", retry_after_s=5, retry_after_form="date", **_NEVER
         ),

@@ -80,6 +80,8 @@ class Life:
     reacted: list[Told] = field(default_factory=list)
     process: Process | None = None
     skew_ns: int = 0
+    crowded_until_s: float = 0.0
+    """Until then the upstream asks for quiet, whatever it is sent."""
     next_id: int = 0
     ends: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
@@ -104,6 +106,8 @@ class Life:
 
     def fault_of(self, _: Post) -> str:
         """What becomes of one POST, and of its event."""
+        if self.quiet_since_s is None and self.loop.time() < self.crowded_until_s:
+            return "throttled_40s"
         names = [self.faulty(self.scenario.posts), self.faulty(self.scenario.events)]
         return "+".join(name for name in names if name) or "ok"
 

@@ -28,7 +28,17 @@ from listener.core.names import (
 from listener.core.submission import Lane, Submission
 from listener.ports.event_source import Resume
 from listener.ports.gaps import GapAccount, GapRow
-from listener.service import dispatcher, ear, engine, gap_book, intake, reactor, strangers, timers
+from listener.service import (
+    dispatcher,
+    ear,
+    engine,
+    gap_book,
+    gates,
+    intake,
+    reactor,
+    strangers,
+    timers,
+)
 from tests.core.exploration.test_planted_faults import (
     a_moved_record_is_sent_again,
     a_refused_one_is_forgotten_at_once,
@@ -328,6 +338,16 @@ def settle_a_gap_before_its_line(patch: Patch) -> None:
     patch.setattr(gap_book.GapBook, "_settle", settle)
 
 
+def forget_the_quiet_on_restart(patch: Patch) -> None:
+    """A new process knows nothing of the quiet that an earlier one was asked for."""
+    patch.setattr(restart, "_hold_again", lambda *_: None)
+
+
+def look_at_the_gates_once(patch: Patch) -> None:
+    """What shuts while the baseline is read stops nothing any more."""
+    patch.setattr(gates.Gates, "hold_good", lambda *_: True)
+
+
 @dataclass(frozen=True, slots=True)
 class Plant:
     """One bug. ``caught_by``: how the violation begins that must show it (any, where empty)."""
@@ -376,4 +396,6 @@ PLANTS = (
     Plant(offer_a_session_that_lives),
     Plant(settle_what_is_still_open, "gaps"),
     Plant(settle_a_gap_before_its_line, "gaps"),
+    Plant(forget_the_quiet_on_restart, "quiet"),
+    Plant(look_at_the_gates_once, "quiet"),
 )

@@ -29,6 +29,9 @@ ROUSING = 20
 AFTERMATH_S = 120.0
 """For what may still correct, release or react once all is closed."""
 
+RUSH = 5
+"""So many updates come all at once."""
+
 
 def play(drawn: Scenario, shuffle: bool = True) -> Life:
     """Run one scenario; what the witnesses saw is in the life that is returned. Its disk stays,
@@ -85,6 +88,7 @@ async def _busy(life: Life) -> None:
         "cancel": drawn.cancels,
         "foreign": drawn.foreign,
         "stall": drawn.stalls,
+        "rush": drawn.rushes,
         "server restart": drawn.cuts // 3,
         "clock jump": 2 if drawn.clock_jumps else 0,
     }
@@ -97,6 +101,13 @@ async def _busy(life: Life) -> None:
         if kind == "submit":
             key = f"key-{len(clients)}"
             clients.append(life.loop.create_task(_submit(life, rng.choice(codes), key)))
+        elif kind == "rush":
+            for _ in range(RUSH):
+                key = f"key-{len(clients)}"
+                clients.append(life.loop.create_task(_submit(life, rng.choice(codes), key)))
+            life.crowded_until_s = life.loop.time() + rng.uniform(0.5, 60.0)
+            if rng.random() < 0.5:
+                life.loop.call_later(rng.uniform(0.5, 20.0), _happen, life, "kill", codes)
         elif kind == "cancel":
             clients.append(life.loop.create_task(_cancel(life)))
         else:
@@ -127,7 +138,7 @@ def _happen(life: Life, kind: str, codes: list[CvCode]) -> None:
             life.loop.call_later(rng.uniform(5, 200), _mend, life)
         case "foreign":
             life.upstream.foreign_update(rng.choice(codes))
-        case "kill" if process is not None:
+        case "kill" if process is not None and life.quiet_since_s is None:
             kill(process)
         case "stop" if process is not None and process.service is not None:
             process.service.stop()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from listener.adapters.socket_source.link import STILL_S
-from listener.core import standing
+from listener.core import quiet, standing
 from listener.core.names import (
     Attribution,
     CvCode,
@@ -38,6 +39,10 @@ a ping and what may follow it. Each stall of the machine puts it off by as long 
 OVER_UNKNOWN_MS = 30_000
 """Where the disk is slow, a close may be decided while the end of a gap waits to be written: it
 counts on as deaf, which is no lie that would confirm anything. A stall puts it off, too."""
+
+TOLD_S = 0.1
+"""Between an answer and what follows from it, where nothing is slow; and what is being committed
+meanwhile is sent."""
 
 START_MS = START_NS // 10**6
 
@@ -386,6 +391,28 @@ def _lanes(e: Evidence) -> Iterator[str]:
                 pass
 
 
+def the_quiet_is_kept(e: Evidence) -> Iterator[str]:
+    """Nothing is sent while the quiet lasts that the upstream asked for; by later runs neither."""
+    drawn = e.life.scenario
+    if drawn.clock_jumps:
+        return  # a clock set forward between two runs ends it before its time
+    told_s = math.inf if drawn.slow_disk or drawn.stalls else TOLD_S
+    starts = [line.at_s for line in e.lines["journal.recovered"]]
+    every = [post for posts in e.posts.values() for post in posts]
+    for name, (_, submission) in e.submissions.items():
+        for post in e.posts[name]:
+            number = int(post.request_id.rsplit("-", 1)[1])
+            asked_ms = quiet.asked_ms(submission.attempts[:number], drawn.policy)
+            if asked_ms is None or post.ended_s is None:
+                continue
+            ended_s = post.ended_s
+            known_s = min([ended_s + told_s, *(start for start in starts if start > ended_s)])
+            for other in every:
+                if known_s < other.began_s < ended_s + asked_ms / 1000:
+                    after_s = other.began_s - ended_s
+                    yield f"sent {after_s:.1f} s into {asked_ms / 1000:.0f} s of quiet [{name}]"
+
+
 PROMISES: dict[str, Callable[[Evidence], Iterator[str]]] = {
     "I1": closes,
     "I2": says_no_more_than_happened,
@@ -399,5 +426,6 @@ PROMISES: dict[str, Callable[[Evidence], Iterator[str]]] = {
     "I10": no_file_past_its_time,
     "P4": no_event_missed_silently,
     "gaps": every_gap_is_accounted_for,
+    "quiet": the_quiet_is_kept,
 }
 """By name. P4 is the promise of section "hearing": no event is missed silently."""

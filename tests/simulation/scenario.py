@@ -89,7 +89,8 @@ class Scenario:
     """A world. Odds are of each POST, event, reading and handshake. ``doomed``: chance that a
     process dies at a named point; ``kills``: at any time; ``stops``: by SIGTERM. ``stalls``: the
     loop is blocked. ``disk_faults``: of a commit. ``half_open``: connections that say nothing more.
-    ``queue_limit``: events that the ear holds. ``joins``: subscribing takes an emit."""
+    ``queue_limit``: events that the ear holds. ``joins``: subscribing takes an emit. ``rushes``:
+    updates that come all at once, and for a while the upstream asks for quiet."""
 
     seed: int
     posts: Odds
@@ -121,6 +122,7 @@ class Scenario:
     slow_disk: bool
     bad_handlers: float
     deafens: int
+    rushes: int
 
 
 def scenario(seed: int) -> Scenario:
@@ -167,6 +169,7 @@ def scenario(seed: int) -> Scenario:
         slow_disk=rng.random() < 0.3,
         bad_handlers=rng.choice([0.0, rng.uniform(0, 0.5)]),
         deafens=rng.choice([0, 0, 0, 1, 2]),
+        rushes=rng.choice([0, 0, 0, 1, 2]),
     )
     if random.Random(f"crowd-{seed}").random() < CROWDED:
         drawn = replace(

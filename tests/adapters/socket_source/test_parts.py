@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from listener.adapters.credentials import secrets_of
 from listener.adapters.socket_source import OnConnect, SocketSource
-from listener.adapters.socket_source.backoff import Backoff, Delays
+from listener.adapters.socket_source.backoff import HURRY_S, Backoff, Delays, Rest
 from listener.adapters.socket_source.link import FrameClock, Link
 from listener.adapters.socket_source.packets import HEARD, Arrival, HeardPacket, fast_prefixes
 from listener.adapters.socket_source.reasons import presentable, sayable, says_no
@@ -23,6 +23,7 @@ from listener.adapters.socket_source.signals import SignalQueue
 from listener.core.names import CvCode, GapReason, Millis
 from listener.core.wire import EventBody, read_event
 from listener.ports.event_source import ConnectFailed, EventSource, Lost, ReceivedEvent, Resume
+from tests.simulation.loop import VirtualLoop, run_virtual
 
 from .ear import now_ms
 
@@ -51,6 +52,39 @@ def test_refusals_are_slow_and_a_stable_connection_starts_anew() -> None:
     backoff.settle()
     assert backoff.next_s(refused=True) == 60
     assert Delays(1, 30).at(10_000) == 30
+
+
+@pytest.mark.parametrize(
+    ("hurried_s", "patient", "lasts_s"),
+    [
+        ((), False, 30),
+        ((1,), False, HURRY_S),
+        ((12,), False, 12),
+        ((-1,), False, 30),
+        ((1, 12), True, 30),
+    ],
+    ids=["nobody", "at once", "in between", "before", "refused"],
+)
+def test_a_rest_ends_for_who_is_in_a_hurry_but_not_at_once_and_not_after_a_refusal(
+    hurried_s: tuple[float, ...], patient: bool, lasts_s: float
+) -> None:
+    async def story(loop: VirtualLoop) -> None:
+        rest = Rest()
+        rest.patient = patient
+        for at_s in hurried_s:
+            if at_s < 0:
+                rest.hurry()
+            else:
+                loop.call_later(at_s, rest.hurry)
+        began_s = loop.time()
+        await rest.wait(30)
+        assert loop.time() - began_s == pytest.approx(lasts_s)
+        began_s = loop.time()
+        rest.hurry()
+        await rest.wait(0.5)
+        assert loop.time() - began_s == pytest.approx(0.5), "a short one is not made longer"
+
+    run_virtual(1, story)
 
 
 # -------------------------------------------------------------------------------------- recovery
