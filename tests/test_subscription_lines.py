@@ -266,6 +266,7 @@ async def test_an_event_that_cannot_be_read(tmp_path: Path) -> None:
         line = await page.first("event.malformed")
     assert (line["level"], line["problem"], line["count"]) == ("warning", "no_code", 1)
     assert "CV_SOCKET_EVENT" in line["hint"]
+    assert "tail --raw-shape" in line["hint"]
 
 
 async def test_an_event_of_somebody_elses_update(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ ALERTS: tuple[Alert, ...] = (
         "Ten updates or more were accepted within fifteen minutes, none was confirmed, and so it "
         "has been for two minutes.",
         "See event.never_heard and subscription.compared: probably the wrong event, namespace or "
-        "room, or the upstream emits nothing.",
+        "room, or the upstream emits nothing. cv-listener tail --raw-shape shows what comes.",
         Without(
             Lines("attempt.ended", (("result", ("accepted",)),)),
             10,

@@ -134,16 +134,18 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "cv_ref", "seq", "disposition", "replayed", "suppressed"),
         _spec("event.malformed", _W, "An event that cannot be read: counted, and harmless.",
               "seq", "problem", "count", words={"problem": PROBLEM},
-              do="Many: see that CV_SOCKET_EVENT is right, and what the upstream sends."),
+              do="Many: see what the upstream sends (cv-listener tail --raw-shape), and that "
+              "CV_SOCKET_EVENT is right."),
         _spec("event.never_heard", _C,
               "Updates were accepted or applied while we listened, and no event of any kind was "
               "heard since the start. Told at the third such update since the last that was "
               "confirmed, and again when they are twice as many.",
               "submissions", "listens_for",
-              do="Probably the wrong event, namespace or room: hold listens_for against what the "
-              "upstream emits, and check CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE and, where events go "
-              "to those alone who join a room, CV_SOCKET_ON_CONNECT. Otherwise the upstream emits "
-              "nothing: ask its side."),
+              do="Probably the wrong event, namespace or room: hold listens_for against what "
+              "cv-listener tail --raw-shape shows while an update is made, and check "
+              "CV_SOCKET_EVENT, CV_SOCKET_NAMESPACE and, where events go to those alone who join a "
+              "room, CV_SOCKET_ON_CONNECT. If it shows nothing, the upstream emits nothing to us: "
+              "ask its side."),
         _spec("event.stored", _D, "An event that CV_EVENT_HANDLERS names was heard, and is on "
               "disk for this function.", "heard_event", "handler", "seq", "size", "replayed"),
         _spec("event.handled", _D, "The function took it; what it carried is deleted.",

@@ -328,7 +328,7 @@ ATTEMPT: Words = {
 }  # fmt: skip
 """How an attempt ended, or the reading of a record."""
 
-_SHAPE = "Ask the upstream's side what it sends, and see that CV_SOCKET_EVENT is right."
+_SHAPE = "cv-listener tail --raw-shape shows what comes; see that CV_SOCKET_EVENT is right."
 
 PROBLEM: Words = {
     "no_body": Reason("The event has no argument.", _SHAPE),
