@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     """Where the upstream's records are. The default is its development host; in production it is
     `https://api.uptal.com/cv-enhance`."""
     api_timeout_s: kinds.Seconds = _env(Group.API, "CV_API_TIMEOUT", 10.0)
-    """Bound on connecting, and on each step of a request. A whole reading ends within twice that."""
+    """Bound on connecting, and on each step of a request. A reading ends within twice that."""
     api_upload_timeout_s: kinds.Seconds = _env(
         Group.API,
         "CV_API_UPLOAD_TIMEOUT",

@@ -30,7 +30,9 @@ ENDLESS = re.compile(r"^(curl -sSN|cv-listener (tail|emulate)\b)")
 """What goes on until it is stopped: it is, after a while, and that is no failure."""
 OBJECTED = re.compile(r"^cv-listener retry\b")
 """What ID stands for here is confirmed: that speaks against sending it again."""
-ELSEWHERE = re.compile(r"^(make|git|cp|docker|systemctl|sudo|kubectl|pip|cv-listener (run|demo))\b")
+ELSEWHERE = re.compile(
+    r"^(make|git|cp|docker|systemctl|sudo|openssl|kubectl|pip|cv-listener (run|demo))\b"
+)
 """What has a test or a proof of its own, or is another machine's business."""
 COMMENT = re.compile(r"\s+# .*$")
 
