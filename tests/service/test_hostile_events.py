@@ -23,7 +23,7 @@ from listener.core.evidence import Heard
 from listener.core.inputs import EventHeard
 from listener.core.names import CvCode, Disposition, LanePolicy, Millis, State
 from listener.core.policy import Policy
-from listener.core.standing import in_late_window, owner_candidate, possibly_sent
+from listener.core.standing import in_late_window, owner_candidate, possibly_sent, refused
 from listener.core.submission import Lane, Submission
 from listener.core.transitions import decide
 from listener.core.wire import check_code
@@ -168,7 +168,7 @@ def _kept_by_its_owner(
         if owner is not None and old.id == owner.id:
             continue
         assert old.state is State.CLOSED, "open, and no event can be its own"
-        assert possibly_sent(old), "closed, and never sent"
+        assert possibly_sent(old) or refused(old), "closed, and never sent"
         assert in_late_window(old, at_ms, policy), "closed too long ago"
         assert owner is None or owner.candidates, "another's, and no other event was to be placed"
     if owner is not None and owner.state is State.SENDING:
