@@ -126,6 +126,13 @@ GROUPS: dict[str, tuple[EventSpec, ...]] = {
               "all others event.unmatched tells.",
               *_OF_SUBMISSION, "seq", "disposition", "replayed", by="disposition",
               do="Look for submission.contradicted of the same submission."),
+        _spec("event.denied", _W,
+              "An event for a code of ours says of itself that nothing was updated: cv_updated is "
+              "false (not_updated), or its status is error (status_error). It counts as others do: "
+              "the upstream emits it after both jobs are dispatched, and says nothing of such "
+              "words.", "cv_ref", "seq", "said", "suppressed", alike=("said",),
+              do="Look at the submission of that cv_ref, and at its record; ask the upstream's "
+              "side what such an event means."),
         _spec("event.unmatched", _I,
               "An event of a code that nothing here was ever of: somebody else's update. We hear, "
               "and it confirms nothing. Ten of them are told within a minute, and the next one "

@@ -97,6 +97,7 @@ FIELDS: dict[str, str] = {
     "lanes": "Codes that are remembered.",
     "open": "Submissions that are not closed.",
     "count": "How many there were since the start; powers of two are told.",
+    "said": "What the event says of itself: not_updated or status_error.",
     "events_heard": "Events of CV_SOCKET_EVENT heard since the start.",
     "events_foreign": "Of them, those of codes that nothing here was ever of.",
     "events": "Events that an earlier run heard and did not get to.",

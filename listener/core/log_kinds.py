@@ -56,7 +56,7 @@ _BY_KIND: Mapping[Kind, tuple[str, ...]] = {
         *("level", "state", "outcome", "outcome_before", "attribution", "reason", "last_reason"),
         *("overruled", "enhancement", "analysis", "kind", "result", "detail", "movement"),
         *("disposition", "problem", "transport", "gap_reason", "verdict", "worst", "error_type"),
-        *("signal", "breaker", "breaker_readings"),
+        *("signal", "said", "breaker", "breaker_readings"),
     ),
     _K.FLAG: (
         *("late", "replayed", "baseline_known", "contended", "repeated", "recovery_offered"),
@@ -117,6 +117,7 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
     "transport": frozenset({"websocket", "polling"}),
     "gap_reason": _words(GapReason),
     "verdict": _words(Comparison),
+    "said": frozenset({"not_updated", "status_error"}),
     "breaker": _words(BreakerState),
     "breaker_readings": _words(BreakerState),
 }

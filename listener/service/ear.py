@@ -26,6 +26,7 @@ from listener.ports.event_source import (
 from listener.ports.journal import InboxRow, Journal
 from listener.ports.log import Log
 
+from .denials import tell_denials
 from .engine import Engine, Moment
 from .inbound import Inbound
 from .incident import Incident
@@ -234,6 +235,7 @@ class Hearer:
         if ours := [event for event in events if isinstance(event, ReceivedEvent)]:
             self._count(ours)
             self.strangers.take(rows)
+            tell_denials(rows, self._log)
         acks = [e.acknowledge for e in events if e.acknowledge is not None]
         if acks:
             await _all(acks)

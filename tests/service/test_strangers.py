@@ -108,3 +108,23 @@ def test_a_strangers_event_before_the_first_update_of_its_code_contends() -> Non
         assert ended.candidates, "what was heard is kept"
 
     lived(story)
+
+
+def test_an_event_that_says_that_nothing_was_updated_counts_and_is_told() -> None:
+    async def story(life: Life) -> None:
+        await listening(life)
+        for code, body in (
+            (CvCode("Sim#no"), {"cv_updated": False}),
+            (CvCode("Sim#error"), {"data": {"status": "error", "cv_updated": True}}),
+            (CvCode("Sim#yes"), {"status": "draft", "message": '"cv_updated":false'}),
+        ):
+            name = await submit(life, code)
+            await until(life, name, State.AWAITING)
+            life.server.emit(code, {"cv_code": code, **body})
+            assert (await until(life, name, State.CLOSED)).outcome == "confirmed"
+        life.server.emit("Sim#nobody", {"cv_code": "Sim#nobody", "cv_updated": False})
+        await asyncio.sleep(5)
+        told = [line.fields["said"] for line in life.log.lines if line.event == "event.denied"]
+        assert told == ["not_updated", "status_error"]
+
+    lived(story, events={"silent": 1.0})
