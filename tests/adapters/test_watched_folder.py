@@ -459,8 +459,17 @@ async def test_a_fault_of_ours_sets_its_file_aside(
             raise RuntimeError("nobody foresaw it")
         return await submit(self, code, *given, **named)
 
+    def faulty_too(self: shelves.Shelves, found: files.Found) -> shelves.Claim | None:
+        if found.name == "worse.pdf":
+            raise RuntimeError("nor this")
+        return claim(self, found)
+
+    claim = shelves.Shelves.claim
     monkeypatch.setattr(ServiceFront, "submit", faulty)
+    monkeypatch.setattr(shelves.Shelves, "claim", faulty_too)
     async with watched(tmp_path, upstream) as house:
+        house.put("worse.pdf")
+        await house.until(lambda: bool(house.events("watch.file_failed")))
         house.put("bad.pdf")
         told = await house.result("refused", "bad.pdf")
         assert (told["refused"], "RuntimeError" in told["detail"]) == ("fault", True)

@@ -202,7 +202,7 @@ class WatchedFolder:
             claim = await through(self._shelves.claim, found)
         except FileNotFoundError:
             pass  # It went while we looked.
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # one file's fault is told, and is that file's
             self._file_failed(found.name, error)
             return
         self._seen.pop(found.name, None)
@@ -238,7 +238,7 @@ class WatchedFolder:
         except InvalidCode as error:
             await self._refuse(claim, error.reason, str(error))
             return
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # one file's fault is told, and is that file's
             self._file_failed(claim.key, error)
             return
         if any(one.code == code and one.order < claim.order for one in self._held.values()):
