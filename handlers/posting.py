@@ -91,7 +91,7 @@ def _fault(error: aiohttp.ClientError) -> str:
         case aiohttp.ClientConnectorDNSError():
             return "that the host's name cannot be resolved"
         case aiohttp.ClientConnectorCertificateError():
-            return "a certificate that is not trusted: name its authority in CV_TLS_CA_FILE"
+            return _distrusted(error.certificate_error)
         case aiohttp.ClientSSLError():
             return "that TLS could not be agreed on"
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
@@ -106,3 +106,18 @@ def _fault(error: aiohttp.ClientError) -> str:
             return "that the connection broke"
         case _:
             return f"what is no HTTP ({type(error).__name__})"
+
+
+_DISTRUSTED = {
+    9: "a certificate that is not valid yet: see the clocks of both machines",
+    10: "a certificate that has expired: whoever runs the host is to renew it",
+    62: "a certificate for another host: check the host of the URL",
+    64: "a certificate for another address: name the host in the URL as its certificate does",
+}
+"""By OpenSSL's ``X509_V_ERR_…``: what an authority that is named does not mend."""
+
+
+def _distrusted(fault: Exception) -> str:
+    code = getattr(fault, "verify_code", None)
+    otherwise = "a certificate that is not trusted: name its authority in CV_TLS_CA_FILE"
+    return _DISTRUSTED.get(code, otherwise) if isinstance(code, int) else otherwise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -211,6 +212,21 @@ async def test_a_certificate_is_verified_and_an_authority_can_be_named(tmp_path:
         async with posting(cert) as poster:
             await webhook(poster, receiver.url, [SECRET])(shown())
             assert len(receiver.received) == 1
+
+
+async def test_what_no_authority_mends_is_told_for_what_it_is(tmp_path: Path) -> None:
+    cert, tls = certificate(tmp_path)
+    trusting = ssl.create_default_context(cafile=cert)
+    # Of the certificate's two names the common one would do for localhost.
+    trusting.hostname_checks_common_name = False
+    async with Receiver(tls=tls) as receiver:
+        poster = Poster(ssl_context=trusting, user_agent="test")
+        elsewhere = receiver.url.replace("127.0.0.1", "localhost")
+        failed = await failure(webhook(poster, elsewhere, [SECRET]), shown())
+        await poster.close()
+        assert "a certificate for another host" in str(failed)
+        assert "CV_TLS_CA_FILE" not in str(failed) and "localhost" not in str(failed)
+        assert receiver.received == []
 
 
 # ------------------------------------------------------------------------------------------- chat
