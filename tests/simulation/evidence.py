@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from listener.adapters.journal_sqlite.codec import decode_submission
-from listener.core.names import CvCode, SubmissionId
+from listener.core import standing
+from listener.core.names import Attribution, CvCode, Disposition, SubmissionId
 from listener.core.submission import Submission
 from tests.fakes.socket_server import Emission
 from tests.fakes.upstream_scripted import Post
 
-from .life import Life
+from .life import START_NS, Life
 from .ports import Line
 from .scenario import LIES
 
@@ -152,6 +153,26 @@ class Evidence:
             return False
         settle_s = self.life.scenario.policy.settle_ms / 1000
         return self.life.server.emissions[number - 1].at_s > first_s + settle_s - EMITTED_S
+
+    def foreign_shortly_before(self, code: CvCode, submission: Submission) -> bool:
+        """Whether somebody else's event was heard less than a settle period before, by the process
+        that sent it, and it is said to be exclusive all the same."""
+        first = standing.first_sent(submission)
+        exclusive = submission.attribution is Attribution.EXCLUSIVE
+        if first is None or not exclusive or self.life.scenario.clock_jumps:
+            return False
+        starts = [
+            START_NS // 10**6 + round(line.at_s * 1000) for line in self.lines["journal.recovered"]
+        ]
+        # What a process knew of codes without a lane dies with it.
+        born_ms = max((ms for ms in starts if ms <= first.began_ms), default=0)
+        since_ms = max(born_ms, first.began_ms - self.life.scenario.policy.settle_ms)
+        return any(
+            since_ms < entry.heard_ms < first.began_ms
+            and entry.disposition == Disposition.FOREIGN
+            and entry.number not in self.life.upstream.ledger.owners
+            for entry in self.heard_of[code]
+        )
 
     @cached_property
     def lied_about(self) -> set[CvCode]:

@@ -12,7 +12,6 @@ from listener.core import quiet, standing
 from listener.core.names import (
     Attribution,
     CvCode,
-    Disposition,
     Outcome,
     PostKind,
     State,
@@ -88,7 +87,7 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
     own = submission.attribution is Attribution.EXCLUSIVE and not e.muddied(code)
     match submission.outcome:
         case Outcome.CONFIRMED:
-            if _foreign_shortly_before(e, code, submission):
+            if e.foreign_shortly_before(code, submission):
                 yield "confirmed as its own, and a foreign event was heard just before it was sent"
             if own and submission.heard is not None:
                 yield from _another_ones(e, submission.id, submission.heard.seq, posts)
@@ -103,21 +102,6 @@ def _untrue(e: Evidence, code: CvCode, submission: Submission, posts: list[Post]
                 yield f"{submission.outcome}, and it was applied"
         case _:
             pass
-
-
-def _foreign_shortly_before(e: Evidence, code: CvCode, submission: Submission) -> bool:
-    """Whether somebody else's event was heard less than a settle period before, and it is said to
-    be exclusive all the same. What a process knew of codes without a lane dies with it."""
-    first = standing.first_sent(submission)
-    if first is None or submission.attribution is not Attribution.EXCLUSIVE or e.life.ends:
-        return False
-    since_ms = first.began_ms - e.life.scenario.policy.settle_ms
-    return any(
-        since_ms < entry.heard_ms < first.began_ms
-        and entry.disposition == Disposition.FOREIGN
-        and entry.number not in e.life.upstream.ledger.owners
-        for entry in e.heard_of[code]
-    )
 
 
 def _missed(e: Evidence, submission: Submission) -> bool:
