@@ -24,7 +24,7 @@ NAMED: tuple[tuple[str, str | None, str, str], ...] = (
     ("enquiry", "_decide_doubt", "read_ms < owner.settle_ms", "read_ms <= owner.settle_ms"),
     ("evidence", "Hearing.deaf_within", "gap.start_ms <= end_ms", "gap.start_ms < end_ms"),
     ("restart", "_restart_one", "crashed=True", "crashed=False"),
-    ("sending", "_unsent", "max(result.retry_after_ms", "min(result.retry_after_ms"),
+    ("quiet", "wait_ms", "max(asked", "min(asked"),
     ("standing", "may_resend", "< policy.max_attempts", "<= policy.max_attempts"),
     ("view", "_verdict", "word != before", "word == before"),
     ("wire.events", "_read_code", "> 1", "> 2"),

@@ -52,7 +52,8 @@ class Reception:
         the session: they would be stored beside the old one's id, and a restart between the two
         would take another session's offset for proof."""
         self.heard_ms: Millis | None = None
-        """When the last event was heard."""
+        """Until when we surely listened, as far as events tell. One that may have waited while we
+        stood still tells of no more than of the time before that."""
 
     def move(self, queue: SignalQueue, numbers: Iterator[int]) -> None:
         """From now on events go there, and are numbered from there."""
@@ -131,11 +132,13 @@ class Reception:
         return True
 
     def _put(self, body: EventBody, offset: str | None, done: asyncio.Future[None] | None) -> None:
-        self.heard_ms = self._link.clock.now_ms()
+        clock = self._link.clock
+        now = clock.now_ms()
+        self.heard_ms = (clock.last_ms or now) if clock.late else now
         self.queue.put(
             ReceivedEvent(
                 seq=next(self._numbers),
-                heard_ms=self.heard_ms,
+                heard_ms=now,
                 code=body.code,
                 payload=body.payload,
                 problem=body.problem,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 from listener.adapters.socket_source import SocketSource
 from listener.adapters.socket_source.link import CATCH_UP_S, STILL_S, End, FrameClock, Link
+from listener.adapters.socket_source.reception import Reception
+from listener.adapters.socket_source.recovery import Recovery
+from listener.adapters.socket_source.signals import SignalQueue
 from listener.core.names import CvCode, Millis
-from listener.ports.event_source import Listening, Lost, ReceivedEvent
+from listener.core.wire import EventBody
+from listener.ports.event_source import Listening, Lost, ReceivedEvent, Resume
 
 from .ear import Ear
 from .scripted_server import Peer, ScriptedServer, event_frame
@@ -87,6 +92,31 @@ def test_an_event_that_waits_may_have_waited_before_it_was_received_too() -> Non
     source.clock.tick()
     source.queue.put(ReceivedEvent(1, at.now_ms(), CvCode("Ab1"), "{}"))
     assert source.handed_out_until_ms == before_ms
+
+
+def test_an_event_read_after_we_stood_still_says_that_we_listened_before_and_no_more() -> None:
+    """A connection that is deaf may have been so since the last event that it surely brought."""
+    at, clock = a_clock()
+    link = Link("/", clock)
+    clock.turn()
+    reception = Reception(
+        SignalQueue(8),
+        itertools.count(1),
+        Recovery(Resume(None, None)),
+        link,
+        event="cv_updated",
+        read=lambda args: EventBody(CvCode("Ab1"), None, "{}"),
+        offered=lambda: None,
+    )
+    assert reception.take('["cv_updated",{"cv_code":"Ab1"}]')
+    assert reception.heard_ms == at.now_ms()
+    at.s += 1
+    clock.tick()
+    before_ms = at.now_ms()
+    at.s += STILL_S + 1
+    clock.tick()
+    assert reception.take('["cv_updated",{"cv_code":"Ab1"}]')
+    assert reception.heard_ms == before_ms
 
 
 def test_an_overflow_after_we_stood_still_began_before_it() -> None:
