@@ -90,8 +90,12 @@ def settle_at_once(patch: Patch) -> None:
     def decide_doubt(draft: Any, owner: Any, moved: Any, read_ms: int) -> None:
         real(draft, owner, moved, max(read_ms, owner.settle_ms or 0))
 
-    real = enquiry._decide_doubt
+    def resend(draft: Any, submission: Any, reading: Any) -> Any:
+        return sends(draft, replace(submission, settle_ms=None), reading)
+
+    real, sends = enquiry._decide_doubt, sending._resend
     patch.setattr(enquiry, "_decide_doubt", decide_doubt)
+    patch.setattr(sending, "_resend", resend)
     patch.setattr(standing, "last_end_ms", lambda _: 0)
 
 

@@ -71,6 +71,14 @@ CROWDED = 0.05
 """How many worlds have one code alone, whose updates come one right after the other and are told of
 twice or never: each of them may be taken for the next."""
 
+BELIED = 0.03
+"""How many worlds have an upstream that refuses much of what it applies, and tells of it soon after
+its answer: what is heard then belies the refusal."""
+
+FRAIL = 0.1
+"""How many worlds have sessions that can be recovered, and either processes that die all the time
+or lines that are cut or fall silent: what is said of an offset or a session is put to the test."""
+
 Odds = Mapping[str, float]
 
 
@@ -180,6 +188,17 @@ def scenario(seed: int) -> Scenario:
             submissions=20,
             busy_s=60.0,
         )
+    if random.Random(f"belied-{seed}").random() < BELIED:
+        posts, events = {"refused_applied": 0.5}, {"slow_event": 0.7}
+        drawn = replace(drawn, posts=posts, events=events, codes=8, clock_jumps=False, foreign=0)
+    frail = random.Random(f"frail-{seed}")
+    if frail.random() < FRAIL:
+        drawn = replace(drawn, recovery=True, acks=False, handshakes={}, events={}, outages=0)
+        drawn = replace(drawn, submissions=20, busy_s=600.0, clock_jumps=False)
+        if frail.random() < 0.5:
+            drawn = replace(drawn, posts={}, doomed=0.9, kills=6, disk_faults=8, cuts=8)
+        else:
+            drawn = replace(drawn, kills=1, cuts=20, half_open=10)
     if not drawn.clock_jumps:
         return drawn
     # A clock set forward beyond the late window forgets what it forgets: told in decision 3.
