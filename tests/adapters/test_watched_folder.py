@@ -524,13 +524,14 @@ async def test_a_crash_long_ago_submits_nothing_twice(
             await upstream.ledger.until(lambda ledger: bool(ledger.posts("one")))
             await house.until(lambda: bool(house.events("watch.file_failed")))
     long_ms = 3 * 86_400_000
+    soon = {"CV_CONFIRM_TIMEOUT": "3", "CV_SETTLE_PERIOD": "2", "CV_ENQUIRIES": "1"}
     db = apsw.Connection(str(tmp_path / "state" / "journal.db"))
     db.execute("UPDATE idempotency SET created_ms = created_ms - ?", (long_ms,))
     db.close()
     [note] = (tmp_path / "incoming" / "accepted").glob(".*/.note")
     told = json.loads(note.read_text())
     note.write_text(json.dumps(told | {"since_ms": told["since_ms"] - long_ms}))
-    async with watched(tmp_path, upstream) as again:
+    async with watched(tmp_path, upstream, **soon) as again:
         # Whether its event was heard before the end decides between the two.
         assert (await again.result("done", "one.pdf"))["outcome"] in ("confirmed", "presumed")
         assert len(upstream.ledger.posts("one")) == 1

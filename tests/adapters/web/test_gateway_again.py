@@ -58,7 +58,8 @@ async def test_who_was_told_to_ask_again_gets_the_reply_once_and_nothing_is_sent
         again = await update(house)
         assert again.status_code == 200 and again.headers["CV-Submission-Id"] != first
         assert len(house.upstream.posted) == 2
-        # And whoever had an answer at once asks for a new one, too.
+        # And whoever had an answer at once asks for a new one, too, once that is closed.
+        await closed(house, 2)
         await update(house)
         assert len(house.upstream.posted) == 3
 
