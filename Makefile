@@ -24,7 +24,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 # pytest's exit 5 is "no test was found": said aloud, and never taken for a proof.
 no_tests = { code=$$?; if [ $$code -eq 5 ]; then echo "make $@: NOTHING WAS RUN: pytest found no such test."; else exit $$code; fi; }
 # Tests wait as much as they reckon: two workers more than there are cores, four at most.
-PYTEST := $(PY) -m pytest --dist worksteal -rs
+PYTEST := $(PY) -m pytest -rs
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: help
@@ -96,11 +96,11 @@ imports: install ## imports point only down
 
 .PHONY: unit
 unit: node ## the quick tests alone
-	@$(PYTEST) -n $$(($(CORES) + 2)) --maxprocesses 4 -m "not prove" || $(no_tests)
+	@$(PYTEST) -n $$(($(CORES) + 2)) --maxprocesses 4 --dist worksteal -m "not prove" || $(no_tests)
 
 .PHONY: prove
 prove: node fuzz-tools ## the long proofs
-	@$(PYTEST) -n $$(($(CORES) + 2)) --maxprocesses 4 -m prove --hypothesis-profile=prove || $(no_tests)
+	@$(PYTEST) -n $$(($(CORES) + 2)) --maxprocesses 4 --dist load --maxschedchunk 1 -m prove --hypothesis-profile=prove || $(no_tests)
 
 .PHONY: demo
 demo: install ## the whole of it, with an embedded upstream

@@ -45,3 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("prove") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(PROOF_SECONDS))
+    # Begun last, the longest would be waited for by all the others.
+    items.sort(key=_lasts, reverse=True)
+
+
+def _lasts(item: pytest.Item) -> int:
+    mark = item.get_closest_marker("prove")
+    return int(mark.kwargs.get("lasts", 0)) if mark else 0

@@ -380,7 +380,7 @@ def test_three_journals_answer_alike() -> None:
     _play(40)
 
 
-@pytest.mark.prove
+@pytest.mark.prove(lasts=130)
 def test_three_journals_answer_alike_for_longer() -> None:
     """As many lives as the profile says: 20,000 with ``--hypothesis-profile=long``."""
     _play(max(300, settings().max_examples))

@@ -54,7 +54,9 @@ def shown(row: CodeRow, said: str) -> bool:
     ("step", "typed"),
     [
         pytest.param(12, {code_file: 1, once: 1, asking: 1}, id="a-sample"),
-        pytest.param(1, dict.fromkeys(A_PROCESS_EACH, 12), id="all", marks=pytest.mark.prove),
+        pytest.param(
+            1, dict.fromkeys(A_PROCESS_EACH, 12), id="all", marks=pytest.mark.prove(lasts=100)
+        ),
     ],
 )
 async def test_a_code_goes_out_exactly_or_is_refused_through_every_door(

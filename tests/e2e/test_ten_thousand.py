@@ -21,7 +21,7 @@ async def played(folder: Path, name: str) -> Told:
     return told
 
 
-@pytest.mark.prove
+@pytest.mark.prove(lasts=50)
 @pytest.mark.parametrize("name", ["recovery on", "recovery on, kill -9"])
 async def test_ten_thousand_events_are_heard_once_and_in_order(tmp_path: Path, name: str) -> None:
     told = await played(tmp_path, name)
@@ -31,7 +31,7 @@ async def test_ten_thousand_events_are_heard_once_and_in_order(tmp_path: Path, n
     assert told.ends == {"confirmed": PLANS[name].updates + 2}
 
 
-@pytest.mark.prove
+@pytest.mark.prove(lasts=50)
 @pytest.mark.parametrize("name", ["recovery off", "recovery off, polling"])
 async def test_what_nobody_can_recover_is_missed_and_said_so(tmp_path: Path, name: str) -> None:
     told = await played(tmp_path, name)

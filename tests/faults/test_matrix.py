@@ -38,7 +38,7 @@ async def test_some_cells_hold() -> None:
     await _hold(SAMPLE)
 
 
-@pytest.mark.prove
+@pytest.mark.prove(lasts=40)
 async def test_every_cell_holds() -> None:
     await _hold(matrix.ALL)
 

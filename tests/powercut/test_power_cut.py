@@ -37,7 +37,7 @@ async def test_a_hundred_lives_of_power_cuts_lose_nothing(tmp_path: Path) -> Non
     assert broken(await lives(tmp_path, range(100))) == {}
 
 
-@pytest.mark.prove
+@pytest.mark.prove(lasts=50)
 async def test_a_thousand_lives_of_power_cuts_lose_nothing(tmp_path: Path) -> None:
     found = await lives(tmp_path, range(100, 1_100))
     assert broken(found) == {}

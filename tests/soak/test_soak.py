@@ -54,7 +54,7 @@ def _deny(case: Case) -> None:
         case.ends[name] = {**end, "outcome": "unconfirmed"}
 
 
-@pytest.mark.prove
+@pytest.mark.prove(lasts=180)
 @pytest.mark.timeout(900)
 async def test_a_minute_of_mixed_faults_is_told_by_its_log_alone(tmp_path: Path) -> None:
     await play(tmp_path, MINUTES, seed=7)

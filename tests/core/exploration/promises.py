@@ -173,9 +173,12 @@ def _heard_once(
         given.heard.seq in disposed or given.heard.seq in known,
         "an event was correlated, and its row of the inbox is still open",
     )
-    if (given.heard.seq, Disposition.DUPLICATE) in decision.dispositions:
-        # No submission keeps it: that it is not given twice is the commit's doing, for the row's
-        # disposition and the lane are one transaction.
+    kept = {h.seq for s in decision.lane.submissions for h in s.candidates}
+    unkept = Disposition.CONTRADICTION if given.heard.seq not in kept else Disposition.DUPLICATE
+    if {(given.heard.seq, d) for d in (Disposition.DUPLICATE, unkept)} & set(decision.dispositions):
+        # No submission keeps it (or the lane forgot that one with the same decision): that it is
+        # not given twice is the commit's doing, for the row's disposition and the lane are one
+        # transaction.
         return
     again = decide(decision.lane, given, setting.policy)
     require(again.lane == decision.lane, "I5: the same event twice changed something")
