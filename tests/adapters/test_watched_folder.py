@@ -531,7 +531,7 @@ async def test_a_crash_long_ago_submits_nothing_twice(
     [note] = (tmp_path / "incoming" / "accepted").glob(".*/.note")
     told = json.loads(note.read_text())
     note.write_text(json.dumps(told | {"since_ms": told["since_ms"] - long_ms}))
-    async with watched(tmp_path, upstream, **soon) as again:
+    async with watched(tmp_path, upstream, None, **soon) as again:
         # Whether its event was heard before the end decides between the two.
         assert (await again.result("done", "one.pdf"))["outcome"] in ("confirmed", "presumed")
         assert len(upstream.ledger.posts("one")) == 1
