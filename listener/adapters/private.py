@@ -14,6 +14,11 @@ def write_private(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
         left.unlink(missing_ok=True)
+    write_whole(partial, path, text)
+
+
+def write_whole(partial: Path, path: Path, text: str) -> None:
+    """The same by way of ``partial``, which must not be there."""
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)

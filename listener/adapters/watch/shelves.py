@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from listener.adapters.folders import sync_folder
+from listener.adapters.private import write_whole
 from listener.core.names import CvCode
 
 from .files import Found, Mark, NotAFile, mark_of, open_plain
@@ -348,12 +349,7 @@ def _write(place: Path, target: Path, text: str) -> None:
     writes there, and there is little to look through."""
     partial = place / NEW
     partial.unlink(missing_ok=True)
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+    write_whole(partial, target, text)
 
 
 def _refusal(reason: str, detail: str) -> dict[str, Any]:
