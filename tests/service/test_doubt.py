@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from listener.core.names import CvCode, State
+from listener.core.names import CvCode, State, SubmissionId
 from listener.core.view import rfc3339
 from tests.simulation.life import Life
 
@@ -19,13 +19,18 @@ def lines(life: Life, event: str) -> list[dict[str, object]]:
     return [line.fields for line in life.log.lines if line.event == event]
 
 
+async def missed_by_a_deaf_one(life: Life) -> SubmissionId:
+    """One update is heard; then the subscription is deaf, and this one's event is not."""
+    await listening(life)
+    heard = await submit(life, CvCode("Sim#heard"))
+    await until(life, heard, State.CLOSED)
+    life.server.deafen()
+    return await submit(life, FIRST)
+
+
 def test_what_a_deaf_subscription_swallowed_is_presumed_once_it_is_found_out() -> None:
     async def story(life: Life) -> None:
-        await listening(life)
-        heard = await submit(life, CvCode("Sim#heard"))
-        await until(life, heard, State.CLOSED)
-        life.server.deafen()
-        missed = await submit(life, FIRST)
+        missed = await missed_by_a_deaf_one(life)
         assert (await until(life, missed, State.CLOSED)).reason == "listened_record_moved"
         assert len(lines(life, "subscription.doubted")) == 1
         proof = await submit(life, SECOND)
@@ -86,11 +91,7 @@ def test_where_events_are_heard_one_that_is_missing_makes_no_doubt() -> None:
 
 def test_one_that_ends_in_doubt_was_deaf_since_what_it_was_doubted_for() -> None:
     async def story(life: Life) -> None:
-        await listening(life)
-        heard = await submit(life, CvCode("Sim#heard"))
-        await until(life, heard, State.CLOSED)
-        life.server.deafen()
-        missed = await submit(life, FIRST)
+        missed = await missed_by_a_deaf_one(life)
         await until(life, missed, State.CLOSED)
         assert len(lines(life, "subscription.doubted")) == 1
         life.server.kick()

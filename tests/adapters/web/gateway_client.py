@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx
 
 from tests.core.code_corpus import DOCUMENTED, DOCUMENTED_ON_THE_WIRE
 
-from .rig import PDF, Daemon, described, form
+from .rig import PDF, Daemon, described, form, until
 
 PATH = f"/cv-enhance/{DOCUMENTED_ON_THE_WIRE}"
 
@@ -36,6 +37,17 @@ async def update(
         request = client.build_request("POST", f"{path}/edits", files={"cv": ("cv.pdf", file)})
         request.headers.update({name: value for name, value in sent.items() if value is not None})
         return await client.send(request)
+
+
+async def leave_an_update(house: Daemon) -> None:
+    """A client goes away once its update is with the upstream, which has not answered and does not
+    until ``house.upstream.open`` is set."""
+    house.upstream.open.clear()
+    asking = asyncio.create_task(update(house))
+    await house.upstream.arrived.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await until(lambda: house.web.connected == 0)
 
 
 async def record(house: Daemon, path: str = PATH, **headers: str) -> httpx.Response:

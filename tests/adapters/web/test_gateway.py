@@ -15,7 +15,7 @@ from listener.core.names import LanePolicy, PostKind, State, SubmissionId
 from listener.ports.journal import Query
 from listener.ports.upstream import NoReply, RawReply
 
-from .gateway_client import PATH, WHOLE, ours, raw_update, record, update
+from .gateway_client import PATH, WHOLE, leave_an_update, ours, raw_update, record, update
 from .rig import CODE, PDF, Daemon, daemon, form, pdf_of, until
 
 OTHER = pdf_of(500)
@@ -203,12 +203,7 @@ async def test_there_is_a_bound_to_what_is_held_for_those_who_do_not_read(
 
 
 async def test_a_client_that_goes_away_after_its_upload_stops_nothing(house: Daemon) -> None:
-    house.upstream.open.clear()
-    asking = asyncio.create_task(update(house))
-    await house.upstream.arrived.wait()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    await until(lambda: house.web.connected == 0)
+    await leave_an_update(house)
     house.upstream.open.set()
     shown = await house.http.get(
         f"/v1/submissions/{await only(house)}", headers={"Prefer": "wait=30"}

@@ -13,8 +13,8 @@ from listener.core.names import Outcome, PostKind
 from listener.ports.journal import Query
 from listener.ports.upstream import RawReply
 
-from .gateway_client import ours, update
-from .rig import CODE, PDF, Daemon, daemon, pdf_of, until
+from .gateway_client import leave_an_update, ours, update
+from .rig import CODE, PDF, Daemon, daemon, pdf_of
 
 OTHER = pdf_of(500)
 SOON = GatewayPolicy(open=True, wait_s=0.3)
@@ -67,12 +67,7 @@ async def test_who_was_told_to_ask_again_gets_the_reply_once_and_nothing_is_sent
 async def test_a_client_that_left_before_its_reply_gets_it_when_it_comes_back(
     house: Daemon,
 ) -> None:
-    house.upstream.open.clear()
-    asking = asyncio.create_task(update(house))
-    await house.upstream.arrived.wait()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    await until(lambda: house.web.connected == 0)
+    await leave_an_update(house)
     house.upstream.open.set()
     await closed(house)
     assert told(await update(house)) == (200, b"{}", (await ids(house))[0])
